@@ -1,0 +1,41 @@
+"""The errors of potentia: one root, five kinds, each also an error of Python's own."""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "FileFormatError",
+    "NotFittedError",
+    "PotentiaError",
+    "PotentiaWarning",
+    "TrainingError",
+]
+
+
+class PotentiaError(Exception):
+    """Root of every error that potentia raises on purpose."""
+
+
+class ConfigError(PotentiaError, ValueError):
+    """A setting has a value that cannot be: the message names it, what was wanted and what came."""
+
+
+class DataError(PotentiaError, ValueError):
+    """A structure, label or array is unusable: the message names file, frame and atom."""
+
+
+class FileFormatError(PotentiaError, OSError):
+    """A file is truncated, foreign, or of a version this release does not read."""
+
+
+class NotFittedError(PotentiaError, RuntimeError):
+    """A result was asked of an estimator that has learned nothing yet."""
+
+
+class TrainingError(PotentiaError, RuntimeError):
+    """A training cannot go on: the message says where it stands and what to try."""
+
+
+class PotentiaWarning(UserWarning):
+    """Something was done as asked, but is likely not what was meant."""

@@ -1,0 +1,75 @@
+"""What every estimator of potentia shares: a recipe until it is trained, one file, one repr."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from potentia.errors import NotFittedError
+from potentia.storage import flatten, read_file, unflatten, write_file
+from potentia.train.checkpoint import KIND as CHECKPOINT
+
+__all__ = ["Estimator"]
+
+
+class Estimator(ABC):
+    """Base of the estimators: constructed from plain settings, trained, saved and loaded the same way.
+
+    A subclass names its ``kind`` of file and says how its recipe and what it has learned are written and read. A
+    checkpoint carries the same two, so it can be opened as a model too.
+    """
+
+    kind: ClassVar[str]
+    """Kind of the files, for `potentia.storage`."""
+
+    @abstractmethod
+    def recipe(self) -> dict[str, Any]:
+        """Return the constructor's arguments as plain values."""
+
+    @abstractmethod
+    def is_trained(self) -> bool:
+        """Whether there is something to predict with."""
+
+    @abstractmethod
+    def learned(self) -> dict[str, Any]:
+        """Return all that training has found, as nested plain values and tensors."""
+
+    @classmethod
+    @abstractmethod
+    def from_parts(cls, recipe: Mapping[str, Any], learned: Mapping[str, Any]) -> Self:
+        """Build a trained estimator from `recipe` and `learned`."""
+
+    def save(self, path: str | os.PathLike[str], extra_metadata: Mapping[str, Any] | None = None) -> None:
+        """Write the trained estimator to one file (safetensors with a JSON header), whole or not at all.
+
+        Raises:
+            NotFittedError: there is nothing to save yet.
+        """
+        self.require_trained()
+        skeleton, tensors = flatten(self.learned())
+        settings = {"recipe": self.recipe(), "learned": skeleton, "extra_metadata": dict(extra_metadata or {})}
+        write_file(path, self.kind, settings, tensors)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read an estimator from a file of `save`, or the model from a checkpoint of its training.
+
+        Raises:
+            FileFormatError: the file is truncated, foreign, or of another kind.
+        """
+        stored = read_file(path, cls.kind, CHECKPOINT)
+        if stored.kind == CHECKPOINT:
+            state = unflatten(stored.settings["state"], stored.tensors)
+            return cls.from_parts(state["extra"]["recipe"], {**state["extra"]["learned"], "model": state["run"]["model"]})
+        return cls.from_parts(stored.settings["recipe"], unflatten(stored.settings["learned"], stored.tensors))
+
+    def require_trained(self) -> None:
+        """Raise `NotFittedError` unless `is_trained`."""
+        if not self.is_trained():
+            raise NotFittedError(f"this {type(self).__name__} has learned nothing yet; call `train` first")
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.recipe().items())
+        return f"{type(self).__name__}({arguments})"

@@ -1,0 +1,67 @@
+"""A multilayer perceptron with one output, and its gradient by the input in closed form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from potentia.nn.activations import ACTIVATIONS
+
+__all__ = ["MLP"]
+
+
+class MLP(nn.Module):
+    """Linear layers with activations between them; one number per row of input.
+
+    Args:
+        n_inputs: Length of an input row.
+        hidden: Nodes and activation of each hidden layer.
+        generator: Stream the weights are drawn from: uniform in ±1/√(inputs of the layer), in the precision of ``dtype``.
+        dtype: Of the weights.
+
+    Example:
+        >>> mlp = MLP(3, [(4, "tanh")], generator=torch.Generator().manual_seed(0))
+        >>> mlp(torch.ones(2, 3)).shape
+        torch.Size([2])
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        hidden: Sequence[tuple[int, str]],
+        *,
+        generator: torch.Generator,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        sizes = [n_inputs, *(nodes for nodes, _ in hidden), 1]
+        self.activations = [ACTIVATIONS[name] for _, name in hidden]
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+            for held, shape in ((self.weights, (fan_out, fan_in)), (self.biases, (fan_out,))):
+                drawn = torch.rand(shape, generator=generator, dtype=dtype)
+                held.append(nn.Parameter((2 * drawn - 1) / math.sqrt(fan_in)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output for each row of ``x`` [rows, inputs].  [rows]"""
+        for weight, bias, activation in zip(self.weights, self.biases, self.activations, strict=False):
+            x = activation.function(functional.linear(x, weight, bias))
+        return functional.linear(x, self.weights[-1], self.biases[-1]).squeeze(-1)
+
+    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the output [rows] and its gradient by the input [rows, inputs], both differentiable by the weights."""
+        slopes = []
+        for weight, bias, activation in zip(self.weights, self.biases, self.activations, strict=False):
+            z = functional.linear(x, weight, bias)
+            x = activation.function(z)
+            slopes.append(activation.derivative(z, x))
+        value = functional.linear(x, self.weights[-1], self.biases[-1]).squeeze(-1)
+        gradient = self.weights[-1].expand(len(x), -1)
+        for weight, slope in zip(reversed(list(self.weights)[:-1]), reversed(slopes), strict=True):
+            gradient = (gradient * slope) @ weight
+        return value, gradient

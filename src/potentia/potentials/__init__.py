@@ -1,0 +1,19 @@
+"""Neural network potentials of the ænet kind: atoms in, energies, forces and stress out."""
+
+from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.estimator import TorchANNPotential
+from potentia.potentials.formats.reading import Reading, read_structures
+from potentia.potentials.results import PredictOut, TrainOut
+from potentia.potentials.structure import Structure
+from potentia.potentials.training_config import TorchTrainingConfig
+
+__all__ = [
+    "ChebyshevDescriptor",
+    "PredictOut",
+    "Reading",
+    "Structure",
+    "TorchANNPotential",
+    "TorchTrainingConfig",
+    "TrainOut",
+    "read_structures",
+]

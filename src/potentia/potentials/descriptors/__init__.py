@@ -1,0 +1,6 @@
+"""Descriptors: the neighbourhood of an atom as a vector of features."""
+
+from potentia.potentials.descriptors.base import Descriptor, Features
+from potentia.potentials.descriptors.chebyshev import ChebyshevDescriptor
+
+__all__ = ["ChebyshevDescriptor", "Descriptor", "Features"]

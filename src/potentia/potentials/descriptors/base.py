@@ -1,0 +1,116 @@
+"""What a descriptor must do: features of atoms, and the two linear maps of their derivatives."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from potentia.potentials.geometry import Geometry, Selection
+from potentia.potentials.neighbours import find_neighbours_of
+from potentia.potentials.structure import Structure
+
+__all__ = ["Descriptor", "Features"]
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of the atoms of a geometry, with what their derivatives need again."""
+
+    values: Tensor
+    """[atoms, features]"""
+    moments: Tensor
+    """Sums over neighbours from which the angular features are made.  [atoms, ...]"""
+
+
+class Descriptor(ABC):
+    """Turns the neighbourhood of each atom into a vector that rotation, translation and permutation leave alone.
+
+    Derivatives are never stored. With G the features and x the positions, `vjp` gives g·dG/dx (forces are minus that for
+    g = dE/dG), `jvp` gives dG/dx·δx: the gradient of a loss on forces by the networks' derivatives.
+    """
+
+    species: tuple[str, ...]
+    """The chemical species, in the order that defines their weights."""
+    dtype: torch.dtype
+    """Of features and kernels."""
+    device: torch.device
+    """Where features are computed."""
+
+    @property
+    @abstractmethod
+    def n_features(self) -> int:
+        """Number of features per atom."""
+
+    @property
+    @abstractmethod
+    def cutoff(self) -> float:
+        """Neighbours farther away change nothing (Å)."""
+
+    @abstractmethod
+    def features(self, geometry: Geometry) -> Features:
+        """Return the features of all atoms."""
+
+    @abstractmethod
+    def vjp(
+        self, geometry: Geometry, moments: Tensor, selection: Selection, cotangent: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the derivative of Σ cotangent·G by positions [atoms, 3] and by strain [structures, 3, 3].
+
+        ``cotangent`` is [atoms of the selection, features]; a strain ε moves every x to (1 + ε) x.
+        """
+
+    @abstractmethod
+    def jvp(self, geometry: Geometry, moments: Tensor, selection: Selection, shift: Tensor, strain: Tensor) -> Tensor:
+        """Return the change of the features along ``shift`` [atoms, 3] and ``strain`` [structures, 3, 3]."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Return the constructor's arguments as plain values (for files)."""
+
+    @property
+    def n_species(self) -> int:
+        """Number of species."""
+        return len(self.species)
+
+    @property
+    def species_to_idx(self) -> dict[str, int]:
+        """Index of each species."""
+        return {name: k for k, name in enumerate(self.species)}
+
+    def get_n_features(self) -> int:
+        """Return the number of features per atom."""
+        return self.n_features
+
+    def geometry(self, structures: Sequence[Structure], *, pairs: Sequence[bool] | None = None) -> Geometry:
+        """Search the neighbours of ``structures`` and lay them end to end on the descriptor's device.
+
+        Where ``pairs`` is False the structure's atoms are kept without pairs.
+        """
+        wanted = [True] * len(structures) if pairs is None else list(pairs)
+        found = iter(find_neighbours_of([s for s, w in zip(structures, wanted, strict=True) if w], self.cutoff))
+        neighbours = [next(found) if w else None for w in wanted]
+        for structure, pairs_of in zip(structures, neighbours, strict=True):
+            if pairs_of is not None:
+                self._look_at(structure, pairs_of.vector, pairs_of.start, pairs_of.neighbour)
+        return Geometry.of(structures, neighbours, self.species_to_idx, self.dtype).to(self.device)
+
+    def _look_at(self, structure: Structure, vector: Any, start: Any, neighbour: Any) -> None:
+        """Warn of what this descriptor cannot see; nothing by default."""
+
+    def forward_from_positions(
+        self,
+        positions: ArrayLike,
+        species: Sequence[str],
+        cell: ArrayLike | None = None,
+        pbc: ArrayLike | None = None,
+    ) -> Tensor:
+        """Return the features of one structure, from positions (Å, [atoms, 3]), species, cell (rows, Å) and pbc."""
+        structure = Structure(np.asarray(positions, dtype=np.float64), list(species), None, cell=cell, pbc=pbc)
+        return self.features(self.geometry([structure])).values

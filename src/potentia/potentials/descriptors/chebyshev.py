@@ -1,0 +1,258 @@
+"""The Chebyshev descriptor of ænet: radial and angular distributions expanded in Chebyshev polynomials.
+
+N. Artrith, A. Urban, G. Ceder, Phys. Rev. B 96 (2017) 014112. For a centre i with neighbours j, k (images included)::
+
+    fc(r; Rc) = ½ (cos(π r / Rc) + 1) for r < Rc, else 0
+    R_n  = Σ_j        T_n(2 r_ij / Rc_rad - 1) fc(r_ij; Rc_rad)               n = 0..rad_order
+    A_n  = Σ_{j<k}    T_n(cos θ_jik) fc(r_ij; Rc_ang) fc(r_ik; Rc_ang)        n = 0..ang_order
+    Rw_n = Σ_j s_j    (the same term)          Aw_n = Σ_{j<k} s_j s_k (the same term)
+
+with one weight s per species. Features are [R, A, Rw, Aw], and [R, A] when there is one species.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from potentia.checks import choice, integer, number
+from potentia.errors import ConfigError, PotentiaWarning
+from potentia.potentials.descriptors import kernels_numba
+from potentia.potentials.descriptors.base import Descriptor, Features
+from potentia.potentials.descriptors.expansion import AngularTables, angular_tables
+from potentia.potentials.descriptors.kernels_torch import TorchKernels
+from potentia.potentials.geometry import Geometry, Selection
+from potentia.potentials.structure import Structure
+
+__all__ = ["ChebyshevDescriptor", "species_weights"]
+
+
+class ChebyshevDescriptor(Descriptor):
+    """Chebyshev descriptor (Artrith, Urban & Ceder 2017).
+
+    Args:
+        species: Chemical species; their order defines the weights, so it is part of the model.
+        rad_order: Highest order of the radial expansion.
+        rad_cutoff: Radial cutoff (Å).
+        ang_order: Highest order of the angular expansion.
+        ang_cutoff: Angular cutoff (Å).
+        min_cutoff: Neighbours at this distance or closer are not seen (Å); a warning says so when there are any.
+        device: ``"cpu"`` (Numba kernels) or a torch device (torch kernels).
+        dtype: ``torch.float64`` or ``torch.float32``.
+
+    Example:
+        >>> water = ChebyshevDescriptor(["H", "O"], rad_order=10, rad_cutoff=4.0, ang_order=3, ang_cutoff=1.5)
+        >>> water.n_features
+        30
+    """
+
+    def __init__(
+        self,
+        species: Sequence[str],
+        rad_order: int,
+        rad_cutoff: float,
+        ang_order: int,
+        ang_cutoff: float,
+        min_cutoff: float = 0.55,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        self.species = _checked_species(species)
+        self.rad_order = integer("rad_order", rad_order, low=0)
+        self.rad_cutoff = _positive("rad_cutoff", rad_cutoff)
+        self.ang_order = integer("ang_order", ang_order, low=0)
+        self.ang_cutoff = _positive("ang_cutoff", ang_cutoff)
+        self.min_cutoff = number("min_cutoff", min_cutoff, low=0.0)
+        self.device = torch.device(device)
+        self.dtype = dtype
+        choice("dtype", str(dtype), ("torch.float64", "torch.float32"))
+        if self.min_cutoff >= self.cutoff:
+            raise ConfigError(
+                f"min_cutoff = {min_cutoff} Å must be below the cutoffs, the larger being {self.cutoff} Å"
+            )
+
+    @property
+    def multi(self) -> bool:
+        """Whether there is more than one species, hence weighted blocks."""
+        return len(self.species) > 1
+
+    @property
+    def typespin(self) -> NDArray[np.float64]:
+        """Weight of each species.  [species]"""
+        return species_weights(len(self.species))
+
+    @property
+    def n_features(self) -> int:
+        """Number of features per atom."""
+        return (2 if self.multi else 1) * (self.rad_order + self.ang_order + 2)
+
+    @property
+    def cutoff(self) -> float:
+        """The larger cutoff (Å)."""
+        return max(self.rad_cutoff, self.ang_cutoff)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the constructor's arguments as plain values."""
+        return {
+            "species": list(self.species),
+            "rad_order": self.rad_order,
+            "rad_cutoff": self.rad_cutoff,
+            "ang_order": self.ang_order,
+            "ang_cutoff": self.ang_cutoff,
+            "min_cutoff": self.min_cutoff,
+            "device": str(self.device),
+            "dtype": str(self.dtype).removeprefix("torch."),
+        }
+
+    def __repr__(self) -> str:
+        return f"ChebyshevDescriptor({', '.join(f'{k}={v!r}' for k, v in self.settings().items())})"
+
+    def features(self, geometry: Geometry) -> Features:
+        """Return the features of all atoms of ``geometry``."""
+        if self.device.type != "cpu":
+            return Features(*self._torch.features(geometry))
+        values = torch.empty((geometry.n_atoms, self.n_features), dtype=self.dtype)
+        blocks, triangle = min(self.n_species, 2), len(self._tables.degree)
+        moments = torch.empty((geometry.n_atoms, blocks, 2, triangle), dtype=self.dtype)
+        centres = np.arange(geometry.n_atoms)
+        with _threads():
+            kernels_numba.features(centres, *self._arguments(geometry), values.numpy(), moments.numpy())
+        return Features(values, moments)
+
+    def vjp(
+        self, geometry: Geometry, moments: Tensor, selection: Selection, cotangent: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the derivative of Σ cotangent·G by positions [atoms, 3] and by strain [structures, 3, 3]."""
+        if self.device.type != "cpu":
+            return self._torch.vjp(geometry, moments, selection, cotangent)
+        atoms, rows = selection.atoms.numpy(), selection.rows.numpy()
+        by_pair = np.empty((selection.n_pairs, 3), dtype=self._numpy_dtype)
+        by_centre = torch.empty((len(atoms), 3, 3), dtype=self.dtype)
+        gradient = torch.empty((len(atoms), 3), dtype=self.dtype)
+        given = (cotangent.contiguous().numpy(), moments.numpy(), rows, by_pair)
+        with _threads():
+            kernels_numba.vjp(atoms, *self._arguments(geometry), *given, by_centre.numpy())
+            kernels_numba.gather_gradient(
+                atoms, geometry.start.numpy(), geometry.neighbour.numpy(), geometry.reverse.numpy(), rows, by_pair,
+                gradient.numpy(),
+            )  # fmt: skip
+        strain = torch.zeros((len(selection.structures), 3, 3), dtype=self.dtype)
+        return gradient, strain.index_add(0, selection.owner, by_centre)
+
+    def jvp(self, geometry: Geometry, moments: Tensor, selection: Selection, shift: Tensor, strain: Tensor) -> Tensor:
+        """Return the change of the features along ``shift`` [atoms, 3] and ``strain`` [structures, 3, 3]."""
+        if self.device.type != "cpu":
+            return self._torch.jvp(geometry, moments, selection, shift, strain)
+        change = torch.empty((len(selection.atoms), self.n_features), dtype=self.dtype)
+        moved = (shift.contiguous().numpy(), strain.contiguous().numpy(), selection.owner.numpy(), moments.numpy())
+        with _threads():
+            kernels_numba.jvp(selection.atoms.numpy(), *self._arguments(geometry), *moved, change.numpy())
+        return change
+
+    @property
+    def _numpy_dtype(self) -> type[np.floating[Any]]:
+        return np.float64 if self.dtype == torch.float64 else np.float32
+
+    @cached_property
+    def _tables(self) -> AngularTables:
+        return angular_tables(self.ang_order)
+
+    @cached_property
+    def _torch(self) -> TorchKernels:
+        spin = torch.as_tensor(self.typespin, dtype=self.dtype, device=self.device)
+        return TorchKernels(self.rad_order, self.rad_cutoff, self.ang_cutoff, self.min_cutoff, spin, self._tables)
+
+    @cached_property
+    def _constants(self) -> tuple[Any, ...]:
+        """The kernels' arguments that depend on the settings alone."""
+        dtype, tables = self._numpy_dtype, self._tables
+        rows = np.zeros((4, len(tables.degree)), dtype=dtype)
+        for row, values in zip(rows, (tables.diagonal, tables.rise, tables.fall, tables.slope), strict=True):
+            row[: len(values)] = values
+        reach = kernels_numba.reach_of(self.min_cutoff, self.rad_cutoff, self.ang_cutoff, dtype)
+        legendre = tables.legendre.astype(dtype)
+        return (
+            self.typespin.astype(dtype), self.rad_order + 1, reach, kernels_numba.series(dtype), tables.first,
+            tables.degree, legendre, rows,
+        )  # fmt: skip
+
+    def _arguments(self, geometry: Geometry) -> tuple[Any, ...]:
+        arrays = (geometry.start, geometry.neighbour, geometry.vector, geometry.species)
+        room = geometry.fullest + self.n_species * kernels_numba.LANES
+        return (*(array.numpy() for array in arrays), *self._constants, room)
+
+    def _look_at(
+        self,
+        structure: Structure,
+        vector: NDArray[np.float64],
+        start: NDArray[np.int64],
+        neighbour: NDArray[np.int32],
+    ) -> None:
+        """Warn loudly of pairs that are too close to be seen."""
+        square = np.einsum("pi,pi->p", vector, vector)
+        close = np.flatnonzero(square <= self.min_cutoff**2)
+        if not len(close):
+            return
+        p = int(close[np.argmin(square[close])])
+        atom = int(np.searchsorted(start, p, side="right")) - 1
+        warnings.warn(
+            f"{len(close) // 2} pair(s) of atoms in {structure.label} are closer than min_cutoff = {self.min_cutoff} Å "
+            f"and are not seen by the descriptor; the closest are atoms {atom} and {int(neighbour[p])} at "
+            f"{np.sqrt(square[p]):.3f} Å. Remove this frame, or lower min_cutoff",
+            PotentiaWarning,
+            stacklevel=4,
+        )
+
+
+def species_weights(n: int) -> NDArray[np.float64]:
+    """Return the weights of ``n`` species by position: trunc(-n/2) and up, without 0 when ``n`` is even.  [n]
+
+    Example:
+        >>> [species_weights(n).tolist() for n in (2, 3, 4)]
+        [[-1.0, 1.0], [-1.0, 0.0, 1.0], [-2.0, -1.0, 1.0, 2.0]]
+    """
+    values = [k for k in range(-(n // 2), n // 2 + 1) if k or n % 2]
+    return np.array(values, dtype=np.float64)
+
+
+def _threads() -> Any:
+    """Let Numba use as many threads as torch may."""
+    return _ThreadCount(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+
+
+class _ThreadCount:
+    """Sets Numba's number of threads for a block of code."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __enter__(self) -> None:
+        self.before = numba.get_num_threads()
+        numba.set_num_threads(self.count)
+
+    def __exit__(self, *_: object) -> None:
+        numba.set_num_threads(self.before)
+
+
+def _checked_species(species: Sequence[str]) -> tuple[str, ...]:
+    names = tuple(species)
+    if isinstance(species, str) or not names or not all(isinstance(s, str) and s for s in names):
+        raise ConfigError(f"species must be a list of chemical symbols, at least one, got {species!r}")
+    if len(set(names)) != len(names):
+        raise ConfigError(f"species must name each species once, got {list(names)}")
+    return names
+
+
+def _positive(name: str, value: float) -> float:
+    result = number(name, value, low=0.0)
+    if result == 0.0:
+        raise ConfigError(f"{name} must be above 0 Å, got {value!r}")
+    return result

@@ -1,0 +1,30 @@
+"""Sums over the pairs of each centre, by torch_scatter when it is installed and by torch itself when not."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import torch
+from torch import Tensor
+
+__all__ = ["scatter_available", "sum_by_centre"]
+
+
+def scatter_available() -> bool:
+    """Whether torch_scatter (the extra ``[pyg]``) is installed."""
+    return importlib.util.find_spec("torch_scatter") is not None
+
+
+def sum_by_centre(values: Tensor, start: Tensor, centre: Tensor) -> Tensor:
+    """Sum rows of ``values`` [pairs, ...] over each centre, in the order of the pairs.  [atoms, ...]
+
+    ``start`` [atoms + 1] points at the first pair of each centre; ``centre`` [pairs] is the same in long form.
+    """
+    if scatter_available():
+        from torch_scatter import segment_csr  # noqa: PLC0415  (an optional extra, slow to import)
+
+        summed: Tensor = segment_csr(values, start, reduce="sum")
+        return summed
+    return torch.zeros((len(start) - 1, *values.shape[1:]), dtype=values.dtype, device=values.device).index_add(
+        0, centre, values
+    )

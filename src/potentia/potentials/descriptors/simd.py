@@ -1,0 +1,203 @@
+"""Vectors of `LANES` numbers as a Numba type, so that the kernels are SIMD by construction.
+
+Numba leaves vector code to LLVM's auto-vectoriser, which gives up on short loops over many arrays. Here a value of type
+`Lanes` is an LLVM vector: arithmetic on it is one instruction per register on any machine (AVX-512, AVX2, NEON).
+`load`, `store` and `add_to` work on rows of arrays of shape (rows, LANES); scalars are spread over the lanes by the operators.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, overload, register_model
+
+__all__ = ["LANES", "add_to", "least", "load", "spread", "square_root", "store", "total", "where_below"]
+
+LANES = 16
+FLAGS = ("contract", "reassoc", "nsz", "arcp", "afn")
+
+
+class Lanes(types.Type):
+    """A vector of LANES floats of one width."""
+
+    def __init__(self, dtype: types.Float) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Lanes({dtype})")
+
+
+@register_model(Lanes)
+class LanesModel(models.PrimitiveModel):
+    """An LLVM vector, kept in registers."""
+
+    def __init__(self, manager: Any, fe_type: Lanes) -> None:
+        super().__init__(manager, fe_type, _vector(fe_type))
+
+
+def _vector(lanes: Lanes) -> ir.VectorType:
+    return ir.VectorType(ir.FloatType() if lanes.dtype.bitwidth == 32 else ir.DoubleType(), LANES)
+
+
+def _pointer(context: Any, builder: Any, array_type: Any, array: Any, row: Any, row_type: Any) -> Any:
+    row = context.cast(builder, row, row_type, types.intp)
+    struct = context.make_array(array_type)(context, builder, array)
+    at = builder.mul(row, ir.Constant(row.type, LANES))
+    place = builder.gep(struct.data, [at])
+    return builder.bitcast(place, _vector(Lanes(array_type.dtype)).as_pointer())
+
+
+def _align(array_type: Any) -> int:
+    return int(array_type.dtype.bitwidth) // 8
+
+
+def _splat(builder: Any, scalar: Any) -> Any:
+    vector = ir.VectorType(scalar.type, LANES)
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), mask)
+
+
+@intrinsic
+def load(typingctx, array, row):
+    """Row ``row`` of an array of shape (rows, LANES), as Lanes."""
+
+    def code(context, builder, signature, arguments):
+        place = _pointer(context, builder, signature.args[0], arguments[0], arguments[1], signature.args[1])
+        return builder.load(place, align=_align(signature.args[0]))
+
+    return Lanes(array.dtype)(array, row), code
+
+
+@intrinsic
+def store(typingctx, array, row, value):
+    """Write Lanes to row ``row`` of an array of shape (rows, LANES)."""
+
+    def code(context, builder, signature, arguments):
+        place = _pointer(context, builder, signature.args[0], arguments[0], arguments[1], signature.args[1])
+        builder.store(arguments[2], place, align=_align(signature.args[0]))
+        return context.get_dummy_value()
+
+    return types.void(array, row, value), code
+
+
+@intrinsic
+def add_to(typingctx, array, row, value):
+    """Add Lanes to row ``row`` of an array of shape (rows, LANES)."""
+
+    def code(context, builder, signature, arguments):
+        place = _pointer(context, builder, signature.args[0], arguments[0], arguments[1], signature.args[1])
+        align = _align(signature.args[0])
+        builder.store(builder.fadd(builder.load(place, align=align), arguments[2], flags=FLAGS), place, align=align)
+        return context.get_dummy_value()
+
+    return types.void(array, row, value), code
+
+
+@intrinsic
+def spread(typingctx, scalar):
+    """The same number in every lane."""
+
+    def code(context, builder, signature, arguments):
+        return _splat(builder, arguments[0])
+
+    return Lanes(scalar)(scalar), code
+
+
+@intrinsic
+def total(typingctx, value):
+    """Sum over the lanes, as a pairwise tree."""
+
+    def code(context, builder, signature, arguments):
+        vector = arguments[0]
+        width = LANES
+        while width > 1:
+            width //= 2
+            low = ir.Constant(ir.VectorType(ir.IntType(32), width), list(range(width)))
+            high = ir.Constant(ir.VectorType(ir.IntType(32), width), list(range(width, 2 * width)))
+            nothing = ir.Constant(vector.type, ir.Undefined)
+            vector = builder.fadd(
+                builder.shuffle_vector(vector, nothing, low), builder.shuffle_vector(vector, nothing, high), flags=FLAGS
+            )
+        return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
+
+    return value.dtype(value), code
+
+
+@intrinsic
+def square_root(typingctx, value):
+    """Square root, lane by lane."""
+
+    def code(context, builder, signature, arguments):
+        function = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(arguments[0].type, [arguments[0].type]),
+            f"llvm.sqrt.v{LANES}f{signature.args[0].dtype.bitwidth}",
+        )
+        return builder.call(function, [arguments[0]])
+
+    return value(value), code
+
+
+@intrinsic
+def least(typingctx, value, bound):
+    """The smaller of each lane and a scalar bound."""
+
+    def code(context, builder, signature, arguments):
+        limit = _splat(builder, arguments[1])
+        return builder.select(builder.fcmp_ordered("<", arguments[0], limit), arguments[0], limit)
+
+    return value(value, value.dtype), code
+
+
+@intrinsic
+def where_below(typingctx, value, bound, chosen):
+    """``chosen`` in the lanes where ``value`` is below the scalar bound, 0 elsewhere."""
+
+    def code(context, builder, signature, arguments):
+        limit = _splat(builder, arguments[1])
+        zero = _splat(builder, ir.Constant(arguments[1].type, 0.0))
+        return builder.select(builder.fcmp_ordered("<", arguments[0], limit), arguments[2], zero)
+
+    return value(value, value.dtype, value), code
+
+
+def _operation(instruction: str) -> Any:
+    """An intrinsic for one arithmetic instruction on Lanes with Lanes or a scalar on either side."""
+
+    @intrinsic
+    def apply(typingctx, left, right):
+        lanes = left if isinstance(left, Lanes) else right
+
+        def code(context, builder, signature, arguments):
+            sides = [
+                argument if isinstance(kind, Lanes) else _splat(builder, argument)
+                for kind, argument in zip(signature.args, arguments, strict=True)
+            ]
+            return getattr(builder, instruction)(*sides, flags=FLAGS)
+
+        given = [side if isinstance(side, Lanes) else lanes.dtype for side in (left, right)]
+        return lanes(*given), code
+
+    return apply
+
+
+def _install(function: Any, instruction: str) -> None:
+    apply = _operation(instruction)
+
+    @overload(function, inline="never")
+    def choose(left, right):
+        if isinstance(left, Lanes) or isinstance(right, Lanes):
+            return lambda left, right: apply(left, right)
+        return None
+
+
+for _function, _instruction in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
+    _install(_function, _instruction)

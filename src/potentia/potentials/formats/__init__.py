@@ -1,0 +1,1 @@
+"""File formats of structures: XSF by our own reader, all else through ASE."""

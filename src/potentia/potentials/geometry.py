@@ -1,0 +1,201 @@
+"""Many structures as one: atoms and pairs laid end to end, ready for the kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from potentia.checks import did_you_mean
+from potentia.errors import DataError
+from potentia.potentials.neighbours import Neighbours
+from potentia.potentials.structure import Structure
+
+__all__ = ["Geometry", "Selection", "join_geometries", "species_indices"]
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some structures of a `Geometry`, in any order: which atoms they have and where their pairs go."""
+
+    structures: Tensor
+    """Which structures.  [structures]"""
+    atoms: Tensor
+    """Their atoms in the numbering of the geometry, structure by structure.  [atoms]"""
+    owner: Tensor
+    """Position in `structures` of each atom's structure.  [atoms]"""
+    rows: Tensor
+    """Where the pairs of each atom begin when the pairs of the selection are laid end to end.  [atoms]"""
+    n_pairs: int
+    """Number of pairs of the selection."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Structures laid end to end; pairs in CSR form, sorted by centre, every pair seen from both sides."""
+
+    species: Tensor
+    """Index of each atom's species in the descriptor.  [atoms], int64"""
+    owner: Tensor
+    """Index of each atom's structure.  [atoms], int64"""
+    atom_start: Tensor
+    """First atom of each structure, and the number of atoms.  [structures + 1], int64"""
+    start: Tensor
+    """First pair of each centre, and the number of pairs.  [atoms + 1], int64"""
+    neighbour: Tensor
+    """Neighbouring atom of each pair.  [pairs], int32"""
+    reverse: Tensor
+    """The same pair seen from the other side.  [pairs], int64"""
+    vector: Tensor
+    """From the centre to the image of the neighbour, Å.  [pairs, 3]"""
+    volume: Tensor
+    """Cell volume, Å³; NaN unless periodic in three directions.  [structures], float64"""
+
+    @property
+    def n_structures(self) -> int:
+        """Number of structures."""
+        return len(self.atom_start) - 1
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms."""
+        return len(self.species)
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of pairs, both ways."""
+        return len(self.neighbour)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the arrays are."""
+        return self.vector.device
+
+    @cached_property
+    def fullest(self) -> int:
+        """Pairs of the centre that has most."""
+        return int(self.start.diff().max()) if self.n_atoms else 0
+
+    @cached_property
+    def everything(self) -> Selection:
+        """The selection of all structures in their order."""
+        return self.select(torch.arange(self.n_structures, device=self.device))
+
+    def select(self, structures: Tensor) -> Selection:
+        """Return the selection of ``structures`` [structures], in the order given."""
+        first = self.atom_start[structures]
+        count = self.atom_start[structures + 1] - first
+        owner = torch.repeat_interleave(torch.arange(len(structures), device=self.device), count)
+        before = torch.cumsum(count, 0) - count
+        atoms = torch.arange(len(owner), device=self.device) + (first - before)[owner]
+        pairs = self.start[atoms + 1] - self.start[atoms]
+        rows = torch.cumsum(pairs, 0) - pairs
+        total = int(pairs.sum())
+        return Selection(structures, atoms, owner, rows, total)
+
+    def keep_pairs(self, kept: Tensor) -> Geometry:
+        """Return the same atoms with the pairs of the structures marked in ``kept`` [structures] only."""
+        counts = torch.where(kept[self.owner], self.start.diff(), 0)
+        start = torch.cat((self.start.new_zeros(1), torch.cumsum(counts, 0)))
+        atom = torch.repeat_interleave(torch.arange(self.n_atoms, device=self.device), self.start.diff())
+        here = kept[self.owner[atom]]
+        moved = (start - self.start)[self.atom_start[self.owner[atom[here]]]]
+        changed = {
+            "start": start,
+            "neighbour": self.neighbour[here],
+            "reverse": self.reverse[here] + moved,
+            "vector": self.vector[here],
+        }
+        return Geometry(**{**self._arrays(), **changed})
+
+    def to(self, device: torch.device | str) -> Geometry:
+        """Return the same geometry on another device."""
+        return Geometry(**{name: value.to(device) for name, value in self._arrays().items()})
+
+    def _arrays(self) -> dict[str, Tensor]:
+        names = ("species", "owner", "atom_start", "start", "neighbour", "reverse", "vector", "volume")
+        return {name: self.__dict__[name] for name in names}
+
+    @classmethod
+    def of(
+        cls,
+        structures: Sequence[Structure],
+        neighbours: Sequence[Neighbours | None],
+        species_to_idx: Mapping[str, int],
+        dtype: torch.dtype,
+    ) -> Geometry:
+        """Lay ``structures`` end to end; those whose neighbours are None keep their atoms but have no pairs."""
+        counts = np.array([s.n_atoms for s in structures], dtype=np.int64)
+        atom_start = np.concatenate([[0], np.cumsum(counts)])
+        pairs = np.array([0 if n is None else len(n.neighbour) for n in neighbours], dtype=np.int64)
+        pair_start = np.concatenate([[0], np.cumsum(pairs)])
+        start = np.zeros(atom_start[-1] + 1, dtype=np.int64)
+        neighbour = np.empty(pair_start[-1], dtype=np.int32)
+        reverse = np.empty(pair_start[-1], dtype=np.int64)
+        vector = torch.empty((int(pair_start[-1]), 3), dtype=dtype)
+        volume = np.full(len(structures), np.nan)
+        for k, (structure, found) in enumerate(zip(structures, neighbours, strict=True)):
+            atoms = slice(atom_start[k], atom_start[k + 1])
+            here = slice(pair_start[k], pair_start[k + 1])
+            start[atoms.start + 1 : atoms.stop + 1] = pair_start[k]
+            if found is not None:
+                start[atoms.start + 1 : atoms.stop + 1] += found.start[1:]
+                neighbour[here] = found.neighbour + atom_start[k]
+                reverse[here] = found.reverse + pair_start[k]
+                vector[here] = torch.from_numpy(found.vector)
+            if all(structure.pbc):
+                volume[k] = structure.volume
+        return cls(
+            species=torch.from_numpy(
+                np.concatenate([species_indices(s, species_to_idx) for s in structures] or [np.zeros(0, np.int64)])
+            ),
+            owner=torch.from_numpy(np.repeat(np.arange(len(structures)), counts)),
+            atom_start=torch.from_numpy(atom_start),
+            start=torch.from_numpy(start),
+            neighbour=torch.from_numpy(neighbour),
+            reverse=torch.from_numpy(reverse),
+            vector=vector,
+            volume=torch.from_numpy(volume),
+        )
+
+
+def join_geometries(parts: Sequence[Geometry]) -> Geometry:
+    """Lay geometries end to end."""
+    structures = np.cumsum([0] + [p.n_structures for p in parts])
+    atoms = np.cumsum([0] + [p.n_atoms for p in parts])
+    pairs = np.cumsum([0] + [p.n_pairs for p in parts])
+    return Geometry(
+        species=torch.cat([p.species for p in parts]),
+        owner=torch.cat([p.owner + int(k) for p, k in zip(parts, structures, strict=False)]),
+        atom_start=_join_starts([p.atom_start for p in parts], atoms),
+        start=_join_starts([p.start for p in parts], pairs),
+        neighbour=torch.cat([p.neighbour + int(k) for p, k in zip(parts, atoms, strict=False)]),
+        reverse=torch.cat([p.reverse + int(k) for p, k in zip(parts, pairs, strict=False)]),
+        vector=torch.cat([p.vector for p in parts]),
+        volume=torch.cat([p.volume for p in parts]),
+    )
+
+
+def _join_starts(starts: Sequence[Tensor], offsets: NDArray[np.int64]) -> Tensor:
+    moved = [start[:-1] + int(offset) for start, offset in zip(starts, offsets, strict=False)]
+    return torch.cat([*moved, torch.tensor([int(offsets[-1])])])
+
+
+def species_indices(structure: Structure, species_to_idx: Mapping[str, int]) -> IntArray:
+    """Return the index of each atom's species, or raise `DataError` naming the first unknown one.  [atoms]"""
+    try:
+        return np.array([species_to_idx[s] for s in structure.species], dtype=np.int64)
+    except KeyError as unknown:
+        name = str(unknown.args[0])
+        atom = structure.species.index(name)
+        hint = did_you_mean(name, species_to_idx)
+        raise DataError(
+            f"species {name!r} of atom {atom} in {structure.label} is not one of the descriptor's{hint}"
+        ) from None

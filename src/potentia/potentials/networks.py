@@ -1,0 +1,99 @@
+"""One network per species: features of atoms in, atomic energies out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from potentia.checks import choice, integer
+from potentia.errors import ConfigError
+from potentia.nn import ACTIVATIONS, MLP
+from potentia.seeding import torch_stream
+
+__all__ = ["Architecture", "AtomicNetworks", "checked_architecture"]
+
+Architecture = dict[str, list[tuple[int, str]]]
+
+
+class AtomicNetworks(nn.Module):
+    """Energies of atoms from their features, each by the network of its species.
+
+    The features are normalised first, x = (G - mean)·scale; the network's output N becomes the energy of the atom by
+    N / e_scaling + e_shift (eV), in reference to the free atom. Features that never vary have scale 0: they are dropped.
+    """
+
+    def __init__(
+        self, arch: Architecture, species: Sequence[str], n_features: int, seed: int, dtype: torch.dtype
+    ) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(
+            MLP(n_features, arch[name], generator=torch_stream(seed, "weights", name), dtype=dtype) for name in species
+        )
+        self.feature_mean: Tensor
+        self.feature_scale: Tensor
+        self.e_scaling: Tensor
+        self.e_shift: Tensor
+        self.register_buffer("feature_mean", torch.zeros(n_features, dtype=dtype))
+        self.register_buffer("feature_scale", torch.ones(n_features, dtype=dtype))
+        self.register_buffer("e_scaling", torch.ones((), dtype=dtype))
+        self.register_buffer("e_shift", torch.zeros((), dtype=dtype))
+
+    def normalise(self, features: Tensor) -> Tensor:
+        """Return (features - mean)·scale.  [atoms, features]"""
+        return (features - self.feature_mean) * self.feature_scale
+
+    def forward(self, features: Tensor, rows: Sequence[Tensor]) -> Tensor:
+        """Return atomic energies (eV) of ``features`` [atoms, features].  [atoms]
+
+        ``rows`` names the atoms of each species, all species together covering every atom once.
+        """
+        x = self.normalise(features)
+        parts = [net(x[index]) for net, index in zip(self.networks, rows, strict=True)]
+        return _in_place(parts, rows) / self.e_scaling + self.e_shift
+
+    def value_and_gradient(self, features: Tensor, rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return atomic energies (eV, [atoms]) and their gradient by the raw features (eV, [atoms, features])."""
+        x = self.normalise(features)
+        parts = [net.value_and_gradient(x[index]) for net, index in zip(self.networks, rows, strict=True)]
+        values = _in_place([value for value, _ in parts], rows) / self.e_scaling + self.e_shift
+        gradients = _in_place([gradient for _, gradient in parts], rows) * (self.feature_scale / self.e_scaling)
+        return values, gradients
+
+
+def _in_place(parts: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
+    """Put the parts, species by species, back to the places ``rows`` they came from."""
+    joined = torch.cat(list(parts))
+    return torch.empty_like(joined).index_copy(0, torch.cat(list(rows)), joined)
+
+
+def checked_architecture(arch: Mapping[str, Sequence[tuple[int, str]]], species: Sequence[str]) -> Architecture:
+    """Return ``arch`` as plain lists, or raise `ConfigError`: every species needs its hidden layers, and no other."""
+    if not arch:
+        raise ConfigError("arch must give hidden layers for every species, e.g. {'H': [(10, 'tanh'), (10, 'tanh')]}")
+    missing = [name for name in species if name not in arch]
+    if missing:
+        raise ConfigError(f"arch lacks the species {', '.join(missing)} of the descriptor ({', '.join(species)})")
+    foreign = [name for name in arch if name not in species]
+    if foreign:
+        raise ConfigError(f"arch names {', '.join(foreign)}, unknown to the descriptor ({', '.join(species)})")
+    return {name: _checked_layers(name, arch[name]) for name in species}
+
+
+def _checked_layers(name: str, layers: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    if isinstance(layers, str) or not layers:
+        raise ConfigError(f"arch[{name!r}] must list at least one hidden layer as (nodes, activation), got {layers!r}")
+    checked = []
+    for k, layer in enumerate(layers):
+        if isinstance(layer, str) or len(layer) != 2:
+            raise ConfigError(f"arch[{name!r}][{k}] must be (nodes, activation), got {layer!r}")
+        nodes, activation = layer
+        where = f"arch[{name!r}][{k}]"
+        checked.append(
+            (
+                integer(f"nodes of {where}", nodes, low=1),
+                choice(f"activation of {where}", activation, tuple(ACTIVATIONS)),
+            )
+        )
+    return checked

@@ -1,0 +1,70 @@
+"""Shift and scale of features and energies, from the training part of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from potentia.checks import array_of_shape
+from potentia.errors import ConfigError
+from potentia.potentials.datasets.labelled import LabelledStructures
+from potentia.potentials.training_config import TorchTrainingConfig
+
+__all__ = ["energy_scale", "feature_scale", "set_normalisation"]
+
+CONSTANT = 1e-10
+"""A feature whose standard deviation is below this, or below this part of its mean, never varies: it is dropped."""
+
+
+def feature_scale(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and 1/standard deviation of ``values`` [atoms, features], in two passes; 0 for constant features."""
+    wide = values.double()
+    mean = wide.mean(0)
+    return mean, _inverse(mean, (wide - mean).square().mean(0).sqrt())
+
+
+def energy_scale(energy_per_atom: Tensor) -> tuple[float, float]:
+    """Return shift (eV/atom) and scaling (1/eV) that bring ``energy_per_atom`` [structures] to [-1, 1].
+
+    They are (max + min)/2 and 2/(max - min), the convention of ænet; 0 and 1 where all energies are alike.
+    """
+    low, high = float(energy_per_atom.min()), float(energy_per_atom.max())
+    if high - low <= 1e-12 * max(abs(high), abs(low), 1.0):
+        return 0.0, 1.0
+    return (high + low) / 2, 2 / (high - low)
+
+
+def set_normalisation(
+    buffers: Mapping[str, Tensor], data: LabelledStructures, train: Tensor, config: TorchTrainingConfig
+) -> None:
+    """Fill the normalisation ``buffers`` of the networks from structures ``train`` and what ``config`` gives."""
+    if config.feature_stats is not None:
+        mean, scale = _given_feature_stats(config.feature_stats, len(buffers["feature_mean"]))
+    elif config.normalize_features:
+        atoms = data.featurised.geometry.select(train).atoms
+        mean, scale = feature_scale(data.featurised.features.values[atoms])
+    else:
+        mean, scale = torch.zeros_like(buffers["feature_mean"]), torch.ones_like(buffers["feature_scale"])
+    shift, scaling = energy_scale(data.energy[train] / data.n_atoms[train]) if config.normalize_energy else (0.0, 1.0)
+    buffers["feature_mean"].copy_(mean)
+    buffers["feature_scale"].copy_(scale)
+    buffers["e_shift"].fill_(shift if config.E_shift is None else config.E_shift)
+    buffers["e_scaling"].fill_(scaling if config.E_scaling is None else config.E_scaling)
+
+
+def _given_feature_stats(stats: Mapping[str, object], n_features: int) -> tuple[Tensor, Tensor]:
+    mean, std = (
+        torch.from_numpy(array_of_shape(f"feature_stats[{name!r}]", np.asarray(stats[name]), (n_features,), "(features,)"))
+        for name in ("mean", "std")
+    )
+    if not bool((std >= 0).all()):
+        raise ConfigError("feature_stats['std'] must not be negative")
+    return mean, _inverse(mean, std)
+
+
+def _inverse(mean: Tensor, std: Tensor) -> Tensor:
+    constant = std <= CONSTANT * torch.clamp(mean.abs(), min=1.0)
+    return torch.where(constant, 0.0, 1 / torch.where(constant, 1.0, std))

@@ -1,0 +1,393 @@
+"""What training and prediction of a potential return: errors by epoch, energies and forces by structure."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from potentia.errors import DataError, NotFittedError
+from potentia.plots import ErrorPanel, ParityPanel, error_curves, parity_panels
+from potentia.train.history import table
+
+__all__ = ["ParityData", "PredictOut", "TrainOut"]
+
+PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class _Quantity:
+    """One of the labels, in the columns of the history and in figures."""
+
+    name: str
+    infix: str
+    """``RMSE<infix>_train`` is a column."""
+    component: str
+    """What one error belongs to."""
+    unit: str
+    """Unit of the columns."""
+    shown_unit: str
+    """Unit of errors in figures and tables."""
+    factor: float
+    """From one to the other."""
+
+    @property
+    def panel(self) -> ErrorPanel:
+        """How to draw its errors over the epochs."""
+        columns = {
+            measure: {split: f"{measure}{self.infix}_{split}" for split in ("train", "test")}
+            for measure in ("RMSE", "MAE")
+        }
+        marked = columns["RMSE"]["test"]
+        return ErrorPanel(
+            quantity=self.component, unit=self.shown_unit, columns=columns, marked=marked, factor=self.factor
+        )
+
+    @property
+    def columns(self) -> list[str]:
+        """Its columns."""
+        return [column for splits in self.panel.columns.values() for column in splits.values()]
+
+
+_ENERGY = _Quantity("energy", "", "energy", "eV/atom", "meV/atom", 1000.0)
+_FORCE = _Quantity("force", "_force", "force component", "eV/Å", "eV/Å", 1.0)
+_STRESS = _Quantity("stress", "_stress", "stress component", "eV/Å³", "meV/Å³", 1000.0)
+_ERRORS = [*_ENERGY.columns, *_FORCE.columns, *_STRESS.columns]
+_ALWAYS = ["MAE_train", "RMSE_train", "MAE_test", "RMSE_test", "RMSE_force_train", "RMSE_force_test"]
+_TIMES = ["epoch_time", "forward_time", "backward_time"]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ParityData:
+    """Reference and prediction of one split, from a deterministic pass of the trained potential.
+
+    Raises:
+        DataError: a reference and its prediction differ in shape, or one is there without the other.
+    """
+
+    energy_ref: NDArray[np.float64]
+    """eV/atom.  [structures]"""
+    energy_pred: NDArray[np.float64]
+    """eV/atom.  [structures]"""
+    force_ref: NDArray[np.float64] | None = None
+    """eV/Å, every component of every atom that has a force label; any shape."""
+    force_pred: NDArray[np.float64] | None = None
+    """eV/Å, of the same shape."""
+    stress_ref: NDArray[np.float64] | None = None
+    """eV/Å³, every component of every structure that has a stress label; any shape."""
+    stress_pred: NDArray[np.float64] | None = None
+    """eV/Å³, of the same shape."""
+
+    def __post_init__(self) -> None:
+        for name in ("energy", "force", "stress"):
+            reference, predicted = self.pair(name)
+            shapes = [None if part is None else np.shape(part) for part in (reference, predicted)]
+            if shapes[0] != shapes[1]:
+                raise DataError(f"{name}_ref and {name}_pred must have one shape, got {shapes[0]} and {shapes[1]}")
+
+    def pair(self, name: str) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+        """Return reference and prediction of ``"energy"``, ``"force"`` or ``"stress"``."""
+        pairs = {
+            "energy": (self.energy_ref, self.energy_pred),
+            "force": (self.force_ref, self.force_pred),
+            "stress": (self.stress_ref, self.stress_pred),
+        }
+        return pairs[name]
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class TrainOut:
+    """History of a training: errors and times of each epoch, their summary and figures. Epochs are counted from 1.
+
+    Force and stress errors are over components, energy errors over structures. A column that is absent from the
+    history and one that holds only NaN mean the same: this was not trained.
+
+    >>> out = TrainOut([{"RMSE_train": 0.030, "RMSE_test": 0.040}, {"RMSE_train": 0.010, "RMSE_test": 0.050}])
+    >>> out.stats["min_RMSE_test"], out.stats["epoch_min_RMSE_test"], out.stats["final_RMSE_train"]
+    (0.04, 1, 0.01)
+    >>> out.has_force_data
+    False
+    """
+
+    history: Sequence[Mapping[str, float]]
+    """One row for each epoch: errors (eV/atom, eV/Å, eV/Å³), learning_rate, times (s), skipped batches."""
+    _: KW_ONLY
+    train_parity: ParityData | None = None
+    """Reference and prediction of the training set at the end."""
+    test_parity: ParityData | None = None
+    """Reference and prediction of the test set at the end."""
+    energies: Any = None
+    """Energies of each structure, where they were asked for."""
+    reading: str | None = None
+    """What was read and left out, in words."""
+    seed: int | None = None
+    """Seed of the weights, the order of the batches and all other draws."""
+    split_seed: int | None = None
+    """Seed of the split."""
+    train_indices: list[int] | None = None
+    """Places of the training structures in the input, counted from 0."""
+    test_indices: list[int] | None = None
+    """Places of the test structures in the input, counted from 0."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "history", [dict(row) for row in self.history])
+
+    @cached_property
+    def errors(self) -> pd.DataFrame:
+        """Errors by epoch (index ``epoch``, from 1): eV/atom, eV/Å, eV/Å³.
+
+        MAE and RMSE of the energies and RMSE of the forces are always there, NaN where they were not trained; the other
+        errors of forces and stress where they are finite in any epoch.
+        """
+        more = [column for column in _ERRORS if column not in _ALWAYS and self._any_finite(column)]
+        return self._table.reindex(columns=_ALWAYS + more)
+
+    @cached_property
+    def timing(self) -> pd.DataFrame:
+        """Seconds by epoch: epoch_time, forward_time, backward_time."""
+        return self._table.reindex(columns=_TIMES)
+
+    @property
+    def learning_rate(self) -> list[float]:
+        """Learning rate of each epoch."""
+        return list(self._table.reindex(columns=["learning_rate"])["learning_rate"])
+
+    @property
+    def has_force_data(self) -> bool:
+        """Whether any force error is finite."""
+        return self._has(_FORCE)
+
+    @property
+    def has_stress_data(self) -> bool:
+        """Whether any stress error is finite."""
+        return self._has(_STRESS)
+
+    @cached_property
+    def stats(self) -> dict[str, float]:
+        """Last and lowest errors in the units of `errors`, NaN where there are none.
+
+        ``final_<column>`` of each column of `errors`; ``min_<column>`` and ``epoch_min_<column>`` of each RMSE of the
+        test set, over the epochs in which it is finite. Of equally low epochs the first counts.
+        """
+        stats: dict[str, float] = {}
+        for column in self.errors:
+            values = self.errors[column].to_numpy()
+            stats[f"final_{column}"] = float(values[-1]) if len(values) else math.nan
+        for column in ("RMSE_test", "RMSE_force_test", "RMSE_stress_test"):
+            if column in self.errors:
+                finite = self.errors[column][np.isfinite(self.errors[column])]
+                stats[f"min_{column}"] = float(finite.min()) if len(finite) else math.nan
+                stats[f"epoch_min_{column}"] = int(finite.idxmin()) if len(finite) else math.nan
+        return stats
+
+    def plot_training_errors(self, outfile: PathLike | None = None) -> Figure:
+        """Draw the energy errors over the epochs (meV/atom), and write the figure if a file is named."""
+        return error_curves(self._complete, [_ENERGY.panel], outfile=outfile)
+
+    def plot_force_errors(self, outfile: PathLike | None = None) -> Figure:
+        """Draw the force errors over the epochs (eV/Å, over components), and write the figure if a file is named.
+
+        Raises:
+            DataError: no epoch has a force error.
+        """
+        if not self.has_force_data:
+            raise DataError(
+                "there are no force errors in this training: give structures with forces and a force_weight above 0"
+            )
+        return error_curves(self._complete, [_FORCE.panel], outfile=outfile)
+
+    def plot_training_summary(self, outfile: PathLike | None = None) -> Figure:
+        """Draw the errors of all that was trained, and the learning rate if it changed."""
+        panels = [quantity.panel for quantity in self._quantities]
+        rates = {rate for rate in self.learning_rate if math.isfinite(rate)}
+        return error_curves(self._complete, panels, rate="learning_rate" if len(rates) > 1 else None, outfile=outfile)
+
+    def plot_parity(self, outfile: PathLike | None = None) -> Figure:
+        """Draw predicted against reference energies, and forces and stress where there are labels, with their errors.
+
+        Raises:
+            NotFittedError: this record was made from a history alone.
+        """
+        parts = {"train": self.train_parity, "test": self.test_parity}
+        splits = {split: data for split, data in parts.items() if data is not None}
+        if not splits:
+            raise NotFittedError("this TrainOut holds errors but no predictions; `train` returns one that has both")
+        panels = [_parity_panel(quantity, splits) for quantity in (_ENERGY, _FORCE, _STRESS)]
+        return parity_panels([panel for panel in panels if panel.groups], outfile=outfile)
+
+    def __str__(self) -> str:
+        lines = [self._title(), "", f"{'final errors':<34}{'train':>12}{'test':>12}"]
+        for quantity in self._quantities:
+            for measure, splits in quantity.panel.columns.items():
+                values = [quantity.factor * self.stats.get(f"final_{column}", math.nan) for column in splits.values()]
+                label = f"{quantity.component} {measure} ({quantity.shown_unit})"
+                lines.append(label.ljust(34) + "".join(f"{_digits(value):>12}" for value in values))
+        if len(self._quantities) > 1:
+            lines.append("Errors of forces and stress are per component, not per atom or structure.")
+        lines.append("")
+        epoch = self.stats["epoch_min_RMSE_test"]
+        if not math.isnan(epoch):
+            lowest = _digits(_ENERGY.factor * self.stats["min_RMSE_test"])
+            lines.append(f"The lowest energy RMSE of the test set was {lowest} meV/atom, in epoch {epoch}.")
+        skipped = self._table.get("skipped", pd.Series(dtype=float)).sum()
+        if skipped:
+            lines.append(f"{skipped:.0f} batches were left out because they were not finite.")
+        return "\n".join([*lines, self.reading or ""]).rstrip()
+
+    def __repr__(self) -> str:
+        return f"TrainOut({self._title()}; print it for the errors)"
+
+    @cached_property
+    def _table(self) -> pd.DataFrame:
+        return table(self.history)
+
+    @cached_property
+    def _complete(self) -> pd.DataFrame:
+        """All that can be drawn, a column that is absent as NaN."""
+        return self._table.reindex(columns=[*_ERRORS, "learning_rate"])
+
+    def _any_finite(self, column: str) -> bool:
+        return column in self._table and bool(np.isfinite(self._table[column]).any())
+
+    def _has(self, quantity: _Quantity) -> bool:
+        return any(self._any_finite(column) for column in quantity.columns)
+
+    @cached_property
+    def _quantities(self) -> list[_Quantity]:
+        """The energy, and what else was trained."""
+        return [_ENERGY, *(quantity for quantity in (_FORCE, _STRESS) if self._has(quantity))]
+
+    def _title(self) -> str:
+        parts = [f"{len(self.history)} epoch{'s' * (len(self.history) != 1)}"]
+        for name, indices in (("training", self.train_indices), ("test", self.test_indices)):
+            parts += [] if indices is None else [f"{len(indices)} {name} structures"]
+        for name, seed in (("seed", self.seed), ("split seed", self.split_seed)):
+            parts += [] if seed is None else [f"{name} {seed}"]
+        return ", ".join(parts)
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class PredictOut:
+    """Energies, and forces and stress if asked for: lists with one entry for each structure, in the order of the input.
+
+    All energies are totals in eV; the properties give them per atom.
+
+    >>> out = PredictOut(
+    ...     coords=[np.zeros((2, 3))],
+    ...     atom_types=[["H", "H"]],
+    ...     atom_energies=[np.array([-15.8, -15.9])],
+    ...     total_energy=[-31.7],
+    ...     cohesive_energy=[-4.5],
+    ...     structure_paths=["molecule.xsf"],
+    ... )
+    >>> len(out), out.num_atoms(0), out.total_energy_per_atom
+    (1, 2, [-15.85])
+    """
+
+    coords: list[NDArray[np.float64]]
+    """Positions, Å.  [atoms, 3]"""
+    atom_types: list[list[str]]
+    """Species of each atom.  [atoms]"""
+    atom_energies: list[NDArray[np.float64]]
+    """Energies of the atoms, eV; their sum is the total energy.  [atoms]"""
+    total_energy: list[float]
+    """Energy of all atoms together, eV, comparable to the labels."""
+    cohesive_energy: list[float]
+    """Total energy without the reference energies of the atoms, eV."""
+    structure_paths: list[str]
+    """Which structure it is: path, name, or ``structure_000007``."""
+    forces: list[NDArray[np.float64]] | None = None
+    """eV/Å; None if not asked for.  [atoms, 3]"""
+    stress: list[NDArray[np.float64] | None] | None = None
+    """1/volume · dE/dstrain, eV/Å³; None if not asked for, and for a structure without a volume.  [3, 3]"""
+    timing: dict[str, float] = field(default_factory=dict)
+    """Seconds: featurization, energy_eval, force_eval, total."""
+
+    def __post_init__(self) -> None:
+        columns: dict[str, Sequence[object] | None] = {
+            "atom_types": self.atom_types,
+            "atom_energies": self.atom_energies,
+            "total_energy": self.total_energy,
+            "cohesive_energy": self.cohesive_energy,
+            "structure_paths": self.structure_paths,
+            "forces": self.forces,
+            "stress": self.stress,
+        }
+        for name, column in columns.items():
+            if column is not None and len(column) != len(self.coords):
+                raise DataError(
+                    f"{name} must have one entry for each of {len(self.coords)} structures, got {len(column)}"
+                )
+
+    @property
+    def num_structures(self) -> int:
+        """Number of structures."""
+        return len(self.coords)
+
+    def __len__(self) -> int:
+        return len(self.coords)
+
+    def num_atoms(self, i: int) -> int:
+        """Return the number of atoms of the i-th structure."""
+        return len(self.atom_types[i])
+
+    @property
+    def total_energy_per_atom(self) -> list[float]:
+        """Total energies, eV/atom."""
+        return [energy / len(types) for energy, types in zip(self.total_energy, self.atom_types, strict=True)]
+
+    @property
+    def cohesive_energy_per_atom(self) -> list[float]:
+        """Cohesive energies, eV/atom."""
+        return [energy / len(types) for energy, types in zip(self.cohesive_energy, self.atom_types, strict=True)]
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return one row for each structure: eV, eV/atom; with forces also the largest on any of its atoms (eV/Å)."""
+        columns: dict[str, Any] = {
+            "identifier": pd.Series(self.structure_paths, dtype=str),
+            "n_atoms": np.array([len(types) for types in self.atom_types], dtype=np.int64),
+            "total_energy": np.array(self.total_energy, dtype=np.float64),
+            "cohesive_energy": np.array(self.cohesive_energy, dtype=np.float64),
+            "total_energy_per_atom": np.array(self.total_energy_per_atom, dtype=np.float64),
+            "cohesive_energy_per_atom": np.array(self.cohesive_energy_per_atom, dtype=np.float64),
+        }
+        if self.forces is not None:
+            largest = [np.linalg.norm(forces, axis=1).max() for forces in self.forces]  # over atoms
+            columns["max_force"] = np.array(largest, dtype=np.float64)
+        return pd.DataFrame(columns)
+
+    def __repr__(self) -> str:
+        given = ["energies"] + ["forces"] * (self.forces is not None) + ["stress"] * (self.stress is not None)
+        atoms = sum(len(types) for types in self.atom_types)
+        return f"PredictOut({self.num_structures} structures, {atoms} atoms: {', '.join(given)})"
+
+
+def _parity_panel(quantity: _Quantity, splits: Mapping[str, ParityData]) -> ParityPanel:
+    """Return what to draw of a quantity, with a group for each split that has labels of it."""
+    groups = {}
+    for split, data in splits.items():
+        reference, predicted = data.pair(quantity.name)
+        if reference is not None and predicted is not None and np.size(reference):
+            groups[split] = (reference, predicted)
+    return ParityPanel(
+        quantity=quantity.component,
+        unit=quantity.unit,
+        groups=groups,
+        error_unit=quantity.shown_unit,
+        error_factor=quantity.factor,
+    )
+
+
+def _digits(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:#.4g}".rstrip(".")

@@ -1,0 +1,215 @@
+"""Versioned files: plain settings and tensors in one safetensors file, written whole or not at all, no pickle.
+
+The header of the file carries one JSON entry, ``potentia``: format, kind, version, the release that wrote it, and the
+settings. Nothing in a file is ever executed.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import os
+import secrets
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from potentia.errors import ConfigError, FileFormatError
+
+__all__ = ["StoredFile", "flatten", "read_file", "unflatten", "write_bytes", "write_file", "write_text"]
+
+_ENTRY = "potentia"
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """What `read_file` found."""
+
+    kind: str
+    """What the file is, for example ``"checkpoint"``."""
+    version: int
+    """Version of this kind's layout, counted from 1."""
+    settings: dict[str, Any]
+    """Plain settings as they come out of JSON: tuples have become lists."""
+    tensors: dict[str, Tensor]
+    """Tensors by name, on the CPU."""
+
+
+def write_file(
+    path: str | os.PathLike[str],
+    kind: str,
+    settings: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    version: int = 1,
+) -> None:
+    """Write settings (strict JSON: plain values, finite numbers) and tensors of any device, shape and layout.
+
+    Raises:
+        ConfigError: the settings are not plain.
+    """
+    header = {
+        "format": _ENTRY,
+        "kind": kind,
+        "version": version,
+        "potentia_version": _release(),
+        "complex128": sorted(name for name, tensor in tensors.items() if tensor.dtype == torch.complex128),
+        "settings": settings,
+    }
+    try:
+        entry = json.dumps(header, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"these settings of a {kind} cannot be written as strict JSON: {error}") from None
+    stored = {name: _storable(tensor) for name, tensor in tensors.items()}
+    write_bytes(path, safetensors.torch.save(stored, {_ENTRY: entry}))
+
+
+def read_file(path: str | os.PathLike[str], *kinds: str, version: int = 1) -> StoredFile:
+    """Read a file that is one of ``kinds`` and at most of ``version``, the newest layout that the caller knows.
+
+    Raises:
+        FileFormatError: the file is truncated, foreign, of another kind, or of a newer version.
+    """
+    raw = Path(path).read_bytes()
+    try:
+        tensors = safetensors.torch.load(raw)
+    except safetensors.SafetensorError as error:
+        raise FileFormatError(f"{path} is no whole potentia file: {_guess(raw, str(error))}") from None
+    length = int.from_bytes(raw[:8], "little")
+    metadata = json.loads(raw[8 : 8 + length]).get("__metadata__", {})
+    if _ENTRY not in metadata:
+        raise FileFormatError(f"{path} is a safetensors file, but potentia did not write it")
+    header = json.loads(metadata[_ENTRY])
+    if header["kind"] not in kinds:
+        raise FileFormatError(f"{path} holds a {header['kind']}, not a {' or '.join(kinds)}")
+    if header["version"] > version:
+        raise FileFormatError(
+            f"{path} is a {header['kind']} of version {header['version']}, written by potentia "
+            f"{header['potentia_version']}; this release reads up to version {version}: update potentia"
+        )
+    for name in header["complex128"]:
+        tensors[name] = torch.view_as_complex(tensors[name])
+    return StoredFile(header["kind"], header["version"], header["settings"], tensors)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write UTF-8 text, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file whole or not at all: a reader, a crash or a full disk never leaves half of it.
+
+    Raises:
+        OSError: the file could not be written; one that was there before is untouched.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        reason = f"{error.strerror or error}; what stood there before is untouched"
+        raise OSError(error.errno or 0, reason, str(path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_directory(path.parent)
+
+
+def flatten(state: object) -> tuple[Any, dict[str, Tensor]]:
+    """Part a nested state into a skeleton that JSON can hold and its tensors by name; `unflatten` is the inverse.
+
+    The state may hold dicts with keys of int and str, lists, tuples, tensors, str, int, bool, None and any float: the
+    way back is exact to the bit.
+    """
+    tensors: dict[str, Tensor] = {}
+    return _skeleton(state, "", tensors), tensors
+
+
+def unflatten(skeleton: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """Put a state together again."""
+    match skeleton:
+        case list():
+            return [unflatten(item, tensors) for item in skeleton]
+        case {"tuple": items}:
+            return tuple(unflatten(item, tensors) for item in items)
+        case {"dict": pairs}:
+            return {key: unflatten(item, tensors) for key, item in pairs}
+        case {"float": bits}:
+            return struct.unpack(">d", bytes.fromhex(bits))[0]
+        case {"tensor": name}:
+            return tensors[name]
+    return skeleton
+
+
+def _skeleton(value: object, name: str, tensors: dict[str, Tensor]) -> Any:
+    match value:
+        case Tensor():
+            while name in tensors:  # {"a/b": …} beside {"a": {"b": …}}
+                name += "'"
+            tensors[name] = value
+            return {"tensor": name}
+        case float() if not math.isfinite(value):  # not in strict JSON
+            return {"float": struct.pack(">d", value).hex()}
+        case None | bool() | int() | float() | str():
+            return value
+        case list():
+            return [_skeleton(item, _join(name, i), tensors) for i, item in enumerate(value)]
+        case tuple():
+            return {"tuple": [_skeleton(item, _join(name, i), tensors) for i, item in enumerate(value)]}
+        case dict():
+            return {"dict": [[_key(key), _skeleton(item, _join(name, key), tensors)] for key, item in value.items()]}
+    raise ConfigError(f"a state to be stored holds {type(value).__name__} at {name!r}; use plain values and tensors")
+
+
+def _key(key: object) -> object:
+    if type(key) in {int, str}:
+        return key
+    raise ConfigError(f"a state to be stored has the key {key!r}; use int or str")
+
+
+def _join(name: str, key: object) -> str:
+    return f"{name}/{key}" if name else str(key)
+
+
+def _storable(tensor: Tensor) -> Tensor:
+    """Return a contiguous copy on the CPU that shares no memory; complex128 as pairs, which safetensors knows."""
+    tensor = tensor.detach().resolve_conj().resolve_neg().cpu()
+    if tensor.dtype == torch.complex128:
+        tensor = torch.view_as_real(tensor)
+    return tensor.clone(memory_format=torch.contiguous_format)
+
+
+def _guess(raw: bytes, reason: str) -> str:
+    if not raw:
+        return "it is empty"
+    if raw.startswith((b"PK\x03\x04", b"\x80\x02")):
+        return "it looks like a pickle of torch.save, which could run code when opened and is therefore never read"
+    return f"it is truncated or of another format ({reason})"
+
+
+def _sync_directory(directory: Path) -> None:
+    if os.name == "nt":  # Windows cannot open a directory
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _release() -> str:
+    try:
+        return importlib.metadata.version("potentia")
+    except importlib.metadata.PackageNotFoundError:  # run from a source tree
+        return "unknown"

@@ -1,0 +1,69 @@
+"""Checkpoints: a run with the settings and data it belongs to, in one file that cannot be half written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from potentia.config import differences, plain
+from potentia.errors import ConfigError
+from potentia.storage import flatten, read_file, unflatten, write_file
+from potentia.train.run import Run
+
+__all__ = ["KIND", "Checkpoint", "load_checkpoint", "save_checkpoint"]
+
+KIND = "checkpoint"
+"""Kind of the files, for `potentia.storage.read_file`."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run as it was, to be resumed, or to be opened as a model."""
+
+    path: str
+    """Where it was read from."""
+    settings: dict[str, Any]
+    """What the run belongs to: nested plain settings and marks of the data (fingerprint)."""
+    run: dict[str, Any]
+    """State of the run; ``run["model"]`` holds the weights, ``run["seed"]`` the seed."""
+    extra: dict[str, Any]
+    """What the caller stored beside it: plain values and tensors, for example the recipe of the model."""
+
+    def resume(self, run: Run, settings: Mapping[str, Any], allow: Collection[str] = ()) -> None:
+        """Let ``run`` go on where this checkpoint stands.
+
+        Args:
+            run: A run with a model of the same shape; changed in place. It takes over the seed as well, so draw its
+                batches from ``run.seed`` afterwards.
+            settings: What the run belongs to now.
+            allow: Names in ``settings`` that may have changed; the new values hold.
+
+        Raises:
+            ConfigError: settings or data have changed beyond what ``allow`` names.
+        """
+        changed = differences(self.settings, settings, allow)
+        if changed:
+            names = ", ".join(repr(line.split(": ", 1)[0]) for line in changed)
+            listed = "\n  ".join(changed)
+            raise ConfigError(
+                f"{self.path} belongs to another training; since then changed:\n  {listed}\n"
+                f"Put it back, or allow it by name: allow=({names},)"
+            )
+        run.load_state(self.run)
+
+
+def save_checkpoint(
+    path: str | os.PathLike[str], run: Run, settings: Mapping[str, Any], extra: Mapping[str, Any] | None = None
+) -> None:
+    """Write a checkpoint of ``run``, whole or not at all (see `Checkpoint` for ``settings`` and ``extra``)."""
+    skeleton, tensors = flatten({"run": run.state(), "extra": dict(extra or {})})
+    write_file(path, KIND, {"settings": plain(settings), "state": skeleton}, tensors)
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read a checkpoint."""
+    stored = read_file(path, KIND)
+    state = unflatten(stored.settings["state"], stored.tensors)
+    return Checkpoint(os.fspath(path), stored.settings["settings"], state["run"], state["extra"])

@@ -1,0 +1,96 @@
+"""Progress bars of a training."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TextIO
+
+from tqdm import tqdm
+
+from potentia.train.callbacks import Callback
+from potentia.train.run import Run
+
+__all__ = ["BatchBar", "EpochBar"]
+
+
+class EpochBar(Callback):
+    """One bar over all epochs, with errors of the last one behind it.
+
+    Args:
+        epochs: Epochs in all.
+        shown: Label → column of the history, for example ``{"test": "RMSE_test"}``.
+        disable: Print nothing.
+        file: Where to; the standard error stream if None.
+    """
+
+    def __init__(
+        self,
+        epochs: int,
+        shown: Mapping[str, str] | None = None,
+        *,
+        disable: bool = False,
+        file: TextIO | None = None,
+    ) -> None:
+        self.epochs = epochs
+        self.shown = dict(shown or {})
+        self.disable = disable
+        self.file = file
+        self._bar: tqdm | None = None
+
+    def on_batch(self, run: Run) -> None:
+        """Show the bar from the first batch on."""
+        if self._bar is None:
+            self._bar = tqdm(
+                total=self.epochs, initial=run.epoch, desc="epochs", disable=self.disable, file=self.file or sys.stderr
+            )
+
+    def on_epoch(self, run: Run) -> None:
+        """Move the bar to the completed epochs."""
+        if self._bar is not None:
+            row = run.history[-1]
+            errors = {label: f"{row[column]:.4g}" for label, column in self.shown.items()}
+            self._bar.set_postfix(errors, refresh=False)
+            self._bar.update(run.epoch - self._bar.n)
+
+    def on_end(self, run: Run) -> None:
+        """Close the bar; it stays on the screen."""
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = None
+
+
+class BatchBar(Callback):
+    """One bar over the batches of the present epoch, gone when the epoch is over.
+
+    Args:
+        disable: Print nothing.
+        file: Where to; the standard error stream if None.
+    """
+
+    def __init__(self, *, disable: bool = False, file: TextIO | None = None) -> None:
+        self.disable = disable
+        self.file = file
+        self._bar: tqdm | None = None
+
+    def on_batch(self, run: Run) -> None:
+        """Move the bar to the completed batches."""
+        if self._bar is None:
+            self._bar = tqdm(
+                total=run.batches,
+                desc=f"epoch {run.epoch + 1}",
+                leave=False,
+                disable=self.disable,
+                file=self.file or sys.stderr,
+            )
+        self._bar.update(run.batch - self._bar.n)
+
+    def on_epoch(self, run: Run) -> None:
+        """Close the bar of this epoch."""
+        self.on_end(run)
+
+    def on_end(self, run: Run) -> None:
+        """Close the bar."""
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = None

@@ -1,0 +1,93 @@
+"""How one batch changes the weights: gradient steps of any torch optimizer, guarded against what is not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from potentia.train.task import BatchLoss
+
+__all__ = ["GradientStepper", "Step", "Stepper"]
+
+
+class Step(NamedTuple):
+    """What became of one batch."""
+
+    loss: BatchLoss
+    """Loss before the step."""
+    taken: bool
+    """False where loss or gradient was not finite; then neither the weights nor the stepper have changed."""
+
+
+class Stepper(Protocol):
+    """A live optimizer. One that needs more than a gradient (a line search, a curvature) asks for the loss again."""
+
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate of the next step, NaN where there is none."""
+        ...
+
+    def set_rates(self, rate: Callable[[float], float]) -> None:
+        """Set each learning rate to ``rate`` of the one that it began with."""
+        ...
+
+    def step(self, evaluate: Callable[[], BatchLoss]) -> Step:
+        """Change the weights once; ``evaluate`` returns the loss of the batch at the present weights."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Return what has been learned about the path so far (dicts, lists, numbers, tensors), settings excepted."""
+        ...
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Continue from what `state` returned."""
+        ...
+
+
+class GradientStepper:
+    """Steps of a torch optimizer along the gradient of the batch loss."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self.optimizer = optimizer
+        self._begun_with = [float(group["lr"]) for group in optimizer.param_groups]
+
+    @property
+    def learning_rate(self) -> float:
+        """Learning rate of the first group."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def set_rates(self, rate: Callable[[float], float]) -> None:
+        """Set each group's learning rate to ``rate`` of the one that it began with."""
+        for group, begun_with in zip(self.optimizer.param_groups, self._begun_with, strict=True):
+            group["lr"] = rate(begun_with)
+
+    def step(self, evaluate: Callable[[], BatchLoss]) -> Step:
+        """Take one step, unless loss or gradient are not finite."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = evaluate()
+        loss.value.backward()
+        finite = all_finite(loss.value, [p for group in self.optimizer.param_groups for p in group["params"]])
+        if finite:
+            self.optimizer.step()
+        return Step(loss, finite)
+
+    def state(self) -> dict[str, Any]:
+        """Return the moments by number of the parameter."""
+        return dict(self.optimizer.state_dict()["state"])
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over the moments; rates and other settings stay those of this optimizer."""
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def all_finite(loss: Tensor, parameters: Sequence[nn.Parameter]) -> bool:
+    """Look at loss and gradients together with a single wait for the device.
+
+    A sum with NaN or infinity in it is never finite, whatever else is in it.
+    """
+    sums = [p.grad.sum() for p in parameters if p.grad is not None]
+    return bool(torch.stack([loss.detach(), *sums]).sum().isfinite())

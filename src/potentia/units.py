@@ -1,0 +1,12 @@
+"""Units: eV, Å, amu-free; every conversion is a named constant (CODATA 2018)."""
+
+from __future__ import annotations
+
+__all__ = ["ANGSTROM_PER_BOHR", "EV_PER_ANGSTROM3_IN_GPA", "EV_PER_HARTREE", "EV_PER_KCAL_MOL", "EV_PER_RYDBERG"]
+
+EV_PER_HARTREE = 27.211386245988
+EV_PER_RYDBERG = EV_PER_HARTREE / 2
+EV_PER_KCAL_MOL = 0.043364104241800934
+ANGSTROM_PER_BOHR = 0.529177210903
+EV_PER_ANGSTROM3_IN_GPA = 160.21766208
+"""1 eV/Å³ is this many GPa."""

@@ -1,0 +1,341 @@
+"""The Chebyshev descriptor: its definition, its derivatives, and what must not change it."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from potentials import brute_force
+
+from potentia.errors import ConfigError, DataError, PotentiaWarning
+from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.descriptors.chebyshev import species_weights
+from potentia.potentials.structure import Structure
+
+SYMBOLS = ("H", "O", "Si", "Ti", "Zr")
+
+
+def crystal(seed=0, n=4, species=("Ti", "O"), pbc=(True, True, True), length=4.2, out_of_cell=True):
+    """A skewed, rotated cell with atoms anywhere in space."""
+    rng = np.random.default_rng(seed)
+    cell = length * (np.eye(3) + 0.25 * rng.normal(size=(3, 3)))
+    grid = np.array(list(itertools.product((0.1, 0.6), repeat=3)))[:n] + 0.08 * rng.uniform(-1, 1, (n, 3))
+    shift = rng.integers(-2, 3, (n, 3)) * np.array(pbc) if out_of_cell else 0
+    names = [species[k % len(species)] for k in range(n)]
+    return Structure((grid + shift) @ cell, names, -1.0, cell=cell, pbc=pbc)
+
+
+def molecule(seed=1, n=6, species=("Ti", "O")):
+    rng = np.random.default_rng(seed)
+    points = np.array(list(itertools.product((0.0, 1.6), repeat=3)))[:n] + 0.2 * rng.normal(size=(n, 3))
+    return Structure(points, [species[k % len(species)] for k in range(n)], -1.0)
+
+
+def line():
+    """Collinear atoms: cos θ = ±1, where a derivative by θ is singular."""
+    return Structure(np.array([[0.0, 0, 0], [1.2, 0, 0], [2.5, 0, 0], [-1.35, 0, 0]]), ["Ti", "O", "O", "Ti"], -1.0)
+
+
+CASES = {
+    "triclinic, atoms anywhere": crystal(),
+    "slab": crystal(2, pbc=(True, True, False)),
+    "wire": crystal(3, pbc=(False, True, False)),
+    "molecule": molecule(),
+    "collinear": line(),
+    "one atom in a small cell": Structure(np.array([[7.0, -3.0, 0.1]]), ["Ti"], -1.0, cell=2.6 * np.eye(3)),
+}
+every_case = pytest.mark.parametrize("structure", CASES.values(), ids=CASES)
+DESCRIPTOR = ChebyshevDescriptor(["Ti", "O"], 7, 4.5, 4, 3.8)
+
+
+class TorchPath(ChebyshevDescriptor):
+    """The torch kernels, on the CPU."""
+
+    def features(self, geometry):
+        values, moments = self._torch.features(geometry)
+        return type(super().features(geometry))(values, moments)
+
+    def vjp(self, *arguments):
+        return self._torch.vjp(*arguments)
+
+    def jvp(self, *arguments):
+        return self._torch.jvp(*arguments)
+
+
+PATHS = {"numba": ChebyshevDescriptor, "torch": TorchPath}
+every_path = pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+
+
+def features(descriptor, structure):
+    return descriptor.features(descriptor.geometry([structure])).values.numpy()
+
+
+def relative(found, expected):
+    return np.abs(found - expected).max() / np.abs(expected).max()
+
+
+@every_path
+@every_case
+def test_features_are_the_definition(structure, path):
+    descriptor = path(["Ti", "O"], 7, 4.5, 4, 3.8)
+    expected = brute_force.features(structure, ["Ti", "O"], 7, 4.5, 4, 3.8)
+    assert relative(features(descriptor, structure), expected) < 1e-12
+
+
+@every_path
+@pytest.mark.parametrize("n_species", range(1, 6))
+def test_any_number_of_species(n_species, path):
+    species = list(SYMBOLS[:n_species])
+    structure = crystal(5, n=8, species=species)
+    expected = brute_force.features(structure, species, 5, 4.0, 3, 3.5)
+    assert relative(features(path(species, 5, 4.0, 3, 3.5), structure), expected) < 1e-12
+
+
+@every_path
+@pytest.mark.parametrize(("rad_order", "ang_order"), [(0, 0), (1, 0), (0, 1), (1, 1), (2, 12), (20, 20)])
+def test_any_order(rad_order, ang_order, path):
+    structure = crystal(6)
+    expected = brute_force.features(structure, ["Ti", "O"], rad_order, 4.0, ang_order, 4.0)
+    assert relative(features(path(["Ti", "O"], rad_order, 4.0, ang_order, 4.0), structure), expected) < 1e-12
+
+
+@every_path
+def test_the_angular_cutoff_may_be_the_larger_one(path):
+    structure = crystal(7)
+    expected = brute_force.features(structure, ["Ti", "O"], 5, 3.0, 3, 4.5)
+    assert relative(features(path(["Ti", "O"], 5, 3.0, 3, 4.5), structure), expected) < 1e-12
+
+
+@every_path
+def test_float32_is_float64_rounded(path):
+    exact = features(path(["Ti", "O"], 10, 5.0, 4, 4.0), CASES["slab"])
+    rounded = features(path(["Ti", "O"], 10, 5.0, 4, 4.0, dtype=torch.float32), CASES["slab"])
+    assert rounded.dtype == np.float32
+    assert relative(rounded, exact) < 2e-6
+
+
+def test_weights_of_species():
+    found = [species_weights(n).tolist() for n in range(1, 6)]
+    assert found == [[0.0], [-1.0, 1.0], [-1.0, 0.0, 1.0], [-2.0, -1.0, 1.0, 2.0], [-2.0, -1.0, 0.0, 1.0, 2.0]]
+
+
+@pytest.mark.parametrize(("species", "count"), [(["H"], 15), (["H", "O"], 30)])
+def test_number_of_features(species, count):
+    assert ChebyshevDescriptor(species, 10, 4.0, 3, 3.0).n_features == count
+
+
+def test_one_species_is_the_unweighted_half_of_two():
+    structure = crystal(8, species=("Ti",))
+    half = features(ChebyshevDescriptor(["Ti"], 5, 4.0, 3, 4.0), structure)
+    whole = features(ChebyshevDescriptor(["Ti", "O"], 5, 4.0, 3, 4.0), structure)
+    np.testing.assert_allclose(half, whole[:, : half.shape[1]], rtol=1e-13)
+
+
+def test_the_lowest_angular_feature_is_a_sum_of_cutoffs():
+    structure = crystal(9)
+    found = features(DESCRIPTOR, structure)[:, 8]
+    for value, (vectors, _) in zip(found, brute_force.neighbours(structure, 3.8), strict=True):
+        f = brute_force.cutoff_function(np.linalg.norm(vectors, axis=1), 3.8)
+        assert value == pytest.approx((f.sum() ** 2 - (f**2).sum()) / 2, rel=1e-12)
+
+
+def test_an_isolated_atom_has_no_features():
+    assert not features(DESCRIPTOR, Structure(np.zeros((1, 3)), ["O"], 0.0)).any()
+
+
+def test_two_atoms_have_no_angle():
+    found = features(DESCRIPTOR, Structure(np.array([[0, 0, 0], [0, 0, 1.5]]), ["O", "Ti"], 0.0))
+    assert np.abs(found[:, 8:13]).max() < 1e-14
+    assert found[:, :8].any()
+
+
+# Derivatives
+
+
+def _moved(structure, positions, cell=None):
+    return Structure(positions, structure.species, 0.0, cell=structure.cell if cell is None else cell, pbc=structure.pbc)
+
+
+@every_path
+@every_case
+def test_vjp_is_the_derivative_by_positions(structure, path):
+    descriptor = path(["Ti", "O"], 7, 4.5, 4, 3.8)
+    geometry = descriptor.geometry([structure])
+    g = torch.from_numpy(np.random.default_rng(0).normal(size=(structure.n_atoms, descriptor.n_features)))
+    moments = descriptor.features(geometry).moments
+    gradient, _ = descriptor.vjp(geometry, moments, geometry.everything, g)
+    expected = np.zeros((structure.n_atoms, 3))
+    h = 1e-4
+    for atom, axis in np.ndindex(expected.shape):
+        values = []
+        for step in (-2, -1, 1, 2):
+            x = structure.positions.copy()
+            x[atom, axis] += step * h
+            values.append((g.numpy() * features(descriptor, _moved(structure, x))).sum())
+        expected[atom, axis] = (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * h)
+    scale = max(np.abs(expected).max(), 1.0)
+    assert np.abs(gradient.numpy() - expected).max() / scale < 1e-7
+
+
+@every_path
+@pytest.mark.parametrize("name", ["triclinic, atoms anywhere", "one atom in a small cell"])
+def test_vjp_is_the_derivative_by_strain(name, path):
+    structure = CASES[name]
+    descriptor = path(["Ti", "O"], 7, 4.5, 4, 3.8)
+    geometry = descriptor.geometry([structure])
+    g = torch.from_numpy(np.random.default_rng(0).normal(size=(structure.n_atoms, descriptor.n_features)))
+    _, strain = descriptor.vjp(geometry, descriptor.features(geometry).moments, geometry.everything, g)
+    expected = np.zeros((3, 3))
+    h = 1e-4
+    for row, column in np.ndindex(3, 3):
+        values = []
+        for step in (-2, -1, 1, 2):
+            deform = np.eye(3)
+            deform[row, column] += step * h
+            moved = _moved(structure, structure.positions @ deform.T, structure.cell @ deform.T)
+            values.append((g.numpy() * features(descriptor, moved)).sum())
+        expected[row, column] = (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * h)
+    assert np.abs(strain[0].numpy() - expected).max() / np.abs(expected).max() < 1e-7
+
+
+@every_path
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-13), (torch.float32, 3e-6)])
+@pytest.mark.parametrize("n_species", [1, 2, 3])
+def test_jvp_is_the_transpose_of_vjp(n_species, dtype, tolerance, path):
+    species = list(SYMBOLS[:n_species])
+    descriptor = path(species, 9, 4.5, 5, 4.0, dtype=dtype)
+    structures = [crystal(k, n=8, species=species) for k in range(3)] + [molecule(species=species)]
+    geometry = descriptor.geometry(structures)
+    moments = descriptor.features(geometry).moments
+    selection = geometry.select(torch.tensor([2, 0, 3]))
+    rng = np.random.default_rng(1)
+    n = len(selection.atoms)
+    g, u, strain = (
+        torch.as_tensor(rng.normal(size=shape), dtype=dtype) for shape in ((n, descriptor.n_features), (n, 3), (3, 3, 3))
+    )
+    by_position, by_strain = descriptor.vjp(geometry, moments, selection, g)
+    forward = float((by_position * u).double().sum() + (by_strain * strain).double().sum())
+    size = float((by_position * u).abs().double().sum() + (by_strain * strain).abs().double().sum())
+    backward = float((g * descriptor.jvp(geometry, moments, selection, u, strain)).double().sum())
+    assert abs(forward - backward) / size < tolerance
+
+
+def test_both_paths_agree_on_a_selection():
+    geometry = DESCRIPTOR.geometry([crystal(1), molecule(), crystal(2)])
+    torch_path = TorchPath(["Ti", "O"], 7, 4.5, 4, 3.8)
+    moments = DESCRIPTOR.features(geometry).moments
+    selection = geometry.select(torch.tensor([2, 1]))
+    g = torch.from_numpy(np.random.default_rng(0).normal(size=(len(selection.atoms), DESCRIPTOR.n_features)))
+    for fast, plain in zip(
+        DESCRIPTOR.vjp(geometry, moments, selection, g), torch_path.vjp(geometry, moments, selection, g), strict=True
+    ):
+        np.testing.assert_allclose(fast, plain, rtol=1e-11, atol=1e-11)
+
+
+def test_the_torch_path_is_differentiable_in_the_pairs():
+    descriptor = TorchPath(["Ti", "O"], 2, 4.5, 2, 3.8)
+    geometry = descriptor.geometry([molecule(n=3)])
+    vectors = geometry.vector.clone().requires_grad_()
+
+    def values(v):
+        return descriptor._torch.features(type(geometry)(**{**geometry._arrays(), "vector": v}))[0]
+
+    assert torch.autograd.gradcheck(values, vectors, atol=1e-7)
+    assert torch.autograd.gradgradcheck(values, vectors, atol=1e-6)
+
+
+# What must not change the features
+
+
+@every_case
+def test_translation_rotation_and_permutation(structure):
+    expected = features(DESCRIPTOR, structure)
+    rng = np.random.default_rng(4)
+    rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]  # proper or not: mirror images are alike too
+    order = rng.permutation(structure.n_atoms)
+    cell = None if structure.cell is None else structure.cell @ rotation.T
+    turned = Structure(
+        structure.positions[order] @ rotation.T + [3.0, -50.0, 7.0],
+        [structure.species[k] for k in order],
+        0.0,
+        cell=cell,
+        pbc=structure.pbc,
+    )
+    np.testing.assert_allclose(features(DESCRIPTOR, turned), expected[order], rtol=1e-10, atol=1e-10)
+
+
+def test_a_lattice_vector_added_to_an_atom_changes_nothing():
+    structure = crystal(11, out_of_cell=False)
+    expected = features(DESCRIPTOR, structure)
+    x = structure.positions.copy()
+    x[1] += structure.cell[0] - 2 * structure.cell[2]
+    np.testing.assert_allclose(features(DESCRIPTOR, _moved(structure, x)), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_supercell_repeats_the_cell():
+    structure = crystal(12)
+    supercell = Structure.from_atoms(structure.to_atoms().repeat((2, 1, 2)))
+    expected = np.tile(features(DESCRIPTOR, structure), (4, 1))
+    np.testing.assert_allclose(features(DESCRIPTOR, supercell), expected, rtol=1e-11, atol=1e-11)
+
+
+def test_a_slab_may_lie_anywhere_along_the_open_direction():
+    slab = Structure(np.array([[0, 0, -0.5], [0.3, 0, 0.6]]), ["Ti", "O"], 0.0, cell=np.diag([3, 3, 20.0]), pbc=(1, 1, 0))
+    moved = Structure(slab.positions + [0, 0, 5.0], slab.species, 0.0, cell=slab.cell, pbc=slab.pbc)
+    np.testing.assert_allclose(features(DESCRIPTOR, slab), features(DESCRIPTOR, moved), rtol=1e-12)
+    assert np.linalg.norm(features(DESCRIPTOR, slab)) > 1
+
+
+def test_neither_threads_nor_company_change_a_bit():
+    structures = [crystal(k, n=8) for k in range(12)]
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            geometry = DESCRIPTOR.geometry(structures)
+            found = DESCRIPTOR.features(geometry)
+            gradient, strain = DESCRIPTOR.vjp(geometry, found.moments, geometry.everything, torch.ones_like(found.values))
+            results.append((found.values, gradient, strain))
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(one, two) for one, two in zip(*results, strict=True))
+    alone = torch.cat([DESCRIPTOR.features(DESCRIPTOR.geometry([s])).values for s in structures])
+    assert torch.equal(alone, results[0][0])
+
+
+# Wrong input
+
+
+def test_a_pair_below_min_cutoff_is_warned_of_and_not_seen():
+    structure = Structure(np.array([[0, 0, 0], [0, 0, 0.5], [0, 0, 1.7]]), ["O", "O", "Ti"], 0.0, name="fused")
+    with pytest.warns(PotentiaWarning, match=r"in fused are closer than min_cutoff.*atoms 0 and 1 at 0.500"):
+        found = features(DESCRIPTOR, structure)
+    np.testing.assert_allclose(found, brute_force.features(structure, ["Ti", "O"], 7, 4.5, 4, 3.8), rtol=1e-12, atol=1e-14)
+
+
+def test_an_unknown_species_is_named():
+    structure = Structure(np.zeros((1, 3)), ["Tl"], 0.0, name="odd.xyz")
+    with pytest.raises(DataError, match=r"species 'Tl' of atom 0 in odd.xyz .*known: Ti, O"):
+        DESCRIPTOR.geometry([structure])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"species": []}, "at least one"),
+        ({"species": "TiO"}, "list of chemical symbols"),
+        ({"species": ["O", "O"]}, "once"),
+        ({"rad_order": -1}, "rad_order"),
+        ({"rad_cutoff": 0.0}, "rad_cutoff"),
+        ({"ang_order": 2.5}, "ang_order"),
+        ({"min_cutoff": 7.0}, "below the cutoffs"),
+        ({"dtype": torch.float16}, "dtype"),
+    ],
+)
+def test_settings_that_cannot_be(change, message):
+    settings = {"species": ["O"], "rad_order": 2, "rad_cutoff": 4.0, "ang_order": 2, "ang_cutoff": 4.0}
+    with pytest.raises(ConfigError, match=message):
+        ChebyshevDescriptor(**{**settings, **change})

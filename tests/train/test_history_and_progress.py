@@ -1,0 +1,67 @@
+"""History as table and files, and progress bars."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+
+import pytest
+
+from potentia.train import BatchBar, EpochBar, export, table
+from train import toy
+
+HISTORY = [{"a": 0.1 + 0.2, "b": math.nan}, {"a": 1e-300, "b": math.inf}, {"a": -0.0, "b": 2.0}]
+
+
+def test_table_counts_epochs_from_one():
+    frame = table(HISTORY)
+    assert frame.index.tolist() == [1, 2, 3]
+    assert frame.index.name == "epoch"
+    assert frame["a"].tolist() == [0.1 + 0.2, 1e-300, 0.0]
+
+
+def test_table_of_nothing_is_empty():
+    assert table([]).empty
+
+
+def test_json_is_strict(tmp_path):
+    export(HISTORY, tmp_path / "h.json")
+
+    def refuse(constant):
+        pytest.fail(f"{constant} is not JSON")
+
+    read = json.loads((tmp_path / "h.json").read_text(), parse_constant=refuse)
+    assert read == {"epoch": [1, 2, 3], "a": [0.1 + 0.2, 1e-300, 0.0], "b": [None, None, 2.0]}
+
+
+def test_csv_is_exact(tmp_path):
+    export(HISTORY, csv_path=tmp_path / "h.csv")
+    with (tmp_path / "h.csv").open(newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head == ["epoch", "a", "b"]
+    assert [float(row[1]).hex() for row in rows] == [row["a"].hex() for row in HISTORY]
+    assert [row[2] for row in rows] == ["", "inf", "2"]
+
+
+def test_every_column_of_a_run_is_exported(tmp_path):
+    run = toy.train(toy.new_run(), epochs=2)
+    export(run.history, tmp_path / "h.json", tmp_path / "h.csv")
+    assert list(json.loads((tmp_path / "h.json").read_text())) == ["epoch", *run.history[0]]
+    assert (tmp_path / "h.csv").read_text().splitlines()[0] == ",".join(["epoch", *run.history[0]])
+
+
+def test_bars_show_how_far_the_run_is():
+    epochs, batches = io.StringIO(), io.StringIO()
+    run = toy.train(
+        toy.new_run(), epochs=2, callbacks=[EpochBar(2, {"test": "RMSE_test"}, file=epochs), BatchBar(file=batches)]
+    )
+    assert "2/2" in epochs.getvalue()
+    assert f"test={run.history[-1]['RMSE_test']:.4g}" in epochs.getvalue()
+    assert "epoch 2" in batches.getvalue()
+
+
+def test_disabled_bars_print_nothing(capfd):
+    toy.train(toy.new_run(), epochs=2, callbacks=[EpochBar(2, disable=True), BatchBar(disable=True)])
+    assert capfd.readouterr() == ("", "")
