@@ -4,6 +4,7 @@
 """
 
 from potentia.potentials import (
+    ANNCalculator,
     ChebyshevDescriptor,
     PredictOut,
     Reading,
@@ -17,6 +18,7 @@ from potentia.train import SGD, Adam, TrainingMethod
 
 __all__ = [
     "SGD",
+    "ANNCalculator",
     "Adam",
     "ChebyshevDescriptor",
     "PredictOut",

@@ -62,7 +62,9 @@ class Estimator(ABC):
         stored = read_file(path, cls.kind, CHECKPOINT)
         if stored.kind == CHECKPOINT:
             state = unflatten(stored.settings["state"], stored.tensors)
-            return cls.from_parts(state["extra"]["recipe"], {**state["extra"]["learned"], "model": state["run"]["model"]})
+            return cls.from_parts(
+                state["extra"]["recipe"], {**state["extra"]["learned"], "model": state["run"]["model"]}
+            )
         return cls.from_parts(stored.settings["recipe"], unflatten(stored.settings["learned"], stored.tensors))
 
     def require_trained(self) -> None:

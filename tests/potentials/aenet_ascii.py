@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def read(path):
         next(numbers)
     flat = np.array([float(next(numbers)) for _ in range(n_weights)])
     weights, at = [], 0
-    for n_in, n_out in zip(nodes[:-1], nodes[1:], strict=True):
+    for n_in, n_out in pairwise(nodes):
         size = (n_in + 1) * n_out
         weights.append(flat[at : at + size].reshape(n_in + 1, n_out).T)  # [out, in and bias], column-major in the file
         at += size

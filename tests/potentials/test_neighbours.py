@@ -7,9 +7,11 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 from potentia.errors import ConfigError, DataError
 from potentia.potentials.neighbours import find_neighbours, find_neighbours_of
+from potentia.potentials.neighbours_torch import radius_pairs, torch_cluster_available
 from potentia.potentials.structure import Structure
 
 ROTATION = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]
@@ -191,20 +193,27 @@ def test_a_cutoff_must_be_a_positive_number(cutoff):
 def test_an_impossible_cell_is_refused_at_once(cell, pbc, message):
     with pytest.raises(DataError, match=message):
         find_neighbours(np.zeros((1, 3)), cell, pbc, 3.0)
-    with pytest.raises(DataError, match="non-finite"):
-        find_neighbours([[0, np.nan, 0]], None, None, 3.0)
 
 
-torch_cluster = pytest.mark.skipif("not __import__('importlib.util').util.find_spec('torch_cluster')")
+@pytest.mark.parametrize(
+    ("positions", "message"),
+    [
+        ([[0, np.nan, 0]], "non-finite"),
+        ([0.0, 0, 0], r"must have shape \(atoms, 3\)"),
+        ([["a"] * 3], "must be numbers"),
+    ],
+)
+def test_positions_must_be_numbers_in_threes(positions, message):
+    with pytest.raises(DataError, match=message):
+        find_neighbours(positions, None, None, 3.0, where="a.xyz")
 
 
-@torch_cluster
+with_torch_cluster = pytest.mark.skipif(not torch_cluster_available(), reason="torch_cluster is not installed")
+
+
+@with_torch_cluster
 @pytest.mark.parametrize("n", [1, 2, 60])
 def test_torch_cluster_finds_the_same_pairs(n):
-    import torch
-
-    from potentia.potentials.neighbours_torch import radius_pairs
-
     positions = np.random.default_rng(n).uniform(0, 7, (n, 3))
     found = radius_pairs(torch.from_numpy(positions), CUTOFF).numpy()
     expected = find_neighbours(positions, None, None, CUTOFF)
@@ -214,12 +223,8 @@ def test_torch_cluster_finds_the_same_pairs(n):
     np.testing.assert_array_equal(found.neighbour[found.reverse], found.centre)
 
 
-@torch_cluster
+@with_torch_cluster
 def test_torch_cluster_keeps_structures_apart_and_names_overlaps():
-    import torch
-
-    from potentia.potentials.neighbours_torch import radius_pairs
-
     two = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 0, 0], [0, 0, 1]], requires_grad=True)
     found = radius_pairs(two, 2.0, torch.tensor([0, 0, 1, 1]))
     assert found.neighbour.tolist() == [1, 0, 3, 2]
@@ -233,10 +238,6 @@ def test_torch_cluster_keeps_structures_apart_and_names_overlaps():
 
 
 def test_without_torch_cluster_the_error_says_what_to_do(monkeypatch):
-    import torch
-
-    from potentia.potentials import neighbours_torch
-
-    monkeypatch.setattr(neighbours_torch, "torch_cluster_available", lambda: False)
+    monkeypatch.setattr("potentia.potentials.neighbours_torch.torch_cluster_available", lambda: False)
     with pytest.raises(ConfigError, match="make pyg"):
-        neighbours_torch.radius_pairs(torch.zeros(1, 3), 2.0)
+        radius_pairs(torch.zeros(1, 3), 2.0)

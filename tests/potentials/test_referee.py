@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from potentials import aenet_ascii
 
 from potentia import ChebyshevDescriptor, TorchANNPotential
 from potentia.potentials.estimator import FittedPotential
 from potentia.potentials.networks import AtomicNetworks
+from potentials import aenet_ascii
 
 FOLDER = Path(__file__).parents[3] / "shared" / "referee" / "tio2"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the referee data is not beside the checkout")

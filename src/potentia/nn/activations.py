@@ -63,6 +63,8 @@ ACTIVATIONS: dict[str, Activation] = {
     "silu": Activation(functional.silu, _silu_slope),
     "gelu": Activation(functional.gelu, lambda x, y: _gelu_slope(x)),
     "mtanh": Activation(_mtanh, lambda x, y: _mtanh_slope(y)),
-    "twist": Activation(lambda x: _mtanh(x) + TWIST_SLOPE * x, lambda x, y: _mtanh_slope(y - TWIST_SLOPE * x) + TWIST_SLOPE),
+    "twist": Activation(
+        lambda x: _mtanh(x) + TWIST_SLOPE * x, lambda x, y: _mtanh_slope(y - TWIST_SLOPE * x) + TWIST_SLOPE
+    ),
 }
 """The activation functions a network may name."""

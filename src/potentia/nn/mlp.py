@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ class MLP(nn.Module):
     Args:
         n_inputs: Length of an input row.
         hidden: Nodes and activation of each hidden layer.
-        generator: Stream the weights are drawn from: uniform in ±1/√(inputs of the layer), in the precision of ``dtype``.
+        generator: Stream of the initial weights, uniform in ±1/√(inputs of the layer) with the precision of ``dtype``.
         dtype: Of the weights.
 
     Example:
@@ -42,7 +43,7 @@ class MLP(nn.Module):
         self.activations = [ACTIVATIONS[name] for _, name in hidden]
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
-        for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+        for fan_in, fan_out in pairwise(sizes):
             for held, shape in ((self.weights, (fan_out, fan_in)), (self.biases, (fan_out,))):
                 drawn = torch.rand(shape, generator=generator, dtype=dtype)
                 held.append(nn.Parameter((2 * drawn - 1) / math.sqrt(fan_in)))

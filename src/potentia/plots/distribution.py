@@ -63,7 +63,7 @@ def draw_histogram(axes: Axes, groups: Mapping[str, NDArray[np.float64]], label:
             axes.stairs(100 * counts / values.size, bins, color=colour(k), lw=1.4)
     axes.axvline(0.0, color=GREY, lw=0.8, ls=":")
     if outside:
-        text = f"{outside:,} farther out"
+        text = f"{outside:,} points farther out"
         axes.text(0.99, 0.97, text, transform=axes.transAxes, ha="right", va="top", color=GREY, size=8)
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from potentia.errors import DataError
+from potentia.errors import ConfigError, DataError
 from potentia.plots.distribution import draw_histogram
 from potentia.plots.style import GREY, colour, finish, heading, new_figure, note, quiet, rounded
 
@@ -75,13 +75,13 @@ def parity(
     Raises:
         DataError: the shapes differ.
     """
-    reference, predicted = np.asarray(reference, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    reference, predicted = (np.atleast_1d(np.asarray(a, dtype=np.float64)) for a in (reference, predicted))
     _same_shape(quantity, reference, predicted)
     parts: dict[str, tuple[ArrayLike, ArrayLike]] = {"all": (reference, predicted)}
     if groups is not None:
         names = np.asarray(groups)
         if names.shape != reference.shape[:1]:
-            raise DataError(f"groups must name each of the {reference.shape[0]} entries, got {names.shape}")
+            raise DataError(f"groups must name each of the {len(reference)} entries, got shape {names.shape}")
         parts = {str(name): (reference[names == name], predicted[names == name]) for name in dict.fromkeys(groups)}
     panel = ParityPanel(quantity=quantity, unit=unit, groups=parts, error_unit=error_unit, error_factor=error_factor)
     return parity_panels([panel], outfile=outfile)
@@ -92,9 +92,12 @@ def parity_panels(panels: Sequence[ParityPanel], *, outfile: str | os.PathLike[s
 
     Raises:
         DataError: reference and predicted of a group differ in shape.
+        ConfigError: there is no panel, or one without a group.
     """
+    if not panels or not all(panel.groups for panel in panels):
+        raise ConfigError("parity_panels needs at least one panel, and in each at least one group")
     lines = max(len(panel.groups) for panel in panels)
-    figure = new_figure(4.3 * len(panels), 6.0 + 0.17 * lines)
+    figure = new_figure(4.3 * len(panels), 6.2 + 0.17 * lines)
     grid = figure.subplots(2, len(panels), squeeze=False, height_ratios=[3, 1])
     for (above, below), panel in zip(grid.T, panels, strict=True):
         groups = {name: _points(f"{panel.quantity}, {name}", *pair) for name, pair in panel.groups.items()}

@@ -10,6 +10,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
 from potentia.checks import choice
@@ -37,7 +38,8 @@ class _NotebookFigure(Figure):
 
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure of this size (inches) that pyplot knows nothing of."""
-    return _NotebookFigure(figsize=(width, height), layout="constrained")
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)  # inches around each of the axes
+    return _NotebookFigure(figsize=(width, height), layout=layout)
 
 
 def finish(figure: Figure, outfile: str | os.PathLike[str] | None) -> Figure:

@@ -1,5 +1,6 @@
 """Neural network potentials of the ænet kind: atoms in, energies, forces and stress out."""
 
+from potentia.potentials.calculator import ANNCalculator
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.estimator import TorchANNPotential
 from potentia.potentials.formats.reading import Reading, read_structures
@@ -8,6 +9,7 @@ from potentia.potentials.structure import Structure
 from potentia.potentials.training_config import TorchTrainingConfig
 
 __all__ = [
+    "ANNCalculator",
     "ChebyshevDescriptor",
     "PredictOut",
     "Reading",

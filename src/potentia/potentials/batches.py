@@ -51,7 +51,7 @@ def structure_batches(
 def gradient_subset(
     candidates: NDArray[np.int64], config: TorchTrainingConfig, seed: int, epoch: int
 ) -> NDArray[np.int64]:
-    """Return which of ``candidates`` are trained on forces or stress in ``epoch``: a fraction, drawn without repetition."""
+    """Return which of ``candidates`` are trained on forces or stress in ``epoch``: a fraction, each once."""
     if not config.supervises_gradients:
         return candidates[:0]
     wanted = max(int(len(candidates) * config.force_fraction), config.force_min_structures_per_epoch)

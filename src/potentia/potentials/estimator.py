@@ -44,7 +44,8 @@ class FittedPotential:
 class TorchANNPotential(Estimator):
     """Energies, forces and stress from one neural network per species over a descriptor of the atom's surroundings.
 
-    J. Behler, M. Parrinello, Phys. Rev. Lett. 98 (2007) 146401; N. Artrith, A. Urban, Comput. Mater. Sci. 114 (2016) 135.
+    J. Behler, M. Parrinello, Phys. Rev. Lett. 98 (2007) 146401;
+    N. Artrith, A. Urban, Comput. Mater. Sci. 114 (2016) 135.
 
     Args:
         arch: Hidden layers of each species as ``[(nodes, activation), …]``; activations are ``linear``, ``tanh``,
@@ -92,7 +93,9 @@ class TorchANNPotential(Estimator):
         """
         training = Training(self.recipe(), self.descriptor, self.arch, config or TorchTrainingConfig())
         start = None if self.fitted_ is None else (self.fitted_.model, self.fitted_.atomic_energies)
-        trained = training.run(read_structures([] if structures is None else structures), start, resume_from, allow_changes)
+        trained = training.run(
+            read_structures([] if structures is None else structures), start, resume_from, allow_changes
+        )
         self.fitted_ = FittedPotential(trained.model, trained.atomic_energies, trained.record)
         return trained.out
 
@@ -134,7 +137,7 @@ class TorchANNPotential(Estimator):
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], device: str | None = None) -> Self:
-        """Read a potential from a file of `save` or from a checkpoint, onto ``device`` (the one it was saved from if None)."""
+        """Read a potential from a file of `save` or a checkpoint, onto ``device`` (None: the one it was saved from)."""
         potential = cls.load(path)
         return potential if device is None else potential.to(device)
 

@@ -26,7 +26,7 @@ class _EnergyGradient(torch.autograd.Function):
         return descriptor.vjp(geometry, moments, selection, cotangent.detach())
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, shift: Tensor, strain: Tensor) -> tuple[Tensor, None, None, None, None]:
         descriptor, geometry, moments, selection = ctx.fixed
         return descriptor.jvp(geometry, moments, selection, shift, strain), None, None, None, None

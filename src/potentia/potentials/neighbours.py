@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from vesin import NeighborList
 
-from potentia.checks import number
+from potentia.checks import array_of_shape, number
 from potentia.errors import ConfigError, DataError
 from potentia.potentials.cell import checked_cell
 from potentia.potentials.structure import Structure
@@ -86,7 +86,7 @@ def find_neighbours(
         ConfigError: the cutoff is not a positive number.
         DataError: two atoms lie on each other (closer than `OVERLAP`), the cell cannot be, or pairs are too many.
     """
-    points = np.ascontiguousarray(positions, dtype=np.float64).reshape(-1, 3)
+    points = array_of_shape("positions", positions, (None, 3), "(atoms, 3)", where)
     return _search(points, *checked_cell(cell, pbc, where), _checked_cutoff(cutoff), where)
 
 

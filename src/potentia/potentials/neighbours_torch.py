@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,9 +11,10 @@ from torch import Tensor
 
 from potentia.checks import number
 from potentia.errors import ConfigError, DataError
-from potentia.potentials.neighbours import OVERLAP, Neighbours
+from potentia.potentials.neighbours import OVERLAP, Neighbours, find_neighbours_of
+from potentia.potentials.structure import Structure
 
-__all__ = ["NeighbourTensors", "radius_pairs", "torch_cluster_available"]
+__all__ = ["NeighbourTensors", "find_neighbours_on", "radius_pairs", "torch_cluster_available"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +43,25 @@ class NeighbourTensors:
 def torch_cluster_available() -> bool:
     """Whether the optional package torch_cluster is installed."""
     return importlib.util.find_spec("torch_cluster") is not None
+
+
+def find_neighbours_on(device: torch.device, structures: Sequence[Structure], cutoff: float) -> list[Neighbours]:
+    """Find the neighbours of many structures: those that do not repeat on ``device``, if torch_cluster is installed.
+
+    Raises:
+        DataError: in a structure, two atoms lie on each other, or pairs are too many.
+    """
+    if not torch_cluster_available():
+        return find_neighbours_of(structures, cutoff)
+    repeating = iter(find_neighbours_of([s for s in structures if s.is_periodic()], cutoff))
+    return [next(repeating) if s.is_periodic() else _found_on(device, s, cutoff) for s in structures]
+
+
+def _found_on(device: torch.device, structure: Structure, cutoff: float) -> Neighbours:
+    try:
+        return radius_pairs(torch.as_tensor(structure.positions, device=device), cutoff).numpy()
+    except DataError as error:
+        raise DataError(f"{error} in {structure.label}") from None
 
 
 def radius_pairs(positions: Tensor, cutoff: float, batch: Tensor | None = None) -> NeighbourTensors:

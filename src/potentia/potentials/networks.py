@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ class AtomicNetworks(nn.Module):
     """Energies of atoms from their features, each by the network of its species.
 
     The features are normalised first, x = (G - mean)·scale; the network's output N becomes the energy of the atom by
-    N / e_scaling + e_shift (eV), in reference to the free atom. Features that never vary have scale 0: they are dropped.
+    N / e_scaling + e_shift (eV), in reference to the free atom. Features that never vary have scale 0: they drop out.
     """
 
     def __init__(
@@ -40,6 +41,10 @@ class AtomicNetworks(nn.Module):
         self.register_buffer("e_scaling", torch.ones((), dtype=dtype))
         self.register_buffer("e_shift", torch.zeros((), dtype=dtype))
 
+    @property
+    def _networks(self) -> list[MLP]:
+        return cast("list[MLP]", list(self.networks))
+
     def normalise(self, features: Tensor) -> Tensor:
         """Return (features - mean)·scale.  [atoms, features]"""
         return (features - self.feature_mean) * self.feature_scale
@@ -50,13 +55,13 @@ class AtomicNetworks(nn.Module):
         ``rows`` names the atoms of each species, all species together covering every atom once.
         """
         x = self.normalise(features)
-        parts = [net(x[index]) for net, index in zip(self.networks, rows, strict=True)]
+        parts = [net(x[index]) for net, index in zip(self._networks, rows, strict=True)]
         return _in_place(parts, rows) / self.e_scaling + self.e_shift
 
     def value_and_gradient(self, features: Tensor, rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Return atomic energies (eV, [atoms]) and their gradient by the raw features (eV, [atoms, features])."""
         x = self.normalise(features)
-        parts = [net.value_and_gradient(x[index]) for net, index in zip(self.networks, rows, strict=True)]
+        parts = [net.value_and_gradient(x[index]) for net, index in zip(self._networks, rows, strict=True)]
         values = _in_place([value for value, _ in parts], rows) / self.e_scaling + self.e_shift
         gradients = _in_place([gradient for _, gradient in parts], rows) * (self.feature_scale / self.e_scaling)
         return values, gradients

@@ -57,7 +57,9 @@ def set_normalisation(
 
 def _given_feature_stats(stats: Mapping[str, object], n_features: int) -> tuple[Tensor, Tensor]:
     mean, std = (
-        torch.from_numpy(array_of_shape(f"feature_stats[{name!r}]", np.asarray(stats[name]), (n_features,), "(features,)"))
+        torch.from_numpy(
+            array_of_shape(f"feature_stats[{name!r}]", np.asarray(stats[name]), (n_features,), "(features,)")
+        )
         for name in ("mean", "std")
     )
     if not bool((std >= 0).all()):

@@ -112,8 +112,9 @@ def _against_work(steps: list[Step]) -> list[str]:
     if ratio is not None and _differs(ratio, FORCE_RATIO):
         per_atom = {"energies per atom instead of total": 1 / float(np.median([step.n_atoms for step in at_rest]))}
         return [_sentence(ratio, "forces", "−dE/dx, not the gradient", _FITTING_UNITS | per_atom)]
-    strained = [(s.energy - s.force_work, s.stress_work) for s in steps if s.strained and s.stress_work is not None]
-    ratio = ratio_of(_array([energy for energy, _ in strained]), _array([work for _, work in strained]))
+    strained = [(s.energy - s.force_work, s.force_work, s.stress_work) for s in steps if s.stress_work is not None]
+    mostly_stress = [(rest, stress) for rest, forces, stress in strained if stress and abs(rest) >= abs(forces)]
+    ratio = ratio_of(_array([rest for rest, _ in mostly_stress]), _array([stress for _, stress in mostly_stress]))
     if ratio is not None and _differs(ratio, STRESS_RATIO):
         units = {f"stress in {unit}": 1 / value for unit, value in _STRESS_UNITS.items()}
         units |= {f"energies and forces in {unit}": value for unit, value in _ENERGY_UNITS.items()}
@@ -130,10 +131,10 @@ def _sentence(ratio: Ratio, label: str, sign: str, mistakes: Mapping[str, float]
     size = abs(ratio.value)
     causes = [f"the sign of the {label} (wanted: {sign})"] if ratio.value < 0 else []
     if not 1 / 1.5 < size < 1.5:
-        causes += _nearest(size, mistakes) or [f"the unit of energies or {label}"]
+        causes.append(" or ".join(_nearest(size, mistakes)) or f"the unit of energies or {label}")
     return (
         f"from frame to frame, energies change by {ratio.value:.3g} times the work of the {label}, and 1 is right "
-        f"(median of {ratio.steps} steps): check {', '.join(causes)}"
+        f"(median of {ratio.steps} steps); likely: {' and '.join(causes)}"
     )
 
 
@@ -177,8 +178,8 @@ def _references(structures: Sequence[Structure], atomic_energies: Mapping[str, f
             mistakes = {f"energies in {unit}": value for unit, value in _ENERGY_UNITS.items()}
             mistakes["energies per atom instead of total"] = 1 / float(np.median(n_atoms))
             causes = _nearest(ratio, mistakes) if ratio > 0 else []
-            hint = ", ".join(causes) or "whether both come from the same method and pseudopotentials"
-            return [f"the median energy is {middle:.3g} eV/atom off the atomic energies: check {hint}"]
+            hint = " or ".join(causes) or "they do not come from the same method and pseudopotentials"
+            return [f"the median energy is {middle:.3g} eV/atom off the atomic energies; likely: {hint}"]
     else:
         fitted = np.linalg.lstsq(counts / n_atoms[:, None], energies / n_atoms, rcond=None)[0]
         referenced = (energies - counts @ fitted) / n_atoms

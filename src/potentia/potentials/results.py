@@ -219,11 +219,10 @@ class TrainOut:
             NotFittedError: this record was made from a history alone.
         """
         parts = {"train": self.train_parity, "test": self.test_parity}
-        splits = {split: data for split, data in parts.items() if data is not None}
-        if not splits:
+        panels = [panel for quantity in (_ENERGY, _FORCE, _STRESS) if (panel := _parity_panel(quantity, parts))]
+        if not panels:
             raise NotFittedError("this TrainOut holds errors but no predictions; `train` returns one that has both")
-        panels = [_parity_panel(quantity, splits) for quantity in (_ENERGY, _FORCE, _STRESS)]
-        return parity_panels([panel for panel in panels if panel.groups], outfile=outfile)
+        return parity_panels(panels, outfile=outfile)
 
     def __str__(self) -> str:
         lines = [self._title(), "", f"{'final errors':<34}{'train':>12}{'test':>12}"]
@@ -373,13 +372,14 @@ class PredictOut:
         return f"PredictOut({self.num_structures} structures, {atoms} atoms: {', '.join(given)})"
 
 
-def _parity_panel(quantity: _Quantity, splits: Mapping[str, ParityData]) -> ParityPanel:
-    """Return what to draw of a quantity, with a group for each split that has labels of it."""
+def _parity_panel(quantity: _Quantity, splits: Mapping[str, ParityData | None]) -> ParityPanel | None:
+    """Return what to draw of a quantity, None if no split has labels of it; a split without any keeps its colour."""
     groups = {}
     for split, data in splits.items():
-        reference, predicted = data.pair(quantity.name)
-        if reference is not None and predicted is not None and np.size(reference):
-            groups[split] = (reference, predicted)
+        reference, predicted = (None, None) if data is None else data.pair(quantity.name)
+        groups[split] = (np.empty(0), np.empty(0)) if reference is None or predicted is None else (reference, predicted)
+    if not any(np.size(reference) for reference, _ in groups.values()):
+        return None
     return ParityPanel(
         quantity=quantity.component,
         unit=quantity.unit,

@@ -28,15 +28,15 @@ def voigt_from_matrix(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([matrix[row, column] for row, column in _VOIGT])
 
 
-def stress_matrix(value: ArrayLike, where: str = "", name: str = "stress") -> NDArray[np.float64]:
-    """Return ``value``, of shape (3, 3), (9,) or Voigt (6,), as a symmetric (3, 3) tensor.
+def stress_matrix(value: ArrayLike, where: str = "", name: str = "stress", scale: float = 1.0) -> NDArray[np.float64]:
+    """Return ``scale`` times ``value``, of shape (3, 3), (9,) or Voigt (6,), as a symmetric (3, 3) tensor.
 
     Raises:
         DataError: the shape is another, a component is not finite, or the tensor is not symmetric.
     """
     place = f" in {where}" if where else ""
     try:
-        array = np.array(value, dtype=np.float64)
+        array = scale * np.array(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(f"{name} must be numbers of shape (3, 3) or Voigt (6,){place}: {error}") from None
     if array.shape == (6,):
@@ -63,4 +63,4 @@ def stress_from_virial(virial: ArrayLike, volume: float, where: str = "", name: 
     Raises:
         DataError: as `stress_matrix`.
     """
-    return -stress_matrix(np.asarray(virial) / volume, where, name)
+    return stress_matrix(virial, where, name, scale=-1 / volume)

@@ -144,7 +144,7 @@ class Structure:
     ) -> Structure:
         labels = labels_of(atoms, keys, notes, source or "these atoms", as_read=as_read)
         cell = atoms.cell.array
-        name = labels.info.pop("name", None)
+        name = labels.info.pop("name", source if as_read else None)
         return cls(
             positions=atoms.positions,
             species=atoms.get_chemical_symbols(),

@@ -148,8 +148,8 @@ class PotentialTask:
         sums: dict[str, ErrorSum] = {}
         collected: dict[str, list[tuple[Tensor, Tensor]]] = {"energy": [], "force": [], "stress": []}
         with torch.no_grad():
-            for part in torch.split(structures, CHUNK):
-                batch = self._all_labels(part)
+            for begin in range(0, len(structures), CHUNK):
+                batch = self._all_labels(structures[begin : begin + CHUNK])
                 residuals = self._residuals(model, batch)
                 sums = merge(sums, residuals.sums())
                 for name, reference in self._references(batch).items():
@@ -225,7 +225,8 @@ class _Gradients:
     @classmethod
     def of(cls, data: LabelledStructures, surface: Surface, selection: Selection) -> _Gradients:
         """Residuals of those labels that the structures of ``selection`` have."""
-        assert surface.gradient is not None and surface.strain is not None
+        assert surface.gradient is not None
+        assert surface.strain is not None
         structures = selection.structures
         with_forces = data.has_forces[structures][selection.owner]
         atoms = selection.atoms[with_forces]

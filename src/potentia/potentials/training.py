@@ -162,9 +162,7 @@ class Training:
         )
         return dict.fromkeys(self.descriptor.species, 0.0)
 
-    def _filtered(
-        self, split: Split, structures: Sequence[Structure], atomic_energies: Mapping[str, float]
-    ) -> Split:
+    def _filtered(self, split: Split, structures: Sequence[Structure], atomic_energies: Mapping[str, float]) -> Split:
         """Leave out what is above ``max_energy`` or ``max_forces``, each part on its own: the split stays."""
         config = self.config
         if config.max_energy is None and config.max_forces is None:
@@ -239,7 +237,9 @@ class Training:
             callbacks.append(BatchBar())
         return callbacks
 
-    def _result(self, run: Run, task: PotentialTask, split: Split, reading: Reading, seeds: Mapping[str, int]) -> TrainOut:
+    def _result(
+        self, run: Run, task: PotentialTask, split: Split, reading: Reading, seeds: Mapping[str, int]
+    ) -> TrainOut:
         """Tables with a last row of exact errors over both parts, at the final weights."""
         assert isinstance(run.model, AtomicNetworks)
         parts = {
@@ -275,7 +275,9 @@ def _columns(history: Sequence[Mapping[str, float]]) -> dict[str, torch.Tensor]:
 
 
 def _parity(evaluation: Evaluation) -> ParityData:
-    def pair(values: tuple[torch.Tensor, torch.Tensor]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | tuple[None, None]:
+    def pair(
+        values: tuple[torch.Tensor, torch.Tensor],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | tuple[None, None]:
         reference, predicted = (v.cpu().numpy().reshape(-1) for v in values)
         return (reference, predicted) if len(reference) else (None, None)
 

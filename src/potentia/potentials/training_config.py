@@ -27,7 +27,7 @@ LATER = {
     "save_energies": "tables of energies on disk",
     "save_forces": "tables of forces on disk",
 }
-"""Settings that this release knows but cannot do, with what they are for; their defaults are the only values accepted."""
+"""Settings that this release knows but cannot do, with what they are for; only their defaults are accepted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +35,8 @@ class TorchTrainingConfig:
     """How to train a `TorchANNPotential`.
 
     Features and neighbours are computed once before the first epoch and kept in memory. ``cache_features``,
-    ``cache_neighbors``, ``cache_force_triplets`` and ``cache_warmup`` ask for just that and are always granted: the numbers
-    and the speed are the same with and without them.
+    ``cache_neighbors``, ``cache_force_triplets`` and ``cache_warmup`` ask for just that and are always granted: numbers
+    and speed are the same with and without them.
 
     Raises:
         ConfigError: a value cannot be; the message names the field.
@@ -223,7 +223,7 @@ class TorchTrainingConfig:
         for name, purpose in LATER.items():
             if self.__dict__[name] != defaults[name]:
                 raise NotImplementedError(
-                    f"{name}={self.__dict__[name]!r} is for {purpose}, which this release does not have: leave {name} out"
+                    f"{name}={self.__dict__[name]!r} is for {purpose}, which is not in this release: leave {name} out"
                 )
 
     def fingerprint(self) -> dict[str, Any]:

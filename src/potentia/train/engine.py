@@ -60,7 +60,7 @@ def fit(
 
 def _epoch(run: Run, task: Task[Batch], plan: Sequence[Batch], callbacks: Sequence[Callback], max_bad: int) -> None:
     """Take the steps that are left of an epoch, and close it unless a callback has stopped the run before."""
-    if not plan:
+    if len(plan) == 0:
         raise DataError(f"epoch {run.epoch + 1} has no batches: there is nothing to train on")
     run.batches = len(plan)
     run.model.train()

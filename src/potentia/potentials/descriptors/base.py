@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from potentia.potentials.geometry import Geometry, Selection
-from potentia.potentials.neighbours import find_neighbours_of
+from potentia.potentials.neighbours import Neighbours, find_neighbours_of
 from potentia.potentials.structure import Structure
 
 __all__ = ["Descriptor", "Features"]
@@ -30,10 +29,10 @@ class Features:
 
 
 class Descriptor(ABC):
-    """Turns the neighbourhood of each atom into a vector that rotation, translation and permutation leave alone.
+    """Turns the surroundings of each atom into a vector that rotation, translation and permutation leave alone.
 
-    Derivatives are never stored. With G the features and x the positions, `vjp` gives g·dG/dx (forces are minus that for
-    g = dE/dG), `jvp` gives dG/dx·δx: the gradient of a loss on forces by the networks' derivatives.
+    Derivatives are never stored. With G the features and x the positions, `vjp` gives g·dG/dx (minus the forces, for
+    g = dE/dG) and `jvp` gives dG/dx·δx, which carries the gradient of a loss on forces back to g.
     """
 
     species: tuple[str, ...]
@@ -94,15 +93,20 @@ class Descriptor(ABC):
         Where ``pairs`` is False the structure's atoms are kept without pairs.
         """
         wanted = [True] * len(structures) if pairs is None else list(pairs)
-        found = iter(find_neighbours_of([s for s, w in zip(structures, wanted, strict=True) if w], self.cutoff))
+        found = iter(self._search([s for s, w in zip(structures, wanted, strict=True) if w]))
         neighbours = [next(found) if w else None for w in wanted]
         for structure, pairs_of in zip(structures, neighbours, strict=True):
             if pairs_of is not None:
                 self._look_at(structure, pairs_of.vector, pairs_of.start, pairs_of.neighbour)
         return Geometry.of(structures, neighbours, self.species_to_idx, self.dtype).to(self.device)
 
+    def _search(self, structures: Sequence[Structure]) -> list[Neighbours]:
+        """Return the neighbours of each structure."""
+        return find_neighbours_of(structures, self.cutoff)
+
     def _look_at(self, structure: Structure, vector: Any, start: Any, neighbour: Any) -> None:
-        """Warn of what this descriptor cannot see; nothing by default."""
+        """Warn of what this descriptor cannot see; there is nothing to warn of by default."""
+        return
 
     def forward_from_positions(
         self,
@@ -112,5 +116,5 @@ class Descriptor(ABC):
         pbc: ArrayLike | None = None,
     ) -> Tensor:
         """Return the features of one structure, from positions (Å, [atoms, 3]), species, cell (rows, Å) and pbc."""
-        structure = Structure(np.asarray(positions, dtype=np.float64), list(species), None, cell=cell, pbc=pbc)
+        structure = Structure(positions, list(species), cell=cell, pbc=pbc)  # type: ignore[arg-type]  # checked there
         return self.features(self.geometry([structure])).values

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -25,14 +24,19 @@ from torch import Tensor
 
 from potentia.checks import choice, integer, number
 from potentia.errors import ConfigError, PotentiaWarning
-from potentia.potentials.descriptors import kernels_numba
 from potentia.potentials.descriptors.base import Descriptor, Features
-from potentia.potentials.descriptors.expansion import AngularTables, angular_tables
+from potentia.potentials.descriptors.expansion import angular_tables
+from potentia.potentials.descriptors.kernels import Kernels
+from potentia.potentials.descriptors.kernels_numba import NumbaKernels
 from potentia.potentials.descriptors.kernels_torch import TorchKernels
 from potentia.potentials.geometry import Geometry, Selection
+from potentia.potentials.neighbours import Neighbours
 from potentia.potentials.structure import Structure
 
 __all__ = ["ChebyshevDescriptor", "species_weights"]
+
+KERNELS: dict[str, type[Kernels]] = {"numba": NumbaKernels, "torch": TorchKernels}
+"""Implementations by name."""
 
 
 class ChebyshevDescriptor(Descriptor):
@@ -45,8 +49,9 @@ class ChebyshevDescriptor(Descriptor):
         ang_order: Highest order of the angular expansion.
         ang_cutoff: Angular cutoff (Å).
         min_cutoff: Neighbours at this distance or closer are not seen (Å); a warning says so when there are any.
-        device: ``"cpu"`` (Numba kernels) or a torch device (torch kernels).
+        device: torch device on which features are computed.
         dtype: ``torch.float64`` or ``torch.float32``.
+        kernels: ``"numba"`` (CPU only), ``"torch"`` (any device, differentiable), or ``"auto"``: Numba where it can.
 
     Example:
         >>> water = ChebyshevDescriptor(["H", "O"], rad_order=10, rad_cutoff=4.0, ang_order=3, ang_cutoff=1.5)
@@ -64,6 +69,7 @@ class ChebyshevDescriptor(Descriptor):
         min_cutoff: float = 0.55,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float64,
+        kernels: str = "auto",
     ) -> None:
         self.species = _checked_species(species)
         self.rad_order = integer("rad_order", rad_order, low=0)
@@ -74,6 +80,10 @@ class ChebyshevDescriptor(Descriptor):
         self.device = torch.device(device)
         self.dtype = dtype
         choice("dtype", str(dtype), ("torch.float64", "torch.float32"))
+        fitting = "numba" if self.device.type == "cpu" else "torch"
+        self.kernels = fitting if choice("kernels", kernels, ("auto", *KERNELS)) == "auto" else kernels
+        if self.kernels == "numba" != fitting:
+            raise ConfigError(f"kernels='numba' run on the CPU only, not on {device}: take 'torch' or 'auto'")
         if self.min_cutoff >= self.cutoff:
             raise ConfigError(
                 f"min_cutoff = {min_cutoff} Å must be below the cutoffs, the larger being {self.cutoff} Å"
@@ -110,6 +120,7 @@ class ChebyshevDescriptor(Descriptor):
             "min_cutoff": self.min_cutoff,
             "device": str(self.device),
             "dtype": str(self.dtype).removeprefix("torch."),
+            "kernels": self.kernels,
         }
 
     def __repr__(self) -> str:
@@ -117,77 +128,31 @@ class ChebyshevDescriptor(Descriptor):
 
     def features(self, geometry: Geometry) -> Features:
         """Return the features of all atoms of ``geometry``."""
-        if self.device.type != "cpu":
-            return Features(*self._torch.features(geometry))
-        values = torch.empty((geometry.n_atoms, self.n_features), dtype=self.dtype)
-        blocks, triangle = min(self.n_species, 2), len(self._tables.degree)
-        moments = torch.empty((geometry.n_atoms, blocks, 2, triangle), dtype=self.dtype)
-        centres = np.arange(geometry.n_atoms)
-        with _threads():
-            kernels_numba.features(centres, *self._arguments(geometry), values.numpy(), moments.numpy())
-        return Features(values, moments)
+        return Features(*self._kernels.features(geometry))
 
     def vjp(
         self, geometry: Geometry, moments: Tensor, selection: Selection, cotangent: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the derivative of Σ cotangent·G by positions [atoms, 3] and by strain [structures, 3, 3]."""
-        if self.device.type != "cpu":
-            return self._torch.vjp(geometry, moments, selection, cotangent)
-        atoms, rows = selection.atoms.numpy(), selection.rows.numpy()
-        by_pair = np.empty((selection.n_pairs, 3), dtype=self._numpy_dtype)
-        by_centre = torch.empty((len(atoms), 3, 3), dtype=self.dtype)
-        gradient = torch.empty((len(atoms), 3), dtype=self.dtype)
-        given = (cotangent.contiguous().numpy(), moments.numpy(), rows, by_pair)
-        with _threads():
-            kernels_numba.vjp(atoms, *self._arguments(geometry), *given, by_centre.numpy())
-            kernels_numba.gather_gradient(
-                atoms, geometry.start.numpy(), geometry.neighbour.numpy(), geometry.reverse.numpy(), rows, by_pair,
-                gradient.numpy(),
-            )  # fmt: skip
-        strain = torch.zeros((len(selection.structures), 3, 3), dtype=self.dtype)
-        return gradient, strain.index_add(0, selection.owner, by_centre)
+        return self._kernels.vjp(geometry, moments, selection, cotangent)
 
     def jvp(self, geometry: Geometry, moments: Tensor, selection: Selection, shift: Tensor, strain: Tensor) -> Tensor:
         """Return the change of the features along ``shift`` [atoms, 3] and ``strain`` [structures, 3, 3]."""
-        if self.device.type != "cpu":
-            return self._torch.jvp(geometry, moments, selection, shift, strain)
-        change = torch.empty((len(selection.atoms), self.n_features), dtype=self.dtype)
-        moved = (shift.contiguous().numpy(), strain.contiguous().numpy(), selection.owner.numpy(), moments.numpy())
-        with _threads():
-            kernels_numba.jvp(selection.atoms.numpy(), *self._arguments(geometry), *moved, change.numpy())
-        return change
-
-    @property
-    def _numpy_dtype(self) -> type[np.floating[Any]]:
-        return np.float64 if self.dtype == torch.float64 else np.float32
+        return self._kernels.jvp(geometry, moments, selection, shift, strain)
 
     @cached_property
-    def _tables(self) -> AngularTables:
-        return angular_tables(self.ang_order)
+    def _kernels(self) -> Kernels:
+        return KERNELS[self.kernels](
+            self.rad_order,
+            self.rad_cutoff,
+            self.ang_cutoff,
+            self.min_cutoff,
+            torch.as_tensor(self.typespin, dtype=self.dtype, device=self.device),
+            angular_tables(self.ang_order),
+        )
 
-    @cached_property
-    def _torch(self) -> TorchKernels:
-        spin = torch.as_tensor(self.typespin, dtype=self.dtype, device=self.device)
-        return TorchKernels(self.rad_order, self.rad_cutoff, self.ang_cutoff, self.min_cutoff, spin, self._tables)
-
-    @cached_property
-    def _constants(self) -> tuple[Any, ...]:
-        """The kernels' arguments that depend on the settings alone."""
-        dtype, tables = self._numpy_dtype, self._tables
-        rows = np.zeros((4, len(tables.degree)), dtype=dtype)
-        for row, values in zip(rows, (tables.diagonal, tables.rise, tables.fall, tables.slope), strict=True):
-            row[: len(values)] = values
-        reach = kernels_numba.reach_of(self.min_cutoff, self.rad_cutoff, self.ang_cutoff, dtype)
-        legendre = tables.legendre.astype(dtype)
-        return (
-            self.typespin.astype(dtype), self.rad_order + 1, reach, kernels_numba.series(dtype), tables.first,
-            tables.degree, legendre, rows,
-        )  # fmt: skip
-
-    def _arguments(self, geometry: Geometry) -> tuple[Any, ...]:
-        arrays = (geometry.start, geometry.neighbour, geometry.vector, geometry.species)
-        room = geometry.fullest + self.n_species * kernels_numba.LANES
-        return (*(array.numpy() for array in arrays), *self._constants, room)
+    def _search(self, structures: Sequence[Structure]) -> list[Neighbours]:
+        return self._kernels.search(structures, self.cutoff)
 
     def _look_at(
         self,
@@ -221,25 +186,6 @@ def species_weights(n: int) -> NDArray[np.float64]:
     """
     values = [k for k in range(-(n // 2), n // 2 + 1) if k or n % 2]
     return np.array(values, dtype=np.float64)
-
-
-def _threads() -> Any:
-    """Let Numba use as many threads as torch may."""
-    return _ThreadCount(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
-
-
-class _ThreadCount:
-    """Sets Numba's number of threads for a block of code."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def __enter__(self) -> None:
-        self.before = numba.get_num_threads()
-        numba.set_num_threads(self.count)
-
-    def __exit__(self, *_: object) -> None:
-        numba.set_num_threads(self.before)
 
 
 def _checked_species(species: Sequence[str]) -> tuple[str, ...]:

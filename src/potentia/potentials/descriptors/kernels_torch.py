@@ -1,20 +1,24 @@
 """Features, VJP and JVP of the Chebyshev descriptor in torch operations, on any device.
 
-The same sums as in `kernels_numba.py`, written over whole arrays: the path on GPUs, the reference the CPU kernels are
+The same sums as in `loops_numba.py`, written over whole arrays: the path on GPUs, the reference the CPU kernels are
 tested against, and differentiable in the pair vectors to any order.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from potentia.potentials.descriptors.expansion import AngularTables
+from potentia.potentials.descriptors.kernels import Kernels
 from potentia.potentials.descriptors.segments import sum_by_centre
 from potentia.potentials.geometry import Geometry, Selection
+from potentia.potentials.neighbours import Neighbours
+from potentia.potentials.neighbours_torch import find_neighbours_on
+from potentia.potentials.structure import Structure
 
 __all__ = ["TorchKernels"]
 
@@ -27,17 +31,12 @@ class _Block:
     df: Tensor
 
 
-@dataclass(frozen=True)
-class TorchKernels:
-    """The three kernels of one descriptor."""
+class TorchKernels(Kernels):
+    """The path on any device."""
 
-    rad_order: int
-    rad_cutoff: float
-    ang_cutoff: float
-    min_cutoff: float
-    spin: Tensor
-    """Weight of each species.  [species]"""
-    tables: AngularTables
+    def search(self, structures: Sequence[Structure], cutoff: float) -> list[Neighbours]:
+        """Return the neighbours of each structure; open systems by torch_cluster on the device, if it is installed."""
+        return find_neighbours_on(self.spin.device, structures, cutoff)
 
     def features(self, geometry: Geometry) -> tuple[Tensor, Tensor]:
         """Return features [atoms, features] and moments [atoms, blocks, 2, triangle]."""
@@ -61,7 +60,7 @@ class TorchKernels:
         pairs = _Pairs.of(geometry, selection)
         unit, distance = _unit(pairs.vector)
         weights = self._weights(pairs.species)
-        g = cotangent.unflatten(1, (self._blocks, -1))  # [atoms, blocks, features of a block]
+        g = cotangent.unflatten(1, (self.blocks, -1))  # [atoms, blocks, features of a block]
         g_rad, g_ang = g[..., : self.rad_order + 1], g[..., self.rad_order + 1 :]
         block = self._cutoff(distance, self.rad_cutoff)
         coefficient = torch.einsum("pb,pbn->pn", weights, g_rad[pairs.centre])
@@ -107,17 +106,13 @@ class TorchKernels:
         values = self._by_order(moments[selection.atoms] * change) - squares[:, :, None]
         return torch.cat((sums, values), dim=2).flatten(1)
 
-    @property
-    def _blocks(self) -> int:
-        return min(len(self.spin), 2)
-
     def _table(self, name: str) -> Tensor:
         value = torch.from_numpy(getattr(self.tables, name)).to(self.spin.device)
         return value.to(self.spin.dtype) if value.is_floating_point() else value
 
     def _weights(self, species: Tensor) -> Tensor:
         spin = self.spin[species]
-        return torch.stack((torch.ones_like(spin), spin), dim=1)[:, : self._blocks]
+        return torch.stack((torch.ones_like(spin), spin), dim=1)[:, : self.blocks]
 
     def _cutoff(self, distance: Tensor, cutoff: float) -> _Block:
         inside = (distance < cutoff) & (distance > self.min_cutoff)

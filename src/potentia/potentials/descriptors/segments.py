@@ -21,7 +21,7 @@ def sum_by_centre(values: Tensor, start: Tensor, centre: Tensor) -> Tensor:
     ``start`` [atoms + 1] points at the first pair of each centre; ``centre`` [pairs] is the same in long form.
     """
     if scatter_available():
-        from torch_scatter import segment_csr  # noqa: PLC0415  (an optional extra, slow to import)
+        from torch_scatter import segment_csr
 
         summed: Tensor = segment_csr(values, start, reduce="sum")
         return summed

@@ -2,7 +2,7 @@
 
 Numba leaves vector code to LLVM's auto-vectoriser, which gives up on short loops over many arrays. Here a value of type
 `Lanes` is an LLVM vector: arithmetic on it is one instruction per register on any machine (AVX-512, AVX2, NEON).
-`load`, `store` and `add_to` work on rows of arrays of shape (rows, LANES); scalars are spread over the lanes by the operators.
+`load`, `store` and `add_to` work on blocks of LANES numbers of an array; operators spread scalars over the lanes.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def _install(function: Any, instruction: str) -> None:
     @overload(function, inline="never")
     def choose(left, right):
         if isinstance(left, Lanes) or isinstance(right, Lanes):
-            return lambda left, right: apply(left, right)
+            return lambda left, right: apply(left, right)  # noqa: PLW0108  (Numba wants a function of Python)
         return None
 
 

@@ -137,10 +137,10 @@ class XSFParser:
             pass
 
     def _add_atom(self, frame: XSFFrame, words: list[str]) -> None:
-        columns = 7 if frame.forces else 4
-        if len(words) not in ({4, 7} if not frame.species else {columns}):
-            wanted = "4 or 7" if not frame.species else f"{columns}, as for the atoms before,"
-            raise self._error(f"an atom has {wanted} columns (symbol x y z [fx fy fz]), got {self._line()!r}")
+        allowed = {7 if frame.forces else 4} if frame.species else {4, 7}
+        if len(words) not in allowed:
+            wanted = f"{max(allowed)} columns like those before" if frame.species else "4 or 7 columns"
+            raise self._error(f"an atom has {wanted} (symbol x y z [fx fy fz]), got {self._line()!r}")
         numbers = self._numbers(words[1:])
         if not frame.species:
             frame.energy = self._take_energy()

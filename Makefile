@@ -1,0 +1,64 @@
+# `make` prints the targets. Each does its own set-up, from a fresh clone on.
+#   make test PYTHON=python3.12     the interpreter of a new .venv
+#   make test ARGS="-k cutoff -x"   more options for pytest
+#   make setup TORCH=torch          another build of torch
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.installed
+ARGS ?=
+
+export MPLBACKEND = Agg
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo setup fix check test slow docs bench pyg clean
+
+help: ## print this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(SETUP) ## train a small potential and ask it, on the CPU
+	$(BIN)/python examples/demo.py
+
+setup: $(SETUP) ## make .venv with the package and its tools (again when pyproject.toml changes)
+
+$(SETUP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q "$(TORCH)"
+	$(BIN)/pip install -q -e ".[dev]"
+	touch $@
+
+fix: $(SETUP) ## format, and repair what ruff can
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+check: $(SETUP) ## ruff, mypy and the import layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+test: $(SETUP) ## the fast tests and the doctests
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+slow: $(SETUP) ## the slow tests
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+docs: $(SETUP) ## the documentation, to docs/_build/html; warnings are errors
+	$(BIN)/python -m sphinx -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
+
+bench: $(SETUP) ## measure the potentials
+	$(BIN)/python benchmarks/potentials.py $(ARGS)
+
+pyg: $(SETUP) ## build the optional torch-scatter and torch-cluster from source into .venv
+	$(BIN)/pip install -q ninja setuptools wheel
+	@echo "compiling both, several minutes"
+	PATH="$(CURDIR)/$(BIN):$$PATH"; export PATH; \
+	pip wheel -q --no-build-isolation --no-deps -w build/wheels torch-scatter & scatter=$$!; \
+	pip wheel -q --no-build-isolation --no-deps -w build/wheels torch-cluster && wait $$scatter
+	$(BIN)/pip install -q build/wheels/torch_scatter-*.whl build/wheels/torch_cluster-*.whl
+
+clean: ## remove what was made, .venv excepted
+	rm -rf build dist docs/_build docs/api .mypy_cache .pytest_cache .ruff_cache .import_linter_cache demo-output
+	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +

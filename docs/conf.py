@@ -1,0 +1,49 @@
+"""Settings of Sphinx: pages in Markdown, API pages made from the docstrings of every module."""
+
+from importlib.metadata import version as version_of
+
+project = "potentia"
+author = "The potentia authors"
+copyright = "2026, The potentia authors"
+release = version_of("potentia")
+version = release
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.apidoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+]
+exclude_patterns = ["_build"]
+
+myst_enable_extensions = ["dollarmath", "fieldlist"]
+myst_heading_anchors = 3
+
+# One page for each module, written to docs/api (not kept in git).
+apidoc_modules = [
+    {
+        "path": "../src/potentia",
+        "destination": "api",
+        "max_depth": 2,
+        "separate_modules": True,
+        "module_first": True,
+        "automodule_options": {"members", "show-inheritance"},
+    }
+]
+apidoc_templates_path = []
+
+# A name is documented where it is defined, not again where it is offered.
+autodoc_default_options = {"ignore-module-all": True, "member-order": "bysource"}
+autodoc_inherit_docstrings = False
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+napoleon_numpy_docstring = False
+
+# `Name` in a docstring is a link where the name is known, and code where it is not.
+default_role = "py:obj"
+suppress_warnings = ["ref.python"]  # the same name in two modules
+
+html_theme = "furo"
+html_title = "potentia"
