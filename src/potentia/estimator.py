@@ -7,11 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from potentia.errors import NotFittedError
+from potentia.errors import FileFormatError, NotFittedError
 from potentia.storage import flatten, read_file, unflatten, write_file
 from potentia.train.checkpoint import KIND as CHECKPOINT
 
-__all__ = ["Estimator"]
+__all__ = ["Estimator", "require_checkpoint_of"]
 
 
 class Estimator(ABC):
@@ -39,7 +39,10 @@ class Estimator(ABC):
     @classmethod
     @abstractmethod
     def from_parts(cls, recipe: Mapping[str, Any], learned: Mapping[str, Any]) -> Self:
-        """Build a trained estimator from `recipe` and `learned`."""
+        """Build a trained estimator from `recipe` and `learned`.
+
+        ``learned["extra_metadata"]``, where there is any, are notes of the user that were saved with it.
+        """
 
     def save(self, path: str | os.PathLike[str], extra_metadata: Mapping[str, Any] | None = None) -> None:
         """Write the trained estimator to one file (safetensors with a JSON header), whole or not at all.
@@ -62,10 +65,12 @@ class Estimator(ABC):
         stored = read_file(path, cls.kind, CHECKPOINT)
         if stored.kind == CHECKPOINT:
             state = unflatten(stored.settings["state"], stored.tensors)
-            return cls.from_parts(
-                state["extra"]["recipe"], {**state["extra"]["learned"], "model": state["run"]["model"]}
-            )
-        return cls.from_parts(stored.settings["recipe"], unflatten(stored.settings["learned"], stored.tensors))
+            extra = state["extra"]
+            require_checkpoint_of(cls.kind, extra, path)
+            return cls.from_parts(extra["recipe"], {**extra["learned"], "model": state["run"]["model"]})
+        learned = unflatten(stored.settings["learned"], stored.tensors)
+        notes = {"extra_metadata": stored.settings["extra_metadata"]}
+        return cls.from_parts(stored.settings["recipe"], {**notes, **learned})
 
     def require_trained(self) -> None:
         """Raise `NotFittedError` unless `is_trained`."""
@@ -75,3 +80,9 @@ class Estimator(ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.recipe().items())
         return f"{type(self).__name__}({arguments})"
+
+
+def require_checkpoint_of(kind: str, extra: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Raise `FileFormatError` unless ``extra``, of the checkpoint at ``path``, names this kind of estimator."""
+    if extra.get("kind") != kind:
+        raise FileFormatError(f"{path} is a checkpoint of something else, not of a {kind}")

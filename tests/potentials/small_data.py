@@ -54,7 +54,7 @@ def morse(structure: Structure) -> Structure:
     return replace(structure, energy=energy, forces=along.reshape(n, -1, 3).sum(1), stress=stress)
 
 
-def crystal(seed: int = 0, n: int = 4, species=SPECIES, pbc=(True, True, True), length: float = 4.1) -> Structure:
+def crystal(seed: int = 0, n: int = 4, species=SPECIES, pbc=(True, True, True), length: float = 3.6) -> Structure:
     """Return a skewed, rotated cell with atoms anywhere in space."""
     rng = np.random.default_rng(seed)
     cell = length * (np.eye(3) + 0.1 * rng.normal(size=(3, 3)))

@@ -11,15 +11,17 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 import torch
 
+from potentia.checks import integer
+from potentia.errors import DataError
 from potentia.estimator import Estimator
-from potentia.potentials.datasets.labelled import reference_energy
+from potentia.potentials.datasets.labelled import complete_atomic_energies, reference_energy
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.formats.reading import StructureLike, read_structures
 from potentia.potentials.networks import Architecture, AtomicNetworks, checked_architecture
 from potentia.potentials.results import PredictOut, TrainOut
 from potentia.potentials.structure import Structure
 from potentia.potentials.surface import Surface, featurise
-from potentia.potentials.training import Training
+from potentia.potentials.training import KIND, Training
 from potentia.potentials.training_config import TorchTrainingConfig
 
 __all__ = ["FittedPotential", "TorchANNPotential"]
@@ -59,7 +61,7 @@ class TorchANNPotential(Estimator):
         False
     """
 
-    kind = "potential"
+    kind = KIND
 
     def __init__(self, arch: Mapping[str, Sequence[tuple[int, str]]], descriptor: ChebyshevDescriptor) -> None:
         self.descriptor = descriptor
@@ -119,9 +121,11 @@ class TorchANNPotential(Estimator):
 
         Raises:
             NotFittedError: the potential is not trained.
+            DataError: a structure cannot be used: the message names file, frame and atom.
         """
         self.require_trained()
         assert self.fitted_ is not None
+        integer("batch_size", batch_size, low=1)
         begun = time.perf_counter()
         items = read_structures(structures).structures
         out = _Predictions(self.fitted_.atomic_energies, forces=eval_forces, stress=eval_stress)
@@ -130,10 +134,23 @@ class TorchANNPotential(Estimator):
         out.timing["total"] = time.perf_counter() - begun
         return out.result()
 
-    def cohesive_energy(self, structure: StructureLike) -> float:
-        """Return the energy of one structure relative to free atoms (eV)."""
-        energies = self.predict(structure).cohesive_energy
-        return float(energies[0])
+    def cohesive_energy(self, structure: StructureLike, atomic_energies: Mapping[str, float] | None = None) -> float:
+        """Return the energy of one structure relative to free atoms (eV).
+
+        Args:
+            structure: A Structure, ASE Atoms, or the path of a file with one frame.
+            atomic_energies: Energy of the free atom of each species (eV) instead of those of the training.
+
+        Raises:
+            DataError: the file holds more than one frame.
+        """
+        found = self.predict(structure)
+        if len(found) != 1:
+            raise DataError(f"cohesive_energy is for one structure, but {structure} holds {len(found)}: use predict")
+        if atomic_energies is None:
+            return float(found.cohesive_energy[0])
+        free = complete_atomic_energies(atomic_energies, sorted(set(found.atom_types[0])))
+        return float(found.total_energy[0] - sum(free[name] for name in found.atom_types[0]))
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], device: str | None = None) -> Self:
@@ -182,7 +199,8 @@ class TorchANNPotential(Estimator):
         state = learned["model"]
         model = AtomicNetworks(potential.arch, descriptor.species, descriptor.n_features, 0, state["e_shift"].dtype)
         model.load_state_dict(state)
-        record = dict(learned.get("record", {}))
+        notes = {"extra_metadata": learned["extra_metadata"]} if learned.get("extra_metadata") else {}
+        record = {**learned.get("record", {}), **notes}
         potential.fitted_ = FittedPotential(model.to(descriptor.device), dict(learned["atomic_energies"]), record)
         return potential
 
@@ -232,7 +250,7 @@ class _Predictions:
         """Return all that was collected."""
         reference = [reference_energy(s, self.free) for s in self.structures]
         return PredictOut(
-            coords=[s.positions for s in self.structures],
+            coords=[s.positions.copy() for s in self.structures],
             forces=self.forces,
             atom_types=[list(s.species) for s in self.structures],
             atom_energies=self.atomic,

@@ -185,7 +185,7 @@ def join_geometries(parts: Sequence[Geometry]) -> Geometry:
 
 def _join_starts(starts: Sequence[Tensor], offsets: NDArray[np.int64]) -> Tensor:
     moved = [start[:-1] + int(offset) for start, offset in zip(starts, offsets, strict=False)]
-    return torch.cat([*moved, torch.tensor([int(offsets[-1])])])
+    return torch.cat([*moved, starts[0].new_tensor([int(offsets[-1])])])
 
 
 def species_indices(structure: Structure, species_to_idx: Mapping[str, int]) -> IntArray:

@@ -41,21 +41,23 @@ class Featurised:
 
     def energies(self, model: AtomicNetworks, selection: Selection) -> Surface:
         """Return energies alone."""
-        atomic = model(self.features.values[selection.atoms], self._rows(selection))
+        atomic = model(*self._inputs(model, selection)).to(self.geometry.device)
         return Surface(atomic, _sum(atomic, selection))
 
     def energies_and_gradients(self, model: AtomicNetworks, selection: Selection) -> Surface:
         """Return energies with their derivatives by positions and strain, differentiable by the weights."""
-        values = self.features.values[selection.atoms]
-        atomic, cotangent = model.value_and_gradient(values, self._rows(selection))
-        gradient, strain = energy_gradient(
-            cotangent.to(self.descriptor.dtype), self.descriptor, self.geometry, self.features.moments, selection
-        )
+        atomic, cotangent = model.value_and_gradient(*self._inputs(model, selection))
+        cotangent = cotangent.to(self.features.values)
+        moments = self.features.moments
+        gradient, strain = energy_gradient(cotangent, self.descriptor, self.geometry, moments, selection)
+        atomic = atomic.to(self.geometry.device)
         return Surface(atomic, _sum(atomic, selection), gradient, strain)
 
-    def _rows(self, selection: Selection) -> list[Tensor]:
-        species = self.geometry.species[selection.atoms]
-        return [torch.nonzero(species == k).squeeze(1) for k in range(self.descriptor.n_species)]
+    def _inputs(self, model: AtomicNetworks, selection: Selection) -> tuple[Tensor, list[Tensor]]:
+        """Features and the rows of each species, in the type and on the device of the networks."""
+        values = self.features.values[selection.atoms].to(model.feature_mean)
+        species = self.geometry.species[selection.atoms].to(values.device)
+        return values, [torch.nonzero(species == k).squeeze(1) for k in range(self.descriptor.n_species)]
 
 
 def featurise(

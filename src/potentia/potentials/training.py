@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from potentia.config import plain
 from potentia.data import Split, holdout
 from potentia.errors import ConfigError, DataError, PotentiaWarning
+from potentia.estimator import require_checkpoint_of
 from potentia.potentials.batches import structure_batches
 from potentia.potentials.datasets.labelled import (
     LabelledStructures,
@@ -44,8 +45,10 @@ from potentia.train import (
     load_checkpoint,
 )
 
-__all__ = ["Trained", "Training"]
+__all__ = ["KIND", "Trained", "Training"]
 
+KIND = "potential"
+"""Kind of the files."""
 FEW = 10
 """Below so many structures held out, what goes by the validation error is warned of."""
 
@@ -84,6 +87,8 @@ class Training:
         if not structures:
             raise DataError("there are no structures to train on: `structures` is empty")
         checkpoint = None if resume_from is None else load_checkpoint(resume_from)
+        if checkpoint is not None:
+            require_checkpoint_of(KIND, checkpoint.extra, checkpoint.path)
         seeds = self._seeds(checkpoint)
         split = self._split(structures, seeds["split_seed"])
         atomic_energies = self._atomic_energies()
@@ -105,7 +110,7 @@ class Training:
         if checkpoint is not None:
             checkpoint.resume(run, fingerprint, allow)
         record = {"training_config": plain_config(config), "data": fingerprint["data"], **seeds}
-        learned = {"recipe": self.recipe, "learned": {"atomic_energies": atomic_energies, "record": record}}
+        learned = {"kind": KIND, "recipe": self.recipe, "learned": {"atomic_energies": atomic_energies, "record": record}}
         task = PotentialTask(
             data,
             torch.from_numpy(split.test),

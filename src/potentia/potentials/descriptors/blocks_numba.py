@@ -1,7 +1,13 @@
-"""One block of neighbours at a time: how they are grouped, and what every kernel computes of them.
+"""Neighbours in SIMD blocks: how the kernels on CPU lay them out, and what each of them computes of a block.
 
-Arrays named here (all of one float width): `reach` and `series` hold constants of the descriptor; `tables` has the rows
-diagonal, rise, fall, slope of `AngularTables`; `q`, `cos`, `sin` hold one SIMD vector a row.
+The neighbours of a centre are put in groups of one species, those within the angular cutoff first, and padded to
+whole blocks of `LANES`: the species weight is then one number per block and each quantity one SIMD vector. A centre is
+worked on by one thread from start to end and its results go to places of their own: numbers do not depend on threads.
+
+Arrays, all of one float width: `reach` and `series` hold constants of the descriptor; `tables` has the rows diagonal,
+rise, fall, slope of `AngularTables`; `q`, `cos`, `sin` hold one SIMD vector a row; `moments` [atoms, blocks, 2,
+triangle] the sums of cosine and sine harmonics over neighbours, unweighted and weighted by species; `room` is the most
+that the neighbours of a centre fill, padding included.
 """
 
 from __future__ import annotations
@@ -12,6 +18,7 @@ from numba import njit
 from potentia.potentials.descriptors.simd import LANES, least, load, spread, square_root, store, where_below
 
 __all__ = [
+    "CHUNK",
     "PER_ANGULAR",
     "PER_RADIAL",
     "blocks_of",
@@ -20,11 +27,14 @@ __all__ = [
     "group",
     "polynomials",
     "reach_of",
+    "scratch",
     "series",
     "threaded",
     "turns",
 ]
 
+CHUNK = 8
+"""Centres a thread takes at a time; scratch arrays are made once per chunk."""
 TERMS = 11
 """Terms of the power series of sin and cos on [0, π/2]; the next is below 3e-17."""
 LOW, HIGH, ANGULAR, PAD, PER_RADIAL, PER_ANGULAR = range(6)
@@ -50,6 +60,15 @@ def reach_of(min_cutoff, rad_cutoff, ang_cutoff, dtype):
     """Return the squared cutoffs (Å²), the distance of padding (Å) and the inverse cutoffs (1/Å).  [6]"""
     high = max(rad_cutoff, ang_cutoff)
     return np.array([min_cutoff**2, high**2, ang_cutoff**2, 2 * high, 1 / rad_cutoff, 1 / ang_cutoff], dtype=dtype)
+
+
+@compiled
+def scratch(room, n_species, real):
+    """Arrays for one centre: pair, spots, first, whole, near, unit vectors and distances, as `group` fills them."""
+    pair, spots = np.empty(room, np.int64), np.empty(room, np.int64)
+    first, whole, near = np.empty(n_species + 1, np.int64), np.empty(n_species, np.int64), np.empty(n_species, np.int64)
+    ux, uy, uz, dist = np.empty(room, real), np.empty(room, real), np.empty(room, real), np.empty(room, real)
+    return pair, spots, first, whole, near, ux, uy, uz, dist
 
 
 @compiled

@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from potentia.potentials.descriptors import loops_numba
 from potentia.potentials.descriptors.blocks_numba import reach_of, series
+from potentia.potentials.descriptors.features_numba import features
+from potentia.potentials.descriptors.jvp_numba import jvp
 from potentia.potentials.descriptors.kernels import Kernels
 from potentia.potentials.descriptors.simd import LANES
 from potentia.potentials.descriptors.threads import torch_threads
+from potentia.potentials.descriptors.vjp_numba import gather_gradient, vjp
 from potentia.potentials.geometry import Geometry, Selection
 from potentia.potentials.neighbours import Neighbours, find_neighbours_of
 from potentia.potentials.structure import Structure
@@ -36,7 +38,7 @@ class NumbaKernels(Kernels):
         moments = self.spin.new_empty((geometry.n_atoms, self.blocks, 2, len(self.tables.degree)))
         centres = np.arange(geometry.n_atoms)
         with torch_threads():
-            loops_numba.features(centres, *self._arguments(geometry), values.numpy(), moments.numpy())
+            features(centres, *self._arguments(geometry), values.numpy(), moments.numpy())
         return values, moments
 
     def vjp(
@@ -49,10 +51,8 @@ class NumbaKernels(Kernels):
         gradient = self.spin.new_empty((len(atoms), 3))
         given = (cotangent.contiguous().numpy(), moments.numpy(), rows, by_pair)
         with torch_threads():
-            loops_numba.vjp(atoms, *self._arguments(geometry), *given, by_centre.numpy())
-            loops_numba.gather_gradient(
-                atoms, geometry.start.numpy(), geometry.reverse.numpy(), rows, by_pair, gradient.numpy()
-            )
+            vjp(atoms, *self._arguments(geometry), *given, by_centre.numpy())
+            gather_gradient(atoms, geometry.start.numpy(), geometry.reverse.numpy(), rows, by_pair, gradient.numpy())
         strain = self.spin.new_zeros((len(selection.structures), 3, 3))
         return gradient, strain.index_add(0, selection.owner, by_centre)
 
@@ -61,7 +61,7 @@ class NumbaKernels(Kernels):
         change = self.spin.new_empty((len(selection.atoms), self.blocks * (self.rad_order + self.tables.order + 2)))
         moved = (shift.contiguous().numpy(), strain.contiguous().numpy(), selection.owner.numpy(), moments.numpy())
         with torch_threads():
-            loops_numba.jvp(selection.atoms.numpy(), *self._arguments(geometry), *moved, change.numpy())
+            jvp(selection.atoms.numpy(), *self._arguments(geometry), *moved, change.numpy())
         return change
 
     @cached_property

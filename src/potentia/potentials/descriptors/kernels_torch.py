@@ -1,7 +1,7 @@
 """Features, VJP and JVP of the Chebyshev descriptor in torch operations, on any device.
 
-The same sums as in `loops_numba.py`, written over whole arrays: the path on GPUs, the reference the CPU kernels are
-tested against, and differentiable in the pair vectors to any order.
+The same sums as in the modules `*_numba`, written over whole arrays: the path on GPUs, the reference that the CPU
+kernels are tested against, and differentiable in the pair vectors to any order.
 """
 
 from __future__ import annotations

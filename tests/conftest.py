@@ -1,0 +1,19 @@
+"""What holds for all tests: compiled kernels belong to the sources that are tested."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import potentia
+
+
+def pytest_configure() -> None:
+    """Remove compiled kernels that are older than a source beside them.
+
+    Numba looks at the file of a function alone, so a change in another file that it calls would go unseen.
+    """
+    for folder in {path.parent for path in Path(potentia.__file__).parent.rglob("*_numba.py")}:
+        newest = max(path.stat().st_mtime for path in folder.glob("*.py"))
+        for compiled in (folder / "__pycache__").glob("*.nb[ci]"):
+            if compiled.stat().st_mtime < newest:
+                compiled.unlink(missing_ok=True)
