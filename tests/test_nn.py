@@ -132,7 +132,9 @@ def test_making_a_network_leaves_the_global_generator_alone():
 
 
 def test_weights_in_float64_are_drawn_with_all_their_digits():
-    for parameter in network(hidden=(30,)).parameters():
+    # the range of both layers is a power of two, so that scaling keeps a number of float32 one of float32
+    mlp = MLP(16, [(64, "tanh")], generator=torch_stream(0, "weights"), dtype=torch.float64)
+    for parameter in list(mlp.parameters())[:3]:  # all but a single bias
         assert (parameter != parameter.float().double()).float().mean() > 0.9
 
 

@@ -1,11 +1,11 @@
 """Make water.xyz: water molecules, clusters, ice and liquid cells labelled with GFN1-xTB by tblite.
 
     pip install tblite ase
-    python examples/data/make_water.py            # writes water.xyz beside this script
+    python examples/data/make_water.py            # writes water.xyz beside this script, in about 25 minutes
     python examples/data/make_water.py --check    # finite-difference checks of the labels in water.xyz
 
-tblite samples the Gamma point only: about 10 meV per atom off for cells of 6 to 7 Å, which would contradict the
-clusters.  So periodic frames are labelled in their 2x2x2 supercell, the same as a 2x2x2 k-point mesh.
+tblite samples the Gamma point only, which is up to 7 meV per atom off for cells of 6 to 7 Å.  So periodic frames are
+labelled in their 2x2x2 supercell, the same as a 2x2x2 k-point mesh.
 """
 
 import itertools
@@ -79,12 +79,11 @@ def ice(constant: float, rng: np.random.Generator) -> Atoms:
     bonds = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
     ends = [[next(k for k in range(4) if not ((a + b - fcc[k] - 1) % 4).any()) for b in bonds] for a in fcc]
     pairs = list(itertools.combinations(range(4), 2))  # the two bonds along which a molecule gives its protons
-    two = [0, 0, 1, 1, 2, 2, 3, 3]  # what each molecule at the other end of the bonds is to get
+    two = [0, 0, 1, 1, 2, 2, 3, 3]  # what the molecules at the other ends are to get
     valid = [c for c in itertools.product(pairs, repeat=4) if sorted(ends[i][j] for i in range(4) for j in c[i]) == two]
     choice = valid[rng.integers(len(valid))]
     oxygen = np.concatenate([fcc, fcc + 1]) * constant / 4
-    along = 0.97 * bonds / np.sqrt(3)
-    sites = itertools.product(range(4), range(4))
+    along, sites = 0.97 * bonds / np.sqrt(3), itertools.product(range(4), range(4))
     hydrogen = [oxygen[i] + along[j] if j in choice[i] else oxygen[4 + ends[i][j]] - along[j] for i, j in sites]
     return Atoms("O8H16", np.concatenate([oxygen, hydrogen]), cell=[constant] * 3, pbc=True)
 
@@ -162,8 +161,7 @@ def make() -> None:
     water.calc = TBLite(**LABELS)
     BFGS(water, logfile=None).run(fmax=1e-3)
     water = Atoms("OHH", water.positions - water.positions[0])
-    groups = {"monomer": monomers, "dimer": dimers, "cluster": clusters, "ice": ices, "liquid": liquids}
-    done: list[Atoms] = []
+    done, groups = [], {"monomer": monomers, "dimer": dimers, "cluster": clusters, "ice": ices, "liquid": liquids}
     for group, sample in groups.items():
         made = [label(frame, group, f"{group}-{series}") for series, frame in sample(water, rng)]
         done += [frame for frame in made if frame is not None]

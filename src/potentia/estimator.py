@@ -62,15 +62,24 @@ class Estimator(ABC):
         Raises:
             FileFormatError: the file is truncated, foreign, or of another kind.
         """
+        return cls.from_parts(*cls.parts_in(path))
+
+    @classmethod
+    def parts_in(cls, path: str | os.PathLike[str]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Read recipe and learned, the arguments of `from_parts`, from a file of `save` or a checkpoint.
+
+        Raises:
+            FileFormatError: the file is truncated, foreign, or of another kind.
+        """
         stored = read_file(path, cls.kind, CHECKPOINT)
         if stored.kind == CHECKPOINT:
             state = unflatten(stored.settings["state"], stored.tensors)
             extra = state["extra"]
             require_checkpoint_of(cls.kind, extra, path)
-            return cls.from_parts(extra["recipe"], {**extra["learned"], "model": state["run"]["model"]})
+            return extra["recipe"], {**extra["learned"], "model": state["run"]["model"]}
         learned = unflatten(stored.settings["learned"], stored.tensors)
         notes = {"extra_metadata": stored.settings["extra_metadata"]}
-        return cls.from_parts(stored.settings["recipe"], {**notes, **learned})
+        return stored.settings["recipe"], {**notes, **learned}
 
     def require_trained(self) -> None:
         """Raise `NotFittedError` unless `is_trained`."""

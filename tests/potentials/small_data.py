@@ -5,6 +5,7 @@ Run as a script it trains for a long time and writes checkpoints, to be killed.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import itertools
 import sys
@@ -73,9 +74,7 @@ def molecule(seed: int = 1, n: int = 5, species=SPECIES) -> Structure:
 @functools.cache
 def frames(n: int = 10, species=SPECIES) -> list[Structure]:
     """Return crystals and molecules in turn, of several sizes."""
-    return [
-        crystal(k, 2 + k % 3, species) if k % 2 == 0 else molecule(k, 3 + k % 3, species) for k in range(n)
-    ]
+    return [crystal(k, 2 + k % 3, species) if k % 2 == 0 else molecule(k, 3 + k % 3, species) for k in range(n)]
 
 
 def without(structure: Structure, *labels: str) -> Structure:
@@ -115,6 +114,18 @@ def trained(activation: str = "tanh", species=SPECIES) -> TorchANNPotential:
 def weights(potential: TorchANNPotential) -> dict[str, bytes]:
     """Return all that a potential has learned, bit for bit."""
     return {name: tensor.numpy().tobytes() for name, tensor in potential.learned()["model"].items()}
+
+
+def fill_free_memory_with_nan():
+    """Leave NaN in freed blocks of all small sizes, which the next scratch arrays are made of."""
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    libc.free.argtypes = [ctypes.c_void_p]
+    blocks = [(libc.malloc(size), size) for size in range(16, 8192, 16) for _ in range(8)]
+    for block, size in blocks:
+        ctypes.memset(block, 0xFF, size)
+    for block, _ in blocks:
+        libc.free(block)
 
 
 if __name__ == "__main__":

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from potentials import small_data
-from potentials.small_data import FREE, SPECIES, crystal, molecule
 
 from potentia import ChebyshevDescriptor, Structure, TorchANNPotential
 from potentia.errors import ConfigError
 from potentia.nn import ACTIVATIONS
+from potentials import small_data
+from potentials.small_data import FREE, SPECIES, crystal, molecule
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -265,3 +266,12 @@ def test_networks_may_have_another_precision_than_the_descriptor(dtype, precisio
     assert_same(
         everything(crystal(0), TorchANNPotential.from_file(tmp_path / "a.pt")), everything(crystal(0), potential), rel=0
     )
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the C library is asked for memory")
+def test_what_memory_held_before_changes_nothing():
+    frames = [*small_data.frames(), Structure([[0, 0, 0]], ["Ti"]), molecule(3, species=ONE), crystal(3, species=ONE)]
+    expected = everything(frames)
+    for _ in range(5):
+        small_data.fill_free_memory_with_nan()
+        assert_same(everything(frames), expected, rel=0)

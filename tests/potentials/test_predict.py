@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase.io import write
-from potentials import small_data
 
 from potentia import PredictOut, Structure
 from potentia.errors import DataError, FileFormatError, NotFittedError
+from potentials import small_data
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -130,7 +130,7 @@ def test_an_unknown_species_is_named_with_file_frame_and_atom(folder):
 
 def test_atoms_on_each_other_are_named_with_their_structure():
     twice = Structure([[0, 0, 0], [1.6, 0, 0], [1.6, 0, 0]], ["Ti", "O", "O"], name="twice written")
-    with pytest.raises(DataError, match="atoms 1 and 2.*twice written"):
+    with pytest.raises(DataError, match=r"atoms 1 and 2.*twice written"):
         predicted([small_data.frames()[0], twice])
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from potentials import small_data
 
 from potentia import TorchANNPotential
 from potentia.errors import ConfigError, FileFormatError, NotFittedError
-from potentia.storage import write_file
+from potentia.storage import flatten, write_file
 from potentia.train import Run, save_checkpoint
+from potentials import small_data
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -98,7 +98,9 @@ def test_nothing_learned_is_nothing_to_save(tmp_path):
 
 def test_a_checkpoint_can_be_opened_as_a_potential(tmp_path):
     potential = small_data.fresh()
-    potential.train(small_data.frames(), small_data.config(checkpoint_dir=tmp_path, save_best=False, checkpoint_batches=1))
+    potential.train(
+        small_data.frames(), small_data.config(checkpoint_dir=tmp_path, save_best=False, checkpoint_batches=1)
+    )
     assert_same_bits(TorchANNPotential.from_file(tmp_path / "checkpoint_epoch_0002.pt"), potential)
     middle = TorchANNPotential.from_file(tmp_path / "checkpoint_epoch_0001_batch_000001.pt")
     assert small_data.weights(middle) != small_data.weights(potential)
@@ -188,3 +190,11 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(saved):
         small_data.trained().save(saved.parent / "no" / "such" / "folder.pt")
     assert saved.read_bytes() == before
     assert [path.name for path in saved.parent.iterdir()] == ["potential.pt"]
+
+
+def test_a_potential_from_a_machine_with_other_devices_can_be_read(tmp_path):
+    recipe, learned = small_data.trained().recipe(), small_data.trained().learned()
+    recipe["descriptor"]["device"] = "cuda:7"
+    skeleton, tensors = flatten(learned)
+    write_file(tmp_path / "a.pt", "potential", {"recipe": recipe, "learned": skeleton, "extra_metadata": {}}, tensors)
+    assert_same_bits(TorchANNPotential.from_file(tmp_path / "a.pt", device="cpu"), small_data.trained())

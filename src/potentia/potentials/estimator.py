@@ -155,13 +155,12 @@ class TorchANNPotential(Estimator):
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], device: str | None = None) -> Self:
         """Read a potential from a file of `save` or a checkpoint, onto ``device`` (None: the one it was saved from)."""
-        potential = cls.load(path)
-        return potential if device is None else potential.to(device)
+        recipe, learned = cls.parts_in(path)
+        return cls.from_parts(recipe if device is None else _on(device, recipe), learned)
 
     def to(self, device: str) -> Self:
         """Return the same potential on another device."""
-        recipe = self.recipe()
-        return self.from_parts({**recipe, "descriptor": {**recipe["descriptor"], "device": device}}, self.learned())
+        return self.from_parts(_on(device, self.recipe()), self.learned())
 
     @property
     def metadata(self) -> dict[str, Any] | None:
@@ -218,6 +217,10 @@ class TorchANNPotential(Estimator):
         out.timing["featurization"] += marks[1] - marks[0]
         out.timing["force_eval" if gradients else "energy_eval"] += marks[2] - marks[1]
         out.add(structures, surface, featurised.geometry.volume.tolist())
+
+
+def _on(device: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    return {**recipe, "descriptor": {**recipe["descriptor"], "device": device}}
 
 
 class _Predictions:

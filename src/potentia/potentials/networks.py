@@ -87,11 +87,11 @@ def checked_architecture(arch: Mapping[str, Sequence[tuple[int, str]]], species:
 
 
 def _checked_layers(name: str, layers: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
-    if isinstance(layers, str) or not layers:
+    if isinstance(layers, str) or not isinstance(layers, Sequence) or not layers:
         raise ConfigError(f"arch[{name!r}] must list at least one hidden layer as (nodes, activation), got {layers!r}")
     checked = []
     for k, layer in enumerate(layers):
-        if isinstance(layer, str) or len(layer) != 2:
+        if isinstance(layer, str) or not isinstance(layer, Sequence) or len(layer) != 2:
             raise ConfigError(f"arch[{name!r}][{k}] must be (nodes, activation), got {layer!r}")
         nodes, activation = layer
         where = f"arch[{name!r}][{k}]"

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from potentia.potentials.datasets.labelled import (
 )
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.formats.reading import Reading
+from potentia.potentials.geometry import species_indices
 from potentia.potentials.networks import Architecture, AtomicNetworks
 from potentia.potentials.normalisation import set_normalisation
 from potentia.potentials.quality import warn_about_units
@@ -47,6 +48,8 @@ from potentia.train import (
 
 __all__ = ["KIND", "Trained", "Training"]
 
+Start: TypeAlias = tuple[AtomicNetworks, dict[str, float]]
+"""Networks to go on from, and the energies of free atoms that they were trained against (eV)."""
 KIND = "potential"
 """Kind of the files."""
 FEW = 10
@@ -75,11 +78,11 @@ class Training:
     def run(
         self,
         reading: Reading,
-        start: tuple[AtomicNetworks, dict[str, float]] | None,
+        start: Start | None,
         resume_from: str | os.PathLike[str] | None,
         allow: Collection[str],
     ) -> Trained:
-        """Train on the structures of ``reading``, from the weights of ``start`` if there are any.
+        """Train on the structures of ``reading``, from the weights of ``start`` if there are any and no seed is given.
 
         Nothing of ``start`` is changed: an interrupted training leaves the potential as it was.
         """
@@ -89,9 +92,13 @@ class Training:
         checkpoint = None if resume_from is None else load_checkpoint(resume_from)
         if checkpoint is not None:
             require_checkpoint_of(KIND, checkpoint.extra, checkpoint.path)
+        if config.seed is not None:
+            start = None
         seeds = self._seeds(checkpoint)
         split = self._split(structures, seeds["split_seed"])
-        atomic_energies = self._atomic_energies()
+        for structure in structures:
+            species_indices(structure, self.descriptor.species_to_idx)
+        atomic_energies = self._atomic_energies(start, checkpoint)
         split = self._filtered(split, structures, atomic_energies)
         warn_about_units(structures, atomic_energies)
         data = LabelledStructures.of(
@@ -106,11 +113,17 @@ class Training:
             "data": {"structures": len(structures), "sha256": content_hash(structures, self.descriptor.species_to_idx)},
             "split": {"train": len(split.train), "test": len(split.test), "split_seed": seeds["split_seed"]},
             "atomic_energies": atomic_energies,
+            "seed": seeds["seed"],
         }
         if checkpoint is not None:
             checkpoint.resume(run, fingerprint, allow)
+            run.seed = seeds["seed"]
         record = {"training_config": plain_config(config), "data": fingerprint["data"], **seeds}
-        learned = {"kind": KIND, "recipe": self.recipe, "learned": {"atomic_energies": atomic_energies, "record": record}}
+        learned = {
+            "kind": KIND,
+            "recipe": self.recipe,
+            "learned": {"atomic_energies": atomic_energies, "record": record},
+        }
         task = PotentialTask(
             data,
             torch.from_numpy(split.test),
@@ -131,11 +144,14 @@ class Training:
         return Trained(model, atomic_energies, {**record, "training_history": _columns(run.history)}, out)
 
     def _seeds(self, checkpoint: Checkpoint | None) -> dict[str, int]:
-        """The seeds of this training: those of the checkpoint, else those given, else new ones."""
+        """The seeds of this training: those given, else those of the checkpoint, else new ones."""
+        given = {"seed": self.config.seed, "split_seed": self.config.split_seed}
         if checkpoint is not None:
-            return {"seed": checkpoint.run["seed"], "split_seed": checkpoint.extra["split_seed"]}
-        seed = fresh_seed() if self.config.seed is None else self.config.seed
-        return {"seed": seed, "split_seed": seed if self.config.split_seed is None else self.config.split_seed}
+            known = {"seed": checkpoint.run["seed"], "split_seed": checkpoint.extra["split_seed"]}
+        else:
+            seed = fresh_seed() if self.config.seed is None else self.config.seed
+            known = {"seed": seed, "split_seed": seed}
+        return known | {name: value for name, value in given.items() if value is not None}
 
     def _split(self, structures: Sequence[Structure], split_seed: int) -> Split:
         config = self.config
@@ -152,18 +168,23 @@ class Training:
                     f"{name}=True with a validation set of only {len(split.test)} structure(s): its errors are noisy. "
                     f"Set {name}=False, or hold out more",
                     PotentiaWarning,
-                    stacklevel=5,
+                    stacklevel=4,
                 )
         return split
 
-    def _atomic_energies(self) -> dict[str, float]:
+    def _atomic_energies(self, start: Start | None, checkpoint: Checkpoint | None) -> dict[str, float]:
+        """Those given, else those that the training to be continued has used, else zeros."""
         if self.config.atomic_energies is not None:
             return complete_atomic_energies(self.config.atomic_energies, self.descriptor.species)
+        if checkpoint is not None:
+            return dict(checkpoint.extra["learned"]["atomic_energies"])
+        if start is not None:
+            return start[1]
         warnings.warn(
             "No atomic_energies provided: energies are taken relative to zero, not to free atoms. Give "
             "atomic_energies={'H': …} in eV for energies of a sensible size",
             PotentiaWarning,
-            stacklevel=5,
+            stacklevel=4,
         )
         return dict.fromkeys(self.descriptor.species, 0.0)
 
@@ -198,15 +219,13 @@ class Training:
                     f"{name}_weight={weight}, but no structure of the {len(train)} in training has a {name} label"
                 )
 
-    def _model(
-        self, start: tuple[AtomicNetworks, dict[str, float]] | None, seed: int, data: LabelledStructures, split: Split
-    ) -> AtomicNetworks:
+    def _model(self, start: Start | None, seed: int, data: LabelledStructures, split: Split) -> AtomicNetworks:
         """Networks that go on from ``start``, or new ones with the normalisation of the training part."""
         config, descriptor = self.config, self.descriptor
         dtypes = {"auto": descriptor.dtype, "float32": torch.float32, "float64": torch.float64}
         dtype = dtypes[config.precision]
         model = AtomicNetworks(self.arch, descriptor.species, descriptor.n_features, seed, dtype)
-        if start is not None and config.seed is None:
+        if start is not None:
             model.load_state_dict(start[0].state_dict())
         else:
             set_normalisation(dict(model.named_buffers()), data, torch.from_numpy(split.train), config)
