@@ -110,7 +110,11 @@ class Training:
         if checkpoint is not None:
             checkpoint.resume(run, fingerprint, allow)
         record = {"training_config": plain_config(config), "data": fingerprint["data"], **seeds}
-        learned = {"kind": KIND, "recipe": self.recipe, "learned": {"atomic_energies": atomic_energies, "record": record}}
+        learned = {
+            "kind": KIND,
+            "recipe": self.recipe,
+            "learned": {"atomic_energies": atomic_energies, "record": record},
+        }
         task = PotentialTask(
             data,
             torch.from_numpy(split.test),
