@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from potentia.checks import did_you_mean
 from potentia.errors import DataError
 from potentia.potentials.neighbours import Neighbours
+from potentia.potentials.pair_layout_numba import PairLayout, lay_out
 from potentia.potentials.structure import Structure
 
 __all__ = ["Geometry", "Selection", "join_geometries", "species_indices"]
@@ -39,7 +41,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Structures laid end to end; pairs in CSR form, sorted by centre, every pair seen from both sides."""
+    """Structures laid end to end; pairs in CSR form, every pair seen from both sides, arranged by a `PairLayout`."""
 
     species: Tensor
     """Index of each atom's species in the descriptor.  [atoms], int64"""
@@ -48,11 +50,15 @@ class Geometry:
     atom_start: Tensor
     """First atom of each structure, and the number of atoms.  [structures + 1], int64"""
     start: Tensor
-    """First pair of each centre, and the number of pairs.  [atoms + 1], int64"""
+    """First pair of each centre, and the number of pairs, fillers included.  [atoms + 1], int64"""
+    whole: Tensor
+    """Neighbours of each species, fillers not counted.  [atoms, species], int32"""
+    near: Tensor
+    """Those within the near cutoff, which stand first.  [atoms, species], int32"""
     neighbour: Tensor
-    """Neighbouring atom of each pair.  [pairs], int32"""
+    """Neighbouring atom of each pair; the centre itself for fillers.  [pairs], int32"""
     reverse: Tensor
-    """The same pair seen from the other side.  [pairs], int64"""
+    """The same pair seen from the other side; itself for fillers.  [pairs], int64"""
     vector: Tensor
     """From the centre to the image of the neighbour, Å.  [pairs, 3]"""
     volume: Tensor
@@ -70,18 +76,13 @@ class Geometry:
 
     @property
     def n_pairs(self) -> int:
-        """Number of pairs, both ways."""
+        """Number of pairs, both ways, fillers included."""
         return len(self.neighbour)
 
     @property
     def device(self) -> torch.device:
         """Where the arrays are."""
         return self.vector.device
-
-    @cached_property
-    def fullest(self) -> int:
-        """Pairs of the centre that has most."""
-        return int(self.start.diff().max()) if self.n_atoms else 0
 
     @cached_property
     def everything(self) -> Selection:
@@ -107,8 +108,11 @@ class Geometry:
         atom = torch.repeat_interleave(torch.arange(self.n_atoms, device=self.device), self.start.diff())
         here = kept[self.owner[atom]]
         moved = (start - self.start)[self.atom_start[self.owner[atom[here]]]]
+        there = kept[self.owner][:, None]
         changed = {
             "start": start,
+            "whole": self.whole * there,
+            "near": self.near * there,
             "neighbour": self.neighbour[here],
             "reverse": self.reverse[here] + moved,
             "vector": self.vector[here],
@@ -120,50 +124,52 @@ class Geometry:
         return Geometry(**{name: value.to(device) for name, value in self._arrays().items()})
 
     def _arrays(self) -> dict[str, Tensor]:
-        names = ("species", "owner", "atom_start", "start", "neighbour", "reverse", "vector", "volume")
-        return {name: self.__dict__[name] for name in names}
+        return {field.name: self.__dict__[field.name] for field in fields(self)}
 
     @classmethod
     def of(
         cls,
         structures: Sequence[Structure],
-        neighbours: Sequence[Neighbours | None],
+        neighbours: Sequence[Neighbours],
         species_to_idx: Mapping[str, int],
+        layout: PairLayout,
         dtype: torch.dtype,
     ) -> Geometry:
-        """Lay ``structures`` end to end; those whose neighbours are None keep their atoms but have no pairs."""
+        """Lay ``structures`` end to end, their pairs arranged by ``layout``."""
         counts = np.array([s.n_atoms for s in structures], dtype=np.int64)
         atom_start = np.concatenate([[0], np.cumsum(counts)])
-        pairs = np.array([0 if n is None else len(n.neighbour) for n in neighbours], dtype=np.int64)
-        pair_start = np.concatenate([[0], np.cumsum(pairs)])
-        start = np.zeros(atom_start[-1] + 1, dtype=np.int64)
-        neighbour = np.empty(pair_start[-1], dtype=np.int32)
-        reverse = np.empty(pair_start[-1], dtype=np.int64)
-        vector = torch.empty((int(pair_start[-1]), 3), dtype=dtype)
-        volume = np.full(len(structures), np.nan)
-        for k, (structure, found) in enumerate(zip(structures, neighbours, strict=True)):
-            atoms = slice(atom_start[k], atom_start[k + 1])
-            here = slice(pair_start[k], pair_start[k + 1])
-            start[atoms.start + 1 : atoms.stop + 1] = pair_start[k]
-            if found is not None:
-                start[atoms.start + 1 : atoms.stop + 1] += found.start[1:]
-                neighbour[here] = found.neighbour + atom_start[k]
-                reverse[here] = found.reverse + pair_start[k]
-                vector[here] = torch.from_numpy(found.vector)
-            if all(structure.pbc):
-                volume[k] = structure.volume
-        return cls(
-            species=torch.from_numpy(
-                np.concatenate([species_indices(s, species_to_idx) for s in structures] or [np.zeros(0, np.int64)])
+        pair_start = np.concatenate([[0], np.cumsum([len(found.neighbour) for found in neighbours])]).astype(np.int64)
+        species = _joined([species_indices(s, species_to_idx) for s in structures], np.int64)
+        pairs = lay_out(
+            layout,
+            np.concatenate(
+                [
+                    _joined([n.start[:-1] + p for n, p in zip(neighbours, pair_start, strict=False)], np.int64),
+                    pair_start[-1:],
+                ]
             ),
+            _joined([n.neighbour + np.int32(a) for n, a in zip(neighbours, atom_start, strict=False)], np.int32),
+            _joined([n.reverse + p for n, p in zip(neighbours, pair_start, strict=False)], np.int64),
+            _joined([n.vector for n in neighbours], np.float64).reshape(-1, 3),
+            species,
+        )
+        volume = np.array([s.volume if all(s.pbc) else np.nan for s in structures], dtype=np.float64)
+        return cls(
+            species=torch.from_numpy(species),
             owner=torch.from_numpy(np.repeat(np.arange(len(structures)), counts)),
             atom_start=torch.from_numpy(atom_start),
-            start=torch.from_numpy(start),
-            neighbour=torch.from_numpy(neighbour),
-            reverse=torch.from_numpy(reverse),
-            vector=vector,
+            start=torch.from_numpy(pairs.start),
+            whole=torch.from_numpy(pairs.whole),
+            near=torch.from_numpy(pairs.near),
+            neighbour=torch.from_numpy(pairs.neighbour),
+            reverse=torch.from_numpy(pairs.reverse),
+            vector=torch.from_numpy(pairs.vector).to(dtype),
             volume=torch.from_numpy(volume),
         )
+
+
+def _joined(parts: Sequence[NDArray[Any]], dtype: type[np.generic]) -> NDArray[Any]:
+    return np.concatenate([*parts, np.zeros((0, *parts[0].shape[1:]) if parts else 0, dtype=dtype)])
 
 
 def join_geometries(parts: Sequence[Geometry]) -> Geometry:
@@ -176,6 +182,8 @@ def join_geometries(parts: Sequence[Geometry]) -> Geometry:
         owner=torch.cat([p.owner + int(k) for p, k in zip(parts, structures, strict=False)]),
         atom_start=_join_starts([p.atom_start for p in parts], atoms),
         start=_join_starts([p.start for p in parts], pairs),
+        whole=torch.cat([p.whole for p in parts]),
+        near=torch.cat([p.near for p in parts]),
         neighbour=torch.cat([p.neighbour + int(k) for p, k in zip(parts, atoms, strict=False)]),
         reverse=torch.cat([p.reverse + int(k) for p, k in zip(parts, pairs, strict=False)]),
         vector=torch.cat([p.vector for p in parts]),

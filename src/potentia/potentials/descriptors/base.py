@@ -13,6 +13,7 @@ from torch import Tensor
 
 from potentia.potentials.geometry import Geometry, Selection
 from potentia.potentials.neighbours import Neighbours, find_neighbours_of
+from potentia.potentials.pair_layout_numba import PairLayout
 from potentia.potentials.structure import Structure
 
 __all__ = ["Descriptor", "Features"]
@@ -87,24 +88,23 @@ class Descriptor(ABC):
         """Return the number of features per atom."""
         return self.n_features
 
-    def geometry(self, structures: Sequence[Structure], *, pairs: Sequence[bool] | None = None) -> Geometry:
-        """Search the neighbours of ``structures`` and lay them end to end on the descriptor's device.
+    @property
+    @abstractmethod
+    def layout(self) -> PairLayout:
+        """How the kernels want the pairs of a centre arranged."""
 
-        Where ``pairs`` is False the structure's atoms are kept without pairs.
-        """
-        wanted = [True] * len(structures) if pairs is None else list(pairs)
-        found = iter(self._search([s for s, w in zip(structures, wanted, strict=True) if w]))
-        neighbours = [next(found) if w else None for w in wanted]
-        for structure, pairs_of in zip(structures, neighbours, strict=True):
-            if pairs_of is not None:
-                self._look_at(structure, pairs_of.vector, pairs_of.start, pairs_of.neighbour)
-        return Geometry.of(structures, neighbours, self.species_to_idx, self.dtype).to(self.device)
+    def geometry(self, structures: Sequence[Structure]) -> Geometry:
+        """Search the neighbours of ``structures`` and lay them end to end on the descriptor's device."""
+        neighbours = self._search(structures)
+        for structure, found in zip(structures, neighbours, strict=True):
+            self._look_at(structure, found)
+        return Geometry.of(structures, neighbours, self.species_to_idx, self.layout, self.dtype).to(self.device)
 
     def _search(self, structures: Sequence[Structure]) -> list[Neighbours]:
         """Return the neighbours of each structure."""
         return find_neighbours_of(structures, self.cutoff)
 
-    def _look_at(self, structure: Structure, vector: Any, start: Any, neighbour: Any) -> None:
+    def _look_at(self, structure: Structure, neighbours: Neighbours) -> None:
         """Warn of what this descriptor cannot see; there is nothing to warn of by default."""
         return
 

@@ -1,13 +1,12 @@
-"""Neighbours in SIMD blocks: how the kernels on CPU lay them out, and what each of them computes of a block.
+"""Neighbours in SIMD blocks: what every kernel on CPU computes of a block.
 
-The neighbours of a centre are put in groups of one species, those within the angular cutoff first, and padded to
-whole blocks of `LANES`: the species weight is then one number per block and each quantity one SIMD vector. A centre is
+Pairs come as `PairLayout` arranges them: by species of the neighbour, those within the angular cutoff first, filled up to
+whole blocks of `LANES`. So the species weight is one number per block, and each quantity one SIMD vector. A centre is
 worked on by one thread from start to end and its results go to places of their own: numbers do not depend on threads.
 
-Arrays, all of one float width: `reach` and `series` hold constants of the descriptor; `tables` has the rows diagonal,
-rise, fall, slope of `AngularTables`; `q`, `cos`, `sin` hold one SIMD vector a row; `moments` [atoms, blocks, 2,
-triangle] the sums of cosine and sine harmonics over neighbours, unweighted and weighted by species; `room` is the most
-that the neighbours of a centre fill, padding included.
+Arrays, all of one float width: `reach` holds the inverse cutoffs and `series` coefficients; `tables` has the rows
+diagonal, rise, fall, slope of `AngularTables`; `q`, `cos`, `sin` hold one SIMD vector a row; `moments` [atoms, blocks, 2,
+triangle] the sums of cosine and sine harmonics over neighbours, unweighted and weighted by species.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from potentia.potentials.descriptors.simd import LANES, least, load, spread, square_root, store, where_below
+from potentia.potentials.descriptors.simd import LANES, least, spread, store, where_below
 
 __all__ = [
     "CHUNK",
@@ -24,10 +23,7 @@ __all__ = [
     "blocks_of",
     "compiled",
     "cutoff",
-    "group",
     "polynomials",
-    "reach_of",
-    "scratch",
     "series",
     "threaded",
     "turns",
@@ -37,8 +33,8 @@ CHUNK = 8
 """Centres a thread takes at a time; scratch arrays are made once per chunk."""
 TERMS = 11
 """Terms of the power series of sin and cos on [0, π/2]; the next is below 3e-17."""
-LOW, HIGH, ANGULAR, PAD, PER_RADIAL, PER_ANGULAR = range(6)
-"""Places in `reach_of`."""
+PER_RADIAL, PER_ANGULAR = 0, 1
+"""Places of the inverse cutoffs in `reach`."""
 FAST = {"contract", "reassoc", "nsz", "arcp", "afn"}
 """Rounding may differ from the order of the source; NaN and infinity keep their meaning."""
 
@@ -54,66 +50,6 @@ def series(dtype):
         sin.append(-sin[-1] * half * half / ((2 * k) * (2 * k + 1)))
         cos.append(-cos[-1] * half * half / ((2 * k - 1) * (2 * k)))
     return np.array([*reversed(sin), *reversed(cos)], dtype=dtype)
-
-
-def reach_of(min_cutoff, rad_cutoff, ang_cutoff, dtype):
-    """Return the squared cutoffs (Å²), the distance of padding (Å) and the inverse cutoffs (1/Å).  [6]"""
-    high = max(rad_cutoff, ang_cutoff)
-    return np.array([min_cutoff**2, high**2, ang_cutoff**2, 2 * high, 1 / rad_cutoff, 1 / ang_cutoff], dtype=dtype)
-
-
-@compiled
-def scratch(room, n_species, real):
-    """Arrays for one centre: pair, spots, first, whole, near, unit vectors and distances, as `group` fills them."""
-    pair, spots = np.empty(room, np.int64), np.empty(room, np.int64)
-    first, whole, near = np.empty(n_species + 1, np.int64), np.empty(n_species, np.int64), np.empty(n_species, np.int64)
-    ux, uy, uz, dist = np.empty(room, real), np.empty(room, real), np.empty(room, real), np.empty(room, real)
-    return pair, spots, first, whole, near, ux, uy, uz, dist
-
-
-@compiled
-def group(centre, start, neighbour, vector, species, reach, pair, spots, ux, uy, uz, dist, first, whole, near):
-    """Fill pair (-1: padding), unit vectors and distances by group; first counts blocks, whole and near count pairs."""
-    whole[:] = 0
-    near[:] = 0
-    for p in range(start[centre], start[centre + 1]):
-        whole[species[neighbour[p]]] += 1
-    blocks = 0
-    for s in range(whole.size):
-        first[s] = blocks
-        blocks += (whole[s] + LANES - 1) // LANES
-        whole[s] = 0
-    first[whole.size] = blocks
-    pair[: blocks * LANES] = -1
-    low, high, angular = reach[LOW], reach[HIGH], reach[ANGULAR]
-    for p in range(start[centre], start[centre + 1]):
-        d2 = vector[p, 0] * vector[p, 0] + vector[p, 1] * vector[p, 1] + vector[p, 2] * vector[p, 2]
-        if d2 > low and d2 < high:
-            s = species[neighbour[p]]
-            if d2 < angular:
-                pair[first[s] * LANES + near[s]] = p
-                near[s] += 1
-            else:
-                spots[first[s] * LANES + whole[s]] = p
-                whole[s] += 1
-    for s in range(whole.size):
-        begin = first[s] * LANES
-        for k in range(whole[s]):
-            pair[begin + near[s] + k] = spots[begin + k]
-        whole[s] += near[s]
-    for k in range(blocks * LANES):
-        p = pair[k]
-        if p >= 0:
-            ux[k], uy[k], uz[k] = vector[p, 0], vector[p, 1], vector[p, 2]
-        else:
-            ux[k], uy[k], uz[k] = 0.0, 0.0, reach[PAD]
-    for b in range(blocks):
-        x, y, z = load(ux, b), load(uy, b), load(uz, b)
-        d = square_root(x * x + y * y + z * z)
-        store(ux, b, x / d)
-        store(uy, b, y / d)
-        store(uz, b, z / d)
-        store(dist, b, d)
 
 
 @compiled

@@ -29,8 +29,10 @@ from potentia.potentials.descriptors.expansion import angular_tables
 from potentia.potentials.descriptors.kernels import Kernels
 from potentia.potentials.descriptors.kernels_numba import NumbaKernels
 from potentia.potentials.descriptors.kernels_torch import TorchKernels
+from potentia.potentials.descriptors.simd import LANES
 from potentia.potentials.geometry import Geometry, Selection
 from potentia.potentials.neighbours import Neighbours
+from potentia.potentials.pair_layout_numba import PairLayout
 from potentia.potentials.structure import Structure
 
 __all__ = ["ChebyshevDescriptor", "species_weights"]
@@ -109,6 +111,11 @@ class ChebyshevDescriptor(Descriptor):
         """The larger cutoff (Å)."""
         return max(self.rad_cutoff, self.ang_cutoff)
 
+    @property
+    def layout(self) -> PairLayout:
+        """How the kernels want the pairs of a centre arranged."""
+        return PairLayout(self.min_cutoff, self.ang_cutoff, 2 * self.cutoff, self.n_species, LANES)
+
     def settings(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain values."""
         return {
@@ -154,23 +161,17 @@ class ChebyshevDescriptor(Descriptor):
     def _search(self, structures: Sequence[Structure]) -> list[Neighbours]:
         return self._kernels.search(structures, self.cutoff)
 
-    def _look_at(
-        self,
-        structure: Structure,
-        vector: NDArray[np.float64],
-        start: NDArray[np.int64],
-        neighbour: NDArray[np.int32],
-    ) -> None:
+    def _look_at(self, structure: Structure, neighbours: Neighbours) -> None:
         """Warn loudly of pairs that are too close to be seen."""
-        square = np.einsum("pi,pi->p", vector, vector)
+        square = np.einsum("pi,pi->p", neighbours.vector, neighbours.vector)
         close = np.flatnonzero(square <= self.min_cutoff**2)
         if not len(close):
             return
         p = int(close[np.argmin(square[close])])
-        atom = int(np.searchsorted(start, p, side="right")) - 1
+        atom = int(np.searchsorted(neighbours.start, p, side="right")) - 1
         warnings.warn(
             f"{len(close) // 2} pair(s) of atoms in {structure.label} are closer than min_cutoff = {self.min_cutoff} Å "
-            f"and are not seen by the descriptor; the closest are atoms {atom} and {int(neighbour[p])} at "
+            f"and are not seen by the descriptor; the closest are atoms {atom} and {int(neighbours.neighbour[p])} at "
             f"{np.sqrt(square[p]):.3f} Å. Remove this frame, or lower min_cutoff",
             PotentiaWarning,
             stacklevel=4,

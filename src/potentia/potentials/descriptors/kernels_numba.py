@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from potentia.potentials.descriptors.blocks_numba import reach_of, series
+from potentia.potentials.descriptors.blocks_numba import series
 from potentia.potentials.descriptors.features_numba import features
 from potentia.potentials.descriptors.jvp_numba import jvp
 from potentia.potentials.descriptors.kernels import Kernels
-from potentia.potentials.descriptors.simd import LANES
 from potentia.potentials.descriptors.threads import torch_threads
 from potentia.potentials.descriptors.vjp_numba import gather_gradient, vjp
 from potentia.potentials.geometry import Geometry, Selection
@@ -71,11 +70,10 @@ class NumbaKernels(Kernels):
         rows = np.zeros((4, len(tables.degree)), dtype=spin.dtype)
         for row, values in zip(rows, (tables.diagonal, tables.rise, tables.fall, tables.slope), strict=True):
             row[: len(values)] = values
-        reach = reach_of(self.min_cutoff, self.rad_cutoff, self.ang_cutoff, spin.dtype)
+        reach = np.array([1 / self.rad_cutoff, 1 / self.ang_cutoff], dtype=spin.dtype)
         legendre = tables.legendre.astype(spin.dtype)
         return spin, self.rad_order + 1, reach, series(spin.dtype), tables.first, tables.degree, legendre, rows
 
     def _arguments(self, geometry: Geometry) -> tuple[Any, ...]:
-        arrays = (geometry.start, geometry.neighbour, geometry.vector, geometry.species)
-        room = geometry.fullest + len(self.spin) * LANES
-        return (*(array.numpy() for array in arrays), *self._constants, room)
+        arrays = (geometry.start, geometry.whole, geometry.near, geometry.neighbour, geometry.vector)
+        return (*(array.numpy() for array in arrays), *self._constants)

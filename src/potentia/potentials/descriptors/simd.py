@@ -15,7 +15,19 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
-__all__ = ["LANES", "add_to", "least", "load", "spread", "square_root", "store", "total", "where_below"]
+__all__ = [
+    "LANES",
+    "add_to",
+    "least",
+    "load",
+    "load_vectors",
+    "spread",
+    "square_root",
+    "store",
+    "store_vectors",
+    "total",
+    "where_below",
+]
 
 LANES = 16
 FLAGS = ("contract", "reassoc", "nsz", "arcp", "afn")
@@ -41,12 +53,19 @@ def _vector(lanes: Lanes) -> ir.VectorType:
     return ir.VectorType(ir.FloatType() if lanes.dtype.bitwidth == 32 else ir.DoubleType(), LANES)
 
 
-def _pointer(context: Any, builder: Any, array_type: Any, array: Any, row: Any, row_type: Any) -> Any:
+def _pointer(context: Any, builder: Any, array_type: Any, array: Any, row: Any, row_type: Any, width: int = 1) -> Any:
+    """Pointer to block ``row`` of width·LANES numbers."""
     row = context.cast(builder, row, row_type, types.intp)
     struct = context.make_array(array_type)(context, builder, array)
-    at = builder.mul(row, ir.Constant(row.type, LANES))
+    at = builder.mul(row, ir.Constant(row.type, LANES * width))
     place = builder.gep(struct.data, [at])
-    return builder.bitcast(place, _vector(Lanes(array_type.dtype)).as_pointer())
+    element = _vector(Lanes(array_type.dtype)).element
+    return builder.bitcast(place, ir.VectorType(element, LANES * width).as_pointer())
+
+
+def _shuffle(builder: Any, one: Any, other: Any, places: list[int]) -> Any:
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places)
+    return builder.shuffle_vector(one, other, mask)
 
 
 def _align(array_type: Any) -> int:
@@ -94,6 +113,36 @@ def add_to(typingctx, array, row, value):
         return context.get_dummy_value()
 
     return types.void(array, row, value), code
+
+
+@intrinsic
+def load_vectors(typingctx, array, row):
+    """x, y and z of block ``row`` of LANES vectors in an array [vectors, 3], as three Lanes."""
+
+    def code(context, builder, signature, arguments):
+        place = _pointer(context, builder, signature.args[0], arguments[0], arguments[1], signature.args[1], 3)
+        mixed = builder.load(place, align=_align(signature.args[0]))
+        nothing = ir.Constant(mixed.type, ir.Undefined)
+        parts = [_shuffle(builder, mixed, nothing, [3 * k + axis for k in range(LANES)]) for axis in range(3)]
+        return context.make_tuple(builder, signature.return_type, parts)
+
+    return types.UniTuple(Lanes(array.dtype), 3)(array, row), code
+
+
+@intrinsic
+def store_vectors(typingctx, array, row, x, y, z):
+    """Write three Lanes as block ``row`` of LANES vectors to an array [vectors, 3]."""
+
+    def code(context, builder, signature, arguments):
+        place = _pointer(context, builder, signature.args[0], arguments[0], arguments[1], signature.args[1], 3)
+        nothing = ir.Constant(arguments[2].type, ir.Undefined)
+        xy = _shuffle(builder, arguments[2], arguments[3], list(range(2 * LANES)))
+        z_ = _shuffle(builder, arguments[4], nothing, list(range(2 * LANES)))
+        places = [axis * LANES + k for k in range(LANES) for axis in range(3)]
+        builder.store(_shuffle(builder, xy, z_, places), place, align=_align(signature.args[0]))
+        return context.get_dummy_value()
+
+    return types.void(array, row, x, y, z), code
 
 
 @intrinsic
