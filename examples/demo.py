@@ -18,7 +18,8 @@ from ase.optimize import BFGS
 from potentia import Adam, ANNCalculator, ChebyshevDescriptor, TorchANNPotential, TorchTrainingConfig
 
 DATA = Path(__file__).parent / "data" / "water.xyz"
-ATOMIC_ENERGIES = {"H": -10.7, "O": -102.6}  # eV; least squares over the data, see examples/data/README.md
+ATOMIC_ENERGIES = {"H": -10.92345, "O": -135.12946}
+"""eV; with them the relaxed molecule is at zero, see examples/data/README.md."""
 
 
 def main() -> None:
@@ -30,12 +31,12 @@ def main() -> None:
     potential = TorchANNPotential({"H": [(24, "tanh"), (24, "tanh")], "O": [(24, "tanh"), (24, "tanh")]}, descriptor)
     config = TorchTrainingConfig(
         iterations=options.epochs,
-        method=Adam(mu=0.01, batchsize=16),
+        method=Adam(mu=0.005, batchsize=16),
         testpercent=10,
         force_weight=0.3,
         stress_weight=0.1,
         use_scheduler=True,
-        scheduler_patience=12,
+        scheduler_patience=25,
         atomic_energies=ATOMIC_ENERGIES,
         seed=1,
         checkpoint_dir=str(options.output / "checkpoints"),
@@ -85,7 +86,7 @@ def _describe(atoms: Atoms) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=150, help="epochs of training (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=600, help="epochs of training (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("demo-output"), help="directory (default: %(default)s)")
     return parser.parse_args()
 

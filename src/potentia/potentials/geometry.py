@@ -103,6 +103,8 @@ class Geometry:
 
     def keep_pairs(self, kept: Tensor) -> Geometry:
         """Return the same atoms with the pairs of the structures marked in ``kept`` [structures] only."""
+        if bool(kept.all()):
+            return self
         counts = torch.where(kept[self.owner], self.start.diff(), 0)
         start = torch.cat((self.start.new_zeros(1), torch.cumsum(counts, 0)))
         atom = torch.repeat_interleave(torch.arange(self.n_atoms, device=self.device), self.start.diff())

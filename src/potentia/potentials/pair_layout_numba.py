@@ -1,4 +1,4 @@
-"""Pairs in the order that the kernels want: by centre, by species of the neighbour, near ones first, in whole blocks."""
+"""Pairs in the order that the kernels want: by centre and species of the neighbour, near ones first, in blocks."""
 
 from __future__ import annotations
 
@@ -86,7 +86,8 @@ def _count(start, neighbour, vector, species, low, high, whole, near):
 
 @njit(cache=True)
 def _place(
-    start, neighbour, reverse, vector, species, low, high, far, new_start, filled, near, new_neighbour, new_reverse, new_vector
+    start, neighbour, reverse, vector, species, low, high, far, new_start, filled, near, new_neighbour, new_reverse,
+    new_vector,
 ):  # fmt: skip
     place = np.full(neighbour.size, -1, dtype=np.int64)
     next_near, next_far = np.empty(near.shape[1], np.int64), np.empty(near.shape[1], np.int64)

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from potentia.config import plain
 from potentia.data import Split, holdout
 from potentia.errors import ConfigError, DataError, PotentiaWarning
 from potentia.estimator import require_checkpoint_of
@@ -109,7 +108,7 @@ class Training:
         run = Run(model, config.method, self._schedule(), seed=seeds["seed"])
         fingerprint = {
             "recipe": {**self.recipe, "descriptor": {**self.recipe["descriptor"], "device": "any"}},
-            "config": plain(config.fingerprint()),
+            "config": config.fingerprint(),
             "data": {"structures": len(structures), "sha256": content_hash(structures, self.descriptor.species_to_idx)},
             "split": {"train": len(split.train), "test": len(split.test), "split_seed": seeds["split_seed"]},
             "atomic_energies": atomic_energies,
@@ -118,7 +117,7 @@ class Training:
         if checkpoint is not None:
             checkpoint.resume(run, fingerprint, allow)
             run.seed = seeds["seed"]
-        record = {"training_config": plain_config(config), "data": fingerprint["data"], **seeds}
+        record = {"training_config": config.plain(), "data": fingerprint["data"], **seeds}
         learned = {
             "kind": KIND,
             "recipe": self.recipe,
@@ -283,14 +282,6 @@ class Training:
             train_indices=split.train.tolist(),
             test_indices=split.test.tolist(),
         )
-
-
-def plain_config(config: TorchTrainingConfig) -> dict[str, Any]:
-    """Return all settings as plain values."""
-    values = dict(config.__dict__)
-    if config.feature_stats is not None:
-        values["feature_stats"] = {k: np.asarray(v).tolist() for k, v in config.feature_stats.items()}
-    return {name: plain(value, name) for name, value in values.items()}
 
 
 def _columns(history: Sequence[Mapping[str, float]]) -> dict[str, torch.Tensor]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from potentia.checks import choice, integer, number
+from potentia.config import plain
 from potentia.errors import ConfigError
 from potentia.train import Adam, TrainingMethod
 
@@ -50,8 +51,8 @@ class TorchTrainingConfig:
 
     iterations: int = 100
     """Epochs; after ``resume_from``, additional epochs."""
-    method: TrainingMethod = field(default_factory=Adam)
-    """Optimizer with its batch size."""
+    method: TrainingMethod = None  # type: ignore[assignment]  # the settings never hold None
+    """Optimizer with its batch size; None for `Adam` with its defaults."""
     testpercent: float = 10
     """Part of the structures held out for validation (%)."""
     seed: int | None = None
@@ -150,6 +151,8 @@ class TorchTrainingConfig:
     """Never below this rate."""
 
     def __post_init__(self) -> None:
+        if self.method is None:
+            object.__setattr__(self, "method", Adam())
         self._check_loss()
         self._check_loop()
         self._check_data()
@@ -226,14 +229,23 @@ class TorchTrainingConfig:
                     f"{name}={self.__dict__[name]!r} is for {purpose}, which is not in this release: leave {name} out"
                 )
 
+    def plain(self) -> dict[str, Any]:
+        """Return all settings as plain values."""
+        values = dict(self.__dict__)
+        if self.feature_stats is not None:
+            values["feature_stats"] = {name: np.asarray(value).tolist() for name, value in self.feature_stats.items()}
+        return {name: plain(value, name) for name, value in values.items()}
+
     def fingerprint(self) -> dict[str, Any]:
         """Return the settings that a resumed run must share, as plain values."""
-        return {name: self.__dict__[name] for name in DECISIVE}
+        values = self.plain()
+        return {name: values[name] for name in DECISIVE}
 
 
 DECISIVE = (
     "method", "testpercent", "force_weight", "stress_weight", "force_fraction", "force_sampling",
     "force_resample_num_epochs", "force_min_structures_per_epoch", "force_scale_unbiased", "max_energy", "max_forces",
-    "precision", "use_scheduler", "scheduler_patience", "scheduler_factor", "scheduler_min_lr",
+    "precision", "normalize_features", "normalize_energy", "feature_stats", "E_shift", "E_scaling", "use_scheduler",
+    "scheduler_patience", "scheduler_factor", "scheduler_min_lr",
 )  # fmt: skip
 """Fields that change what is learned: a checkpoint is resumed with the same ones only."""

@@ -1,12 +1,12 @@
 """Neighbours in SIMD blocks: what every kernel on CPU computes of a block.
 
-Pairs come as `PairLayout` arranges them: by species of the neighbour, those within the angular cutoff first, filled up to
-whole blocks of `LANES`. So the species weight is one number per block, and each quantity one SIMD vector. A centre is
-worked on by one thread from start to end and its results go to places of their own: numbers do not depend on threads.
+Pairs come as `PairLayout` arranges them: by species of the neighbour, those within the angular cutoff first, filled up
+to whole blocks of `LANES`. So the species weight is one number per block, and each quantity one SIMD vector. A centre
+is worked on by one thread from start to end, its results go to places of their own: numbers do not depend on threads.
 
 Arrays, all of one float width: `reach` holds the inverse cutoffs and `series` coefficients; `tables` has the rows
-diagonal, rise, fall, slope of `AngularTables`; `q`, `cos`, `sin` hold one SIMD vector a row; `moments` [atoms, blocks, 2,
-triangle] the sums of cosine and sine harmonics over neighbours, unweighted and weighted by species.
+diagonal, rise, fall, slope of `AngularTables`; `q`, `cos`, `sin` hold one SIMD vector a row; `moments` [atoms, blocks,
+2, triangle] the sums of cosine and sine harmonics over neighbours, unweighted and weighted by species.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ __all__ = ["features"]
 
 @compiled
 def _features_of_chunk(
-    begin, end, centres, start, whole, near, neighbour, vector, spin, n_rad, reach, coefficients, first, degree, legendre,
-    tables, out, moments,
+    begin, end, centres, start, whole, near, neighbour, vector, spin, n_rad, reach, coefficients, first, degree,
+    legendre, tables, out, moments,
 ):  # fmt: skip
     real = vector.dtype
     n_species, n_ang, triangle = spin.size, legendre.shape[0], degree.size
@@ -118,6 +118,6 @@ def features(
     n = centres.size
     for chunk in prange((n + CHUNK - 1) // CHUNK):
         _features_of_chunk(
-            chunk * CHUNK, min(n, (chunk + 1) * CHUNK), centres, start, whole, near, neighbour, vector, spin, n_rad, reach, coefficients, first, degree, legendre,
-            tables, out, moments,
+            chunk * CHUNK, min(n, (chunk + 1) * CHUNK), centres, start, whole, near, neighbour, vector, spin, n_rad,
+            reach, coefficients, first, degree, legendre, tables, out, moments,
         )  # fmt: skip

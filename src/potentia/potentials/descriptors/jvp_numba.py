@@ -31,8 +31,8 @@ __all__ = ["jvp"]
 
 @compiled
 def _jvp_of_chunk(
-    begin, end, centres, start, whole, near, neighbour, vector, spin, n_rad, reach, coefficients, first, degree, legendre,
-    tables, shift, strain, owner, moments, out,
+    begin, end, centres, start, whole, near, neighbour, vector, spin, n_rad, reach, coefficients, first, degree,
+    legendre, tables, shift, strain, owner, moments, out,
 ):  # fmt: skip
     real = vector.dtype
     n_species, n_ang, triangle = spin.size, legendre.shape[0], degree.size
@@ -167,7 +167,7 @@ def jvp(
     n = centres.size
     for chunk in prange((n + CHUNK - 1) // CHUNK):
         _jvp_of_chunk(
-            chunk * CHUNK, min(n, (chunk + 1) * CHUNK), centres, start, whole, near, neighbour, vector, spin, n_rad, reach, coefficients, first, degree, legendre,
-            tables, shift,
+            chunk * CHUNK, min(n, (chunk + 1) * CHUNK), centres, start, whole, near, neighbour, vector, spin, n_rad,
+            reach, coefficients, first, degree, legendre, tables, shift,
             strain, owner, moments, out,
         )  # fmt: skip

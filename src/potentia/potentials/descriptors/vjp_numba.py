@@ -31,8 +31,8 @@ __all__ = ["gather_gradient", "vjp"]
 
 @compiled
 def _vjp_of_chunk(
-    begin, end, centres, start, whole, near, neighbour, vector, spin, n_rad, reach, coefficients, first, degree, legendre,
-    tables, cotangent, moments, rows, pair_gradient, virial,
+    begin, end, centres, start, whole, near, neighbour, vector, spin, n_rad, reach, coefficients, first, degree,
+    legendre, tables, cotangent, moments, rows, pair_gradient, virial,
 ):  # fmt: skip
     real = vector.dtype
     n_species, n_ang, triangle = spin.size, legendre.shape[0], degree.size
@@ -164,8 +164,8 @@ def vjp(
     n = centres.size
     for chunk in prange((n + CHUNK - 1) // CHUNK):
         _vjp_of_chunk(
-            chunk * CHUNK, min(n, (chunk + 1) * CHUNK), centres, start, whole, near, neighbour, vector, spin, n_rad, reach, coefficients, first, degree, legendre,
-            tables, cotangent,
+            chunk * CHUNK, min(n, (chunk + 1) * CHUNK), centres, start, whole, near, neighbour, vector, spin, n_rad,
+            reach, coefficients, first, degree, legendre, tables, cotangent,
             moments, rows, pair_gradient, virial,
         )  # fmt: skip
 
