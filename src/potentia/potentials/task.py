@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -227,21 +227,33 @@ class _Gradients:
         """Residuals of those labels that the structures of ``selection`` have."""
         assert surface.gradient is not None
         assert surface.strain is not None
+        found = cls.none(data)
         structures = selection.structures
-        with_forces = data.has_forces[structures][selection.owner]
-        atoms = selection.atoms[with_forces]
-        with_stress = data.has_stress[structures]
-        stressed = structures[with_stress]
-        volume = data.featurised.geometry.volume[stressed][:, None, None]
-        strain = surface.strain[with_stress].double()
-        virial = (strain + strain.transpose(1, 2)) / 2 - data.stress[stressed] * volume
-        return cls(
-            force=-surface.gradient[with_forces].double() - data.forces[atoms],
-            force_weight=data.weight[structures][selection.owner[with_forces]],
-            stress=virial / volume,
-            virial=virial / data.n_atoms[stressed][:, None, None],
-            stress_weight=data.weight[stressed],
-        )
+        has_forces, has_stress = data.has_forces[structures], data.has_stress[structures]
+        if bool(has_forces.any()):
+            there = has_forces[selection.owner]
+            found = replace(
+                found,
+                force=-_where(there, surface.gradient).double() - data.forces[_where(there, selection.atoms)],
+                force_weight=data.weight[structures][_where(there, selection.owner)],
+            )
+        if bool(has_stress.any()):
+            stressed = _where(has_stress, structures)
+            volume = data.featurised.geometry.volume[stressed][:, None, None]
+            strain = _where(has_stress, surface.strain).double()
+            virial = (strain + strain.transpose(1, 2)) / 2 - data.stress[stressed] * volume
+            found = replace(
+                found,
+                stress=virial / volume,
+                virial=virial / data.n_atoms[stressed][:, None, None],
+                stress_weight=data.weight[stressed],
+            )
+        return found
+
+
+def _where(there: Tensor, values: Tensor) -> Tensor:
+    """Return the rows of ``values`` that are ``there``: themselves if all are, which spares autograd a scatter."""
+    return values if bool(there.all()) else values[there]
 
 
 def _weighted_rmse(residual: Tensor, weight: Tensor) -> Tensor:
