@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from potentia.errors import ConfigError, DataError, PotentiaWarning
-from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.descriptors import ChebyshevDescriptor, kernels_numba
 from potentia.potentials.descriptors.chebyshev import species_weights
 from potentia.potentials.structure import Structure
 from potentials import brute_force
@@ -360,3 +360,13 @@ def test_kernels_leave_the_threads_of_torch_as_they_were():
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "1"
     )
+
+
+def test_large_structures_are_summed_to_the_same_gradient(monkeypatch):
+    """Small structures are summed each by one thread, large ones each centre by one thread."""
+    geometry = DESCRIPTOR.geometry([crystal(k, n=8) for k in range(3)] + [molecule()])
+    found = DESCRIPTOR.features(geometry)
+    small, _ = DESCRIPTOR.vjp(geometry, found.moments, geometry.everything, torch.ones_like(found.values))
+    monkeypatch.setattr(kernels_numba, "SMALL", 0)
+    large, _ = DESCRIPTOR.vjp(geometry, found.moments, geometry.everything, torch.ones_like(found.values))
+    torch.testing.assert_close(small, large, rtol=1e-12, atol=1e-12)

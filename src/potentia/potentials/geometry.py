@@ -33,6 +33,8 @@ class Selection:
     """Their atoms in the numbering of the geometry, structure by structure.  [atoms]"""
     owner: Tensor
     """Position in `structures` of each atom's structure.  [atoms]"""
+    first: Tensor
+    """First atom of each structure in `atoms`, and their number.  [structures + 1]"""
     rows: Tensor
     """Where the pairs of each atom begin when the pairs of the selection are laid end to end.  [atoms]"""
     n_pairs: int
@@ -99,7 +101,8 @@ class Geometry:
         pairs = self.start[atoms + 1] - self.start[atoms]
         rows = torch.cumsum(pairs, 0) - pairs
         total = int(pairs.sum())
-        return Selection(structures, atoms, owner, rows, total)
+        starts = torch.cat((before, count.sum()[None]))
+        return Selection(structures, atoms, owner, starts, rows, total)
 
     def keep_pairs(self, kept: Tensor) -> Geometry:
         """Return the same atoms with the pairs of the structures marked in ``kept`` [structures] only."""

@@ -15,12 +15,15 @@ from potentia.potentials.descriptors.features_numba import features
 from potentia.potentials.descriptors.jvp_numba import jvp
 from potentia.potentials.descriptors.kernels import Kernels
 from potentia.potentials.descriptors.threads import torch_threads
-from potentia.potentials.descriptors.vjp_numba import gather_gradient, vjp
+from potentia.potentials.descriptors.vjp_numba import gather_gradient, scatter_gradient, vjp
 from potentia.potentials.geometry import Geometry, Selection
 from potentia.potentials.neighbours import Neighbours, find_neighbours_of
 from potentia.potentials.structure import Structure
 
 __all__ = ["NumbaKernels"]
+
+SMALL = 500
+"""Up to so many atoms per structure, pair gradients are summed structure by structure; the choice knows no threads."""
 
 
 class NumbaKernels(Kernels):
@@ -51,7 +54,12 @@ class NumbaKernels(Kernels):
         given = (cotangent.contiguous().numpy(), moments.numpy(), rows, by_pair)
         with torch_threads():
             vjp(atoms, *self._arguments(geometry), *given, by_centre.numpy())
-            gather_gradient(atoms, geometry.start.numpy(), geometry.reverse.numpy(), rows, by_pair, gradient.numpy())
+            start, neighbour, reverse = geometry.start.numpy(), geometry.neighbour.numpy(), geometry.reverse.numpy()
+            if len(atoms) <= SMALL * len(selection.structures):
+                first = selection.first.numpy()
+                scatter_gradient(first, atoms, start, neighbour, rows, by_pair, gradient.numpy())
+            else:
+                gather_gradient(atoms, start, reverse, rows, by_pair, gradient.numpy())
         strain = self.spin.new_zeros((len(selection.structures), 3, 3))
         return gradient, strain.index_add(0, selection.owner, by_centre)
 

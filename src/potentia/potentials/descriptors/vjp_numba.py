@@ -26,7 +26,7 @@ from potentia.potentials.descriptors.simd import (
     total,
 )
 
-__all__ = ["gather_gradient", "vjp"]
+__all__ = ["gather_gradient", "scatter_gradient", "vjp"]
 
 
 @compiled
@@ -171,8 +171,31 @@ def vjp(
 
 
 @threaded
+def scatter_gradient(first, centres, start, neighbour, rows, pair_gradient, out):
+    """Sum pair gradients to centres, each structure by one thread: the fast way for small ones.  out [centres, 3]"""
+    for s in prange(first.size - 1):
+        out[first[s] : first[s + 1], :] = 0.0
+        for row in range(first[s], first[s + 1]):
+            i = centres[row]
+            shift = rows[row] - start[i]
+            x = y = z = pair_gradient.dtype.type(0)
+            for p in range(start[i], start[i + 1]):
+                gx, gy, gz = pair_gradient[p + shift, 0], pair_gradient[p + shift, 1], pair_gradient[p + shift, 2]
+                other = row + neighbour[p] - i
+                out[other, 0] += gx
+                out[other, 1] += gy
+                out[other, 2] += gz
+                x += gx
+                y += gy
+                z += gz
+            out[row, 0] -= x
+            out[row, 1] -= y
+            out[row, 2] -= z
+
+
+@threaded
 def gather_gradient(centres, start, reverse, rows, pair_gradient, out):
-    """Sum pair gradients to centres: a pair pulls its neighbour and pushes its centre.  out [centres, 3]
+    """Sum pair gradients to centres, each centre by one thread: the way for large structures.  out [centres, 3]
 
     The pairs of a structure lie together, here as in the geometry, so one shift leads from one place to the other.
     """
