@@ -148,10 +148,7 @@ class Geometry:
         pairs = lay_out(
             layout,
             np.concatenate(
-                [
-                    _joined([n.start[:-1] + p for n, p in zip(neighbours, pair_start, strict=False)], np.int64),
-                    pair_start[-1:],
-                ]
+                [*(n.start[:-1] + p for n, p in zip(neighbours, pair_start, strict=False)), pair_start[-1:]]
             ),
             _joined([n.neighbour + np.int32(a) for n, a in zip(neighbours, atom_start, strict=False)], np.int32),
             _joined([n.reverse + p for n, p in zip(neighbours, pair_start, strict=False)], np.int64),

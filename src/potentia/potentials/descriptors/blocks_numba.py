@@ -20,11 +20,13 @@ __all__ = [
     "CHUNK",
     "PER_ANGULAR",
     "PER_RADIAL",
+    "add_by_order",
     "blocks_of",
     "compiled",
     "cutoff",
     "polynomials",
     "series",
+    "subtract_diagonal",
     "threaded",
     "turns",
 ]
@@ -93,3 +95,28 @@ def polynomials(z, order, first, tables, q):
         for t in range(first[m] + 1, first[m + 1]):
             older, newer = newer, newer * z * tables[1, t] - older * tables[2, t]
             store(q, t, newer)
+
+
+@compiled
+def subtract_diagonal(diagonal, weight, blocks, width, n_rad, n_ang, out):
+    """Take the pairs of a neighbour with itself out of the angular features ``out`` of one centre."""
+    for n in range(n_ang):
+        out[n_rad + n] -= diagonal
+        if blocks == 2:
+            out[width + n_rad + n] -= weight * weight * diagonal
+
+
+@compiled
+def add_by_order(factor, one, other, blocks, width, n_rad, degree, legendre, power, out):
+    """Add factor·Σ_l a_nl Σ_m one_lm other_lm to the angular features ``out`` of one centre."""
+    n_ang = legendre.shape[0]
+    for block in range(blocks):
+        power[:] = 0.0
+        for part in range(2):
+            for k in range(degree.size):
+                power[degree[k]] += one[block, part, k] * other[block, part, k]
+        for n in range(n_ang):
+            value = legendre[0, 0] - legendre[0, 0]
+            for deg in range(n + 1):
+                value += legendre[n, deg] * power[deg]
+            out[block * width + n_rad + n] += factor * value

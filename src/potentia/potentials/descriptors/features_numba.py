@@ -9,9 +9,11 @@ from potentia.potentials.descriptors.blocks_numba import (
     CHUNK,
     PER_ANGULAR,
     PER_RADIAL,
+    add_by_order,
     blocks_of,
     compiled,
     cutoff,
+    subtract_diagonal,
     threaded,
     turns,
 )
@@ -30,7 +32,7 @@ __all__ = ["features"]
 
 @compiled
 def _features_of_chunk(
-    begin, end, centres, start, whole, near, neighbour, vector, spin, n_rad, reach, coefficients, first, degree,
+    begin, end, centres, start, whole, near, vector, spin, n_rad, reach, coefficients, first, degree,
     legendre, tables, out, moments,
 ):  # fmt: skip
     real = vector.dtype
@@ -86,38 +88,25 @@ def _features_of_chunk(
                 out[row, n] += value
                 if blocks == 2:
                     out[row, width + n] += weight * value
-            diagonal = half * total(squares)
-            for n in range(n_ang):
-                out[row, n_rad + n] -= diagonal
-                if blocks == 2:
-                    out[row, width + n_rad + n] -= weight * weight * diagonal
+            subtract_diagonal(half * total(squares), weight, blocks, width, n_rad, n_ang, out[row])
             for part in range(2):
                 for k in range(triangle):
                     value = total(load(waves, part * triangle + k))
                     moments[row, 0, part, k] += value
                     if blocks == 2:
                         moments[row, 1, part, k] += weight * value
-        for block in range(blocks):
-            power[:] = 0.0
-            for part in range(2):
-                for k in range(triangle):
-                    power[degree[k]] += moments[row, block, part, k] * moments[row, block, part, k]
-            for n in range(n_ang):
-                value = one - one
-                for deg in range(n + 1):
-                    value += legendre[n, deg] * power[deg]
-                out[row, block * width + n_rad + n] += half * value
+        add_by_order(half, moments[row], moments[row], blocks, width, n_rad, degree, legendre, power, out[row])
 
 
 @threaded
 def features(
-    centres, start, whole, near, neighbour, vector, spin, n_rad, reach, coefficients, first, degree, legendre,
+    centres, start, whole, near, vector, spin, n_rad, reach, coefficients, first, degree, legendre,
     tables, out, moments,
 ):  # fmt: skip
     """Fill out [centres, features] and moments [centres, blocks, 2, triangle]."""
     n = centres.size
     for chunk in prange((n + CHUNK - 1) // CHUNK):
         _features_of_chunk(
-            chunk * CHUNK, min(n, (chunk + 1) * CHUNK), centres, start, whole, near, neighbour, vector, spin, n_rad,
+            chunk * CHUNK, min(n, (chunk + 1) * CHUNK), centres, start, whole, near, vector, spin, n_rad,
             reach, coefficients, first, degree, legendre, tables, out, moments,
         )  # fmt: skip

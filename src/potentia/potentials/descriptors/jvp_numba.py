@@ -9,10 +9,12 @@ from potentia.potentials.descriptors.blocks_numba import (
     CHUNK,
     PER_ANGULAR,
     PER_RADIAL,
+    add_by_order,
     blocks_of,
     compiled,
     cutoff,
     polynomials,
+    subtract_diagonal,
     threaded,
     turns,
 )
@@ -31,8 +33,8 @@ __all__ = ["jvp"]
 
 @compiled
 def _jvp_of_chunk(
-    begin, end, centres, start, whole, near, neighbour, vector, spin, n_rad, reach, coefficients, first, degree,
-    legendre, tables, shift, strain, owner, moments, out,
+    begin, end, centres, start, whole, near, vector, spin, n_rad, reach, coefficients, first, degree,
+    legendre, tables, neighbour, shift, strain, owner, moments, out,
 ):  # fmt: skip
     real = vector.dtype
     n_species, n_ang, triangle = spin.size, legendre.shape[0], degree.size
@@ -100,26 +102,13 @@ def _jvp_of_chunk(
                 out[row, n] += swept[n]
                 if blocks == 2:
                     out[row, width + n] += weight * swept[n]
-            diagonal = total(squares)
-            for n in range(n_ang):
-                out[row, n_rad + n] -= diagonal
-                if blocks == 2:
-                    out[row, width + n_rad + n] -= weight * weight * diagonal
+            subtract_diagonal(total(squares), weight, blocks, width, n_rad, n_ang, out[row])
             for part in range(2):
                 for k in range(triangle):
                     value = total(load(waves, part * triangle + k))
                     change[0, part, k] += value
                     change[1, part, k] += weight * value
-        for block in range(blocks):
-            power[:] = 0.0
-            for part in range(2):
-                for k in range(triangle):
-                    power[degree[k]] += moments[i, block, part, k] * change[block, part, k]
-            for n in range(n_ang):
-                value = one - one
-                for deg in range(n + 1):
-                    value += legendre[n, deg] * power[deg]
-                out[row, block * width + n_rad + n] += value
+        add_by_order(one, moments[i], change, blocks, width, n_rad, degree, legendre, power, out[row])
 
 
 @compiled
@@ -146,7 +135,7 @@ def _add_harmonic_change(df, mx, my, mz, n_ang, one, first, tables, cos, sin, q,
 
 @compiled
 def _radial_change(radial, n_rad, change):
-    """Σ fc' T_n δr + Σ fc T_n' δr, with T_n' = 2n (T_{n-1} + T_{n-3} + …) and T_0 taken once.  change [n_rad + 1]"""
+    """Σ fc' T_n δr + Σ fc T_n' δr, with T_n' = 2n (T_{n-1} + T_{n-3} + …) and T_0 taken once.  change [n_rad]"""
     alternate = 0.0  # T_{n-1} + T_{n-3} + …
     before = alternate
     factor = alternate
@@ -160,14 +149,14 @@ def _radial_change(radial, n_rad, change):
 
 @threaded
 def jvp(
-    centres, start, whole, near, neighbour, vector, spin, n_rad, reach, coefficients, first, degree, legendre,
-    tables, shift, strain, owner, moments, out,
+    centres, start, whole, near, vector, spin, n_rad, reach, coefficients, first, degree, legendre,
+    tables, neighbour, shift, strain, owner, moments, out,
 ):  # fmt: skip
     """Fill out [centres, features]: the change of the features along shift [centres, 3] and strain [owners, 3, 3]."""
     n = centres.size
     for chunk in prange((n + CHUNK - 1) // CHUNK):
         _jvp_of_chunk(
-            chunk * CHUNK, min(n, (chunk + 1) * CHUNK), centres, start, whole, near, neighbour, vector, spin, n_rad,
-            reach, coefficients, first, degree, legendre, tables, shift,
-            strain, owner, moments, out,
+            chunk * CHUNK, min(n, (chunk + 1) * CHUNK), centres, start, whole, near, vector, spin, n_rad,
+            reach, coefficients, first, degree, legendre, tables, neighbour,
+            shift, strain, owner, moments, out,
         )  # fmt: skip

@@ -31,7 +31,7 @@ __all__ = ["gather_gradient", "scatter_gradient", "vjp"]
 
 @compiled
 def _vjp_of_chunk(
-    begin, end, centres, start, whole, near, neighbour, vector, spin, n_rad, reach, coefficients, first, degree,
+    begin, end, centres, start, whole, near, vector, spin, n_rad, reach, coefficients, first, degree,
     legendre, tables, cotangent, moments, rows, pair_gradient, virial,
 ):  # fmt: skip
     real = vector.dtype
@@ -157,16 +157,16 @@ def _wave(x, y, z, n_ang, one, first, tables, wave, cos, sin, q):
 
 @threaded
 def vjp(
-    centres, start, whole, near, neighbour, vector, spin, n_rad, reach, coefficients, first, degree, legendre,
+    centres, start, whole, near, vector, spin, n_rad, reach, coefficients, first, degree, legendre,
     tables, cotangent, moments, rows, pair_gradient, virial,
 ):  # fmt: skip
     """Fill pair_gradient [pairs of the centres, 3] and virial [centres, 3, 3] from cotangent [centres, features]."""
     n = centres.size
     for chunk in prange((n + CHUNK - 1) // CHUNK):
         _vjp_of_chunk(
-            chunk * CHUNK, min(n, (chunk + 1) * CHUNK), centres, start, whole, near, neighbour, vector, spin, n_rad,
-            reach, coefficients, first, degree, legendre, tables, cotangent,
-            moments, rows, pair_gradient, virial,
+            chunk * CHUNK, min(n, (chunk + 1) * CHUNK), centres, start, whole, near, vector, spin, n_rad,
+            reach, coefficients, first, degree, legendre, tables, cotangent, moments, rows,
+            pair_gradient, virial,
         )  # fmt: skip
 
 
