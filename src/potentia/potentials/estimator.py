@@ -211,8 +211,7 @@ class TorchANNPotential(Estimator):
         selection = featurised.geometry.everything
         marks.append(time.perf_counter())
         with torch.no_grad():
-            evaluate = featurised.energies_and_gradients if gradients else featurised.energies
-            surface = evaluate(self.fitted_.model, selection)
+            surface = featurised.surface(self.fitted_.model, selection, gradients=gradients)
         marks.append(time.perf_counter())
         out.timing["featurization"] += marks[1] - marks[0]
         out.timing["force_eval" if gradients else "energy_eval"] += marks[2] - marks[1]

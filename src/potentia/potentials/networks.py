@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from potentia.checks import choice, integer
 from potentia.errors import ConfigError
-from potentia.nn import ACTIVATIONS, MLP
+from potentia.nn import ACTIVATIONS, MLP, Trace
 from potentia.seeding import torch_stream
 
 __all__ = ["Architecture", "AtomicNetworks", "checked_architecture"]
@@ -41,36 +41,26 @@ class AtomicNetworks(nn.Module):
         self.register_buffer("e_scaling", torch.ones((), dtype=dtype))
         self.register_buffer("e_shift", torch.zeros((), dtype=dtype))
 
+    def traces(self, features: Sequence[Tensor], *, gradient: bool) -> list[Trace]:
+        """Pass the raw features of each species' atoms [atoms of it, features] through its network.
+
+        In the traces, value and gradient are those of the network's own output by its normalised input.
+        """
+        inputs = [(part - self.feature_mean).mul_(self.feature_scale) for part in features]
+        return [net.trace(x, gradient=gradient) for net, x in zip(self._networks, inputs, strict=True)]
+
+    def atomic_energies(self, trace: Trace) -> Tensor:
+        """Return the energies (eV) of the atoms of a trace.  [atoms of it]"""
+        return trace.value / self.e_scaling + self.e_shift
+
+    @property
+    def slope(self) -> Tensor:
+        """What turns the gradient of a trace into that of the atomic energy by the raw features (eV).  [features]"""
+        return self.feature_scale / self.e_scaling
+
     @property
     def _networks(self) -> list[MLP]:
         return cast("list[MLP]", list(self.networks))
-
-    def normalise(self, features: Tensor) -> Tensor:
-        """Return (features - mean)·scale.  [atoms, features]"""
-        return (features - self.feature_mean) * self.feature_scale
-
-    def forward(self, features: Tensor, rows: Sequence[Tensor]) -> Tensor:
-        """Return atomic energies (eV) of ``features`` [atoms, features].  [atoms]
-
-        ``rows`` names the atoms of each species, all species together covering every atom once.
-        """
-        x = self.normalise(features)
-        parts = [net(x[index]) for net, index in zip(self._networks, rows, strict=True)]
-        return _in_place(parts, rows) / self.e_scaling + self.e_shift
-
-    def value_and_gradient(self, features: Tensor, rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return atomic energies (eV, [atoms]) and their gradient by the raw features (eV, [atoms, features])."""
-        x = self.normalise(features)
-        parts = [net.value_and_gradient(x[index]) for net, index in zip(self._networks, rows, strict=True)]
-        values = _in_place([value for value, _ in parts], rows) / self.e_scaling + self.e_shift
-        gradients = _in_place([gradient for _, gradient in parts], rows) * (self.feature_scale / self.e_scaling)
-        return values, gradients
-
-
-def _in_place(parts: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
-    """Put the parts, species by species, back to the places ``rows`` they came from."""
-    joined = torch.cat(list(parts))
-    return torch.empty_like(joined).index_copy(0, torch.cat(list(rows)), joined)
 
 
 def checked_architecture(arch: Mapping[str, Sequence[tuple[int, str]]], species: Sequence[str]) -> Architecture:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from potentia.potentials.descriptors.base import Descriptor, Features
-from potentia.potentials.forces import energy_gradient
+from potentia.potentials.forces import Atoms, potential_energy
 from potentia.potentials.geometry import Geometry, Selection, join_geometries
 from potentia.potentials.networks import AtomicNetworks
 from potentia.potentials.structure import Structure
@@ -39,25 +39,13 @@ class Featurised:
     geometry: Geometry
     features: Features
 
-    def energies(self, model: AtomicNetworks, selection: Selection) -> Surface:
-        """Return energies alone."""
-        atomic = model(*self._inputs(model, selection)).to(self.geometry.device)
-        return Surface(atomic, _sum(atomic, selection))
+    def surface(self, model: AtomicNetworks, selection: Selection, *, gradients: bool) -> Surface:
+        """Return energies, with their derivatives by positions and strain if asked for; differentiable by the weights."""
+        return Surface(*potential_energy(model, self.atoms(selection), gradients=gradients))
 
-    def energies_and_gradients(self, model: AtomicNetworks, selection: Selection) -> Surface:
-        """Return energies with their derivatives by positions and strain, differentiable by the weights."""
-        atomic, cotangent = model.value_and_gradient(*self._inputs(model, selection))
-        cotangent = cotangent.to(self.features.values)
-        moments = self.features.moments
-        gradient, strain = energy_gradient(cotangent, self.descriptor, self.geometry, moments, selection)
-        atomic = atomic.to(self.geometry.device)
-        return Surface(atomic, _sum(atomic, selection), gradient, strain)
-
-    def _inputs(self, model: AtomicNetworks, selection: Selection) -> tuple[Tensor, list[Tensor]]:
-        """Features and the rows of each species, in the type and on the device of the networks."""
-        values = self.features.values[selection.atoms].to(model.feature_mean)
-        species = self.geometry.species[selection.atoms].to(values.device)
-        return values, [torch.nonzero(species == k).squeeze(1) for k in range(self.descriptor.n_species)]
+    def atoms(self, selection: Selection) -> Atoms:
+        """Return the atoms of ``selection``, species by species."""
+        return Atoms.of(self.descriptor, self.geometry, self.features, selection)
 
 
 def featurise(
@@ -77,8 +65,3 @@ def featurise(
         values.append(features.values)
         moments.append(features.moments if anywhere else features.moments[:0])
     return Featurised(descriptor, join_geometries(geometries), Features(torch.cat(values), torch.cat(moments)))
-
-
-def _sum(atomic: Tensor, selection: Selection) -> Tensor:
-    zeros = torch.zeros(len(selection.structures), dtype=torch.float64, device=atomic.device)
-    return zeros.index_add(0, selection.owner, atomic.double())

@@ -172,11 +172,12 @@ class PotentialTask:
         energies, gradients = [], _Gradients.none(self.data)
         if n:
             selection = featurised.geometry.select(structures[:n])
-            surface = featurised.energies_and_gradients(model, selection)
+            surface = featurised.surface(model, selection, gradients=True)
             energies.append(surface.energy)
             gradients = _Gradients.of(self.data, surface, selection)
         if n < len(structures):
-            energies.append(featurised.energies(model, featurised.geometry.select(structures[n:])).energy)
+            rest = featurised.geometry.select(structures[n:])
+            energies.append(featurised.surface(model, rest, gradients=False).energy)
         return Residuals(
             energy=(torch.cat(energies) - self.data.energy[structures]) / self.data.n_atoms[structures],
             energy_weight=self.data.weight[structures],
