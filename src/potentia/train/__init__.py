@@ -1,37 +1,55 @@
 """The training engine of all families: a run, a task, and a loop that can be interrupted anywhere."""
 
+from potentia.train.averages import Average, ExponentialAverage, UniformAverage
 from potentia.train.callbacks import Callback
 from potentia.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from potentia.train.engine import fit
+from potentia.train.forecast import Forecast, forecast
 from potentia.train.history import export, table
-from potentia.train.optimizers import SGD, Adam, TrainingMethod
+from potentia.train.lbfgs import LBFGS, LBFGSStepper
+from potentia.train.optimizers import SGD, Adam, AdamW, GradientMethod, TrainingMethod
 from potentia.train.progress import BatchBar, EpochBar
 from potentia.train.rotation import Checkpoints, newest_checkpoint
 from potentia.train.run import Best, Run
-from potentia.train.schedules import Plateau, Schedule
+from potentia.train.schedules import Cosine, Plateau, Schedule, StepDecay
 from potentia.train.steppers import GradientStepper, Step, Stepper
+from potentia.train.stopping import EarlyStopping, StopOnSignal, TimeBudget
 from potentia.train.task import BatchLoss, Task
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Adam",
+    "AdamW",
+    "Average",
     "BatchBar",
     "BatchLoss",
     "Best",
     "Callback",
     "Checkpoint",
     "Checkpoints",
+    "Cosine",
+    "EarlyStopping",
     "EpochBar",
+    "ExponentialAverage",
+    "Forecast",
+    "GradientMethod",
     "GradientStepper",
+    "LBFGSStepper",
     "Plateau",
     "Run",
     "Schedule",
     "Step",
+    "StepDecay",
     "Stepper",
+    "StopOnSignal",
     "Task",
+    "TimeBudget",
     "TrainingMethod",
+    "UniformAverage",
     "export",
     "fit",
+    "forecast",
     "load_checkpoint",
     "newest_checkpoint",
     "save_checkpoint",

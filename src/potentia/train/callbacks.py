@@ -10,11 +10,17 @@ __all__ = ["Callback"]
 class Callback:
     """Does nothing; derive from it and say what to do. What must outlive an interruption belongs in ``run.memory``."""
 
+    def on_begin(self, run: Run) -> None:
+        """Called once before the first batch."""
+
     def on_batch(self, run: Run) -> None:
         """Called after each batch, also after one that was left out."""
 
     def on_epoch(self, run: Run) -> None:
         """Called after each epoch, when its row stands in the history."""
+
+    def on_halt(self, run: Run) -> None:
+        """Called once when the run has been stopped or interrupted, after the last batch or epoch: save it here."""
 
     def on_end(self, run: Run) -> None:
         """Called once when the engine leaves, also with an error: close what is open, and save nothing here."""

@@ -27,7 +27,8 @@ class Checkpoint:
     settings: dict[str, Any]
     """What the run belongs to: nested plain settings and marks of the data (fingerprint)."""
     run: dict[str, Any]
-    """State of the run; ``run["model"]`` holds the weights, ``run["seed"]`` the seed."""
+    """State of the run, see `potentia.train.run.Run.state`; ``run["model"]`` is what to open as a model: the weights
+    that were scored, so the averaged ones where weights are averaged. ``run["seed"]`` holds the seed."""
     extra: dict[str, Any]
     """What the caller stored beside it: plain values and tensors, for example the recipe of the model."""
 
@@ -45,11 +46,11 @@ class Checkpoint:
         """
         changed = differences(self.settings, settings, allow)
         if changed:
-            names = ", ".join(repr(line.split(": ", 1)[0]) for line in changed)
+            names = tuple(line.split(": ", 1)[0] for line in changed)
             listed = "\n  ".join(changed)
             raise ConfigError(
                 f"{self.path} belongs to another training; since then changed:\n  {listed}\n"
-                f"Put it back, or allow it by name: allow=({names},)"
+                f"Put it back, or name what may change among the allowed changes: {names}"
             )
         run.load_state(self.run)
 

@@ -36,23 +36,34 @@ def fit(
     callbacks: Sequence[Callback] = (),
     max_bad: int = 10,
 ) -> None:
-    """Train until ``run.epoch == epochs`` (counted from the beginning of the run) or until a callback stops it.
+    """Train until ``run.epoch == epochs`` (counted from the beginning of the run), or it is stopped or interrupted.
 
     A batch whose loss or gradient is not finite changes nothing: it is left out, counted, and warned of once an epoch;
     ``max_bad`` of them in a row are a `TrainingError`, and no batches at all a `DataError`. The history gets the task's
-    columns and ``learning_rate``, ``skipped``, ``epoch_time``, ``forward_time`` and ``backward_time`` (s).
+    columns and ``learning_rate`` (of its last batch), ``skipped``, ``epoch_time``, ``forward_time`` and
+    ``backward_time`` (s). A run that was interrupted goes on; one that was stopped for good is over, with a warning.
 
     Args:
         run: The record of the training, changed in place; it may stand in the middle of an epoch.
         task: Loss and score.
         batches: Number of completed epochs → batches of the next one; must depend on nothing that changes elsewhere.
         epochs: Epochs in all.
-        callbacks: Called in this order after each batch, after each epoch, and at the end.
+        callbacks: Called in this order at each occasion.
         max_bad: So many batches in a row that are not finite end the run with an error.
     """
+    run.interrupted = ""
+    if run.stopped and run.epoch < epochs:
+        text = f"nothing is trained: this run was stopped after epoch {run.epoch} ({run.stopped})"
+        warnings.warn(text, PotentiaWarning, stacklevel=2)
+        return
     try:
-        while run.epoch < epochs and not run.stopped:
+        for callback in callbacks:
+            callback.on_begin(run)
+        while run.epoch < epochs and not run.halted:
             _epoch(run, task, batches(run.epoch), callbacks, max_bad)
+        if run.halted:
+            for callback in callbacks:
+                callback.on_halt(run)
     finally:
         for callback in callbacks:
             callback.on_end(run)
@@ -64,32 +75,35 @@ def _epoch(run: Run, task: Task[Batch], plan: Sequence[Batch], callbacks: Sequen
         raise DataError(f"epoch {run.epoch + 1} has no batches: there is nothing to train on")
     run.batches = len(plan)
     run.model.train()
-    while run.batch < len(plan) and not run.stopped:
+    while run.batch < len(plan) and not run.halted:
         with _timed(run, "epoch_time"):
-            _step(run, task, plan[run.batch], max_bad)
+            take_step(run, task, plan[run.batch], max_bad)
         for callback in callbacks:
             callback.on_batch(run)
     if run.batch >= len(plan):
-        _close_epoch(run, task)
+        close_epoch(run, task)
         for callback in callbacks:
             callback.on_epoch(run)
 
 
-def _step(run: Run, task: Task[Batch], batch: Batch, max_bad: int) -> None:
+def take_step(run: Run, task: Task[Batch], batch: Batch, max_bad: int) -> None:
     """Change the weights by one batch, or leave it out."""
 
     def evaluate() -> BatchLoss:
-        with _timed(run, "forward_time"):
+        with _timed(run, "forward_time"), torch_seeded(run.device, run.seed, "step", run.epoch, run.batch):
             return task.loss(run.model, batch)
 
-    with _timed(run, "step_time"), torch_seeded(run.device, run.seed, "step", run.epoch, run.batch):
-        loss, taken = run.stepper.step(evaluate)
+    run.set_rates()
+    with _timed(run, "step_time"):
+        step = run.stepper.step(evaluate)
     run.batch += 1
-    if taken:
-        run.sums = merge(run.sums, loss.sums)
+    if step.taken:
+        run.sums = merge(run.sums, step.loss.sums)
         run.bad_in_a_row = 0
+        run.stopped = step.finished or run.stopped
+        run.follow_weights()
     else:
-        _leave_out(run, loss, max_bad)
+        _leave_out(run, step.loss, max_bad)
 
 
 def _leave_out(run: Run, loss: BatchLoss, max_bad: int) -> None:
@@ -99,19 +113,22 @@ def _leave_out(run: Run, loss: BatchLoss, max_bad: int) -> None:
     what = "its gradient" if math.isfinite(loss.value.item()) else "its loss"
     where = f"epoch {run.epoch + 1}, batch {run.batch}"
     if run.bad_in_a_row >= max_bad:
+        rate = run.stepper.learning_rate
+        slower = "" if math.isnan(rate) else f"lower the learning rate (now {rate:g}), or "
         raise TrainingError(
-            f"{run.bad_in_a_row} batches in a row were not finite, the last is {where} ({what}): lower the learning "
-            f"rate (now {run.stepper.learning_rate:g}), or look for labels and inputs that are far off"
+            f"{run.bad_in_a_row} batches in a row were not finite, the last is {where} ({what}): {slower}look for "
+            "labels and inputs that are far off"
         )
     if run.skipped == 1:
         text = f"{where} left out: {what} is not finite (said once an epoch; column `skipped` counts)"
         warnings.warn(text, PotentiaWarning, stacklevel=2)
 
 
-def _close_epoch(run: Run, task: Task[Batch]) -> None:
+def close_epoch(run: Run, task: Task[Batch]) -> None:
     """Score the model, and write the row of this epoch."""
     run.model.eval()
-    with _timed(run, "epoch_time"), torch_seeded(run.device, run.seed, "score", run.epoch), torch.no_grad():
+    seeded = torch_seeded(run.device, run.seed, "score", run.epoch)
+    with _timed(run, "epoch_time"), seeded, run.averaged(), torch.no_grad():
         valid = task.score(run.model)
     row = task.row(run.sums, valid)
     value = task.monitor(row)

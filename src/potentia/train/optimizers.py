@@ -15,20 +15,35 @@ from potentia.config import to_dict
 from potentia.errors import ConfigError
 from potentia.train.steppers import GradientStepper, Stepper
 
-__all__ = ["SGD", "Adam", "TrainingMethod"]
+__all__ = ["SGD", "Adam", "AdamW", "GradientMethod", "TrainingMethod", "check_batchsize"]
 
 
 class TrainingMethod(ABC):
-    """Settings of a way to change the weights.
-
-    A new method is a frozen dataclass below this one. If a torch optimizer can do it, it defines `build`; a method that
-    needs more than the gradient overrides `stepper`.
-    """
+    """Settings of a way to change the weights; a new method is a frozen dataclass below this one."""
 
     method_name: ClassVar[str]
     """Short name, for example ``"adam"``."""
-    batchsize: int
-    """Samples in a batch."""
+    batchsize: int | None
+    """Samples in a batch; None for all in one."""
+
+    @abstractmethod
+    def stepper(self, parameters: Sequence[nn.Parameter]) -> Stepper:
+        """Return the live optimizer of these parameters."""
+
+    def samples_per_batch(self, samples: int) -> int:
+        """Return how many of ``samples`` are in a batch (at least 1, as `potentia.data.shuffled` wants it)."""
+        return max(samples, 1) if self.batchsize is None else self.batchsize
+
+    def to_params_dict(self) -> dict[str, Any]:
+        """Return the settings by name, without those that are None: off, or all."""
+        return {name: value for name, value in to_dict(self).items() if value is not None}
+
+
+class GradientMethod(TrainingMethod):
+    """Settings of a torch optimizer."""
+
+    clip_norm: float | None
+    """A gradient whose norm over all weights is larger is shortened to it; None for as it is."""
 
     @abstractmethod
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
@@ -36,21 +51,17 @@ class TrainingMethod(ABC):
 
     def stepper(self, parameters: Sequence[nn.Parameter]) -> Stepper:
         """Return the live optimizer of these parameters."""
-        return GradientStepper(self.build(parameters))
-
-    def to_params_dict(self) -> dict[str, Any]:
-        """Return the settings by name."""
-        return to_dict(self)
+        return GradientStepper(self.build(parameters), self.clip_norm)
 
 
 @dataclass(frozen=True)
-class Adam(TrainingMethod):
+class Adam(GradientMethod):
     """Adam: steps scaled by running moments of the gradient (Kingma and Ba, arXiv:1412.6980)."""
 
     mu: float = 0.001
     """Learning rate."""
-    batchsize: int = 32
-    """Samples in a batch."""
+    batchsize: int | None = 32
+    """Samples in a batch; None for all in one."""
     weight_decay: float = 0.0
     """Strength of the pull of the weights to zero, added to the gradient."""
     beta1: float = 0.9
@@ -59,16 +70,13 @@ class Adam(TrainingMethod):
     """Memory of the mean squared gradient, in [0, 1)."""
     epsilon: float = 1e-8
     """Added to the root of the mean squared gradient."""
+    clip_norm: float | None = None
+    """A gradient whose norm over all weights is larger is shortened to it; None for as it is."""
 
     method_name: ClassVar[str] = "adam"
 
     def __post_init__(self) -> None:
-        _positive("mu", self.mu)
-        integer("batchsize", self.batchsize, low=1)
-        number("weight_decay", self.weight_decay, low=0)
-        _below_one("beta1", self.beta1)
-        _below_one("beta2", self.beta2)
-        number("epsilon", self.epsilon, low=0)
+        _check_adam(self)
 
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Adam:
         """Return torch's Adam."""
@@ -83,23 +91,62 @@ class Adam(TrainingMethod):
 
 
 @dataclass(frozen=True)
-class SGD(TrainingMethod):
+class AdamW(GradientMethod):
+    """Adam with a decay of the weights apart from the gradient (Loshchilov and Hutter, arXiv:1711.05101)."""
+
+    mu: float = 0.001
+    """Learning rate."""
+    batchsize: int | None = 32
+    """Samples in a batch; None for all in one."""
+    weight_decay: float = 0.01
+    """Each step makes the weights smaller by this part, times the learning rate of the step."""
+    beta1: float = 0.9
+    """Memory of the mean gradient, in [0, 1)."""
+    beta2: float = 0.999
+    """Memory of the mean squared gradient, in [0, 1)."""
+    epsilon: float = 1e-8
+    """Added to the root of the mean squared gradient."""
+    clip_norm: float | None = None
+    """A gradient whose norm over all weights is larger is shortened to it; None for as it is."""
+
+    method_name: ClassVar[str] = "adamw"
+
+    def __post_init__(self) -> None:
+        _check_adam(self)
+
+    def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.AdamW:
+        """Return torch's AdamW."""
+        return torch.optim.AdamW(
+            parameters,
+            lr=self.mu,
+            betas=(self.beta1, self.beta2),
+            eps=self.epsilon,
+            weight_decay=self.weight_decay,
+            fused=_fusible(parameters),
+        )
+
+
+@dataclass(frozen=True)
+class SGD(GradientMethod):
     """Stochastic gradient descent, with momentum if wished."""
 
     lr: float = 0.01
     """Learning rate."""
-    batchsize: int = 32
-    """Samples in a batch."""
+    batchsize: int | None = 32
+    """Samples in a batch; None for all in one."""
     momentum: float = 0.0
     """Part of the last step that is taken again."""
     weight_decay: float = 0.0
     """Strength of the pull of the weights to zero, added to the gradient."""
+    clip_norm: float | None = None
+    """A gradient whose norm over all weights is larger is shortened to it; None for as it is."""
 
     method_name: ClassVar[str] = "sgd"
 
     def __post_init__(self) -> None:
         _positive("lr", self.lr)
-        integer("batchsize", self.batchsize, low=1)
+        check_batchsize(self.batchsize)
+        _check_clip_norm(self.clip_norm)
         number("momentum", self.momentum, low=0)
         number("weight_decay", self.weight_decay, low=0)
 
@@ -117,6 +164,27 @@ class SGD(TrainingMethod):
 def _fusible(parameters: Sequence[nn.Parameter]) -> bool | None:
     """Ask for one kernel for all parameters (four times faster on small networks) where torch has it."""
     return all(p.is_floating_point() and p.device.type in {"cpu", "cuda"} for p in parameters) or None
+
+
+def check_batchsize(batchsize: int | None) -> None:
+    """Refuse what is neither None nor a number of samples."""
+    if batchsize is not None:
+        integer("batchsize", batchsize, low=1)
+
+
+def _check_adam(settings: Adam | AdamW) -> None:
+    _positive("mu", settings.mu)
+    check_batchsize(settings.batchsize)
+    _check_clip_norm(settings.clip_norm)
+    number("weight_decay", settings.weight_decay, low=0)
+    _below_one("beta1", settings.beta1)
+    _below_one("beta2", settings.beta2)
+    number("epsilon", settings.epsilon, low=0)
+
+
+def _check_clip_norm(clip_norm: float | None) -> None:
+    if clip_norm is not None:
+        _positive("clip_norm", clip_norm)
 
 
 def _positive(name: str, value: float) -> None:

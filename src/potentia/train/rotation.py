@@ -40,7 +40,7 @@ class Moment(NamedTuple):
 
 
 class Checkpoints(Callback):
-    """Writes checkpoints of the run it is called with.
+    """Writes checkpoints of the run it is called with, in any case when the run is stopped or interrupted.
 
     Rotation keeps the newest ``keep`` checkpoints and removes older ones that this run has written, itself or before it
     was resumed: the list travels inside the checkpoints. It touches no other file, neither the best model nor
@@ -86,6 +86,10 @@ class Checkpoints(Callback):
             self._write_and_rotate(run)
         if self.save_best and run.best.epoch == run.epoch:
             self._write(run, BEST)
+
+    def on_halt(self, run: Run) -> None:
+        """Write where the run has come to rest, so that it can go on from there."""
+        self._write_and_rotate(run)
 
     def _write_and_rotate(self, run: Run) -> None:
         now = Moment(run.epoch, run.batch)

@@ -20,6 +20,8 @@ class Step(NamedTuple):
     """Loss before the step."""
     taken: bool
     """False where loss or gradient was not finite; then neither the weights nor the stepper have changed."""
+    finished: str = ""
+    """Why no further step can help, for example ``"converged: …"``; empty means: go on."""
 
 
 class Stepper(Protocol):
@@ -35,7 +37,12 @@ class Stepper(Protocol):
         ...
 
     def step(self, evaluate: Callable[[], BatchLoss]) -> Step:
-        """Change the weights once; ``evaluate`` returns the loss of the batch at the present weights."""
+        """Change the weights once.
+
+        ``evaluate`` returns the loss of the batch at the present weights, and calls no backward pass. Within one step
+        it is a function of the weights alone: what a model draws (dropout), it draws the same each time. So a stepper
+        draws nothing itself.
+        """
         ...
 
     def state(self) -> dict[str, Any]:
@@ -48,10 +55,12 @@ class Stepper(Protocol):
 
 
 class GradientStepper:
-    """Steps of a torch optimizer along the gradient of the batch loss."""
+    """Steps of a torch optimizer along the gradient of the batch loss, which may be clipped to ``clip_norm``."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, clip_norm: float | None = None) -> None:
         self.optimizer = optimizer
+        self.clip_norm = clip_norm
+        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self._begun_with = [float(group["lr"]) for group in optimizer.param_groups]
 
     @property
@@ -69,8 +78,10 @@ class GradientStepper:
         self.optimizer.zero_grad(set_to_none=True)
         loss = evaluate()
         loss.value.backward()
-        finite = all_finite(loss.value, [p for group in self.optimizer.param_groups for p in group["params"]])
+        finite = all_finite(loss.value, self._parameters)
         if finite:
+            if self.clip_norm is not None:
+                nn.utils.clip_grad_norm_(self._parameters, self.clip_norm)
             self.optimizer.step()
         return Step(loss, finite)
 

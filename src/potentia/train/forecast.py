@@ -1,0 +1,107 @@
+"""How long a training will take: measured on its first batches, with a copy of the run."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+
+from potentia.checks import integer
+from potentia.errors import DataError
+from potentia.train.engine import close_epoch, take_step
+from potentia.train.run import Run
+from potentia.train.task import Task
+
+__all__ = ["Forecast", "forecast"]
+
+Batch = TypeVar("Batch")
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What the rest of a training is likely to need."""
+
+    epochs: float
+    """Epochs that are left."""
+    batches_per_epoch: int
+    """Batches of the present epoch."""
+    seconds_per_epoch: float
+    """Time of an epoch: drawing, steps and scoring; not the callbacks (s)."""
+    memory_bytes: int | None = None
+    """The largest memory in use, where a family knows how to tell."""
+
+    @property
+    def seconds_total(self) -> float:
+        """Time of all epochs that are left (s)."""
+        return self.epochs * self.seconds_per_epoch
+
+    def __str__(self) -> str:
+        """Return one line.
+
+        >>> print(Forecast(epochs=100, batches_per_epoch=34, seconds_per_epoch=75.0, memory_bytes=3 * 2**30))
+        100 epochs of 34 batches: 1 min 15 s each, 2 h 5 min in all, 3.0 GiB of memory
+        """
+        memory = "" if self.memory_bytes is None else f", {self.memory_bytes / 2**30:.1f} GiB of memory"
+        return (
+            f"{self.epochs:.4g} epochs of {self.batches_per_epoch} batches: {_words(self.seconds_per_epoch)} each, "
+            f"{_words(self.seconds_total)} in all{memory}"
+        )
+
+
+def forecast(
+    run: Run, task: Task[Batch], batches: Callable[[int], Sequence[Batch]], epochs: int, steps: int = 5
+) -> Forecast:
+    """Measure ``steps`` batches and one score on a copy of ``run``, after one batch to warm up.
+
+    Nothing of the run is changed. For a moment there are two models and optimizers in memory.
+
+    Args:
+        run: The training, before its first or any other batch.
+        task: Loss and score; where its loss has effects elsewhere, they remain.
+        batches: As for `fit`.
+        epochs: As for `fit`: epochs in all.
+        steps: Batches to measure; more of them tell more where batches differ.
+
+    Raises:
+        DataError: there are no batches.
+    """
+    integer("steps", steps, low=1)
+    trial = copy.deepcopy(run)
+    begun = _now(trial)
+    plan = batches(trial.epoch)
+    drawing = _now(trial) - begun
+    if len(plan) == 0:
+        raise DataError(f"epoch {trial.epoch + 1} has no batches: there is nothing to train on")
+    trial.batches = len(plan)
+    left = max(epochs - trial.epoch - trial.batch / len(plan), 0.0)
+    trial.model.train()
+    take_step(trial, task, plan[0], max_bad=steps + 1)
+    begun = _now(trial)
+    for k in range(steps):
+        take_step(trial, task, plan[(k + 1) % len(plan)], max_bad=steps + 1)
+    stepping = (_now(trial) - begun) * len(plan) / steps
+    begun = _now(trial)
+    close_epoch(trial, task)
+    scoring = _now(trial) - begun
+    return Forecast(left, len(plan), drawing + stepping + scoring)
+
+
+def _now(run: Run) -> float:
+    """Return the time when the device has done what it was told (s)."""
+    if run.device.type == "cuda":
+        torch.cuda.synchronize(run.device)
+    return time.perf_counter()
+
+
+def _words(seconds: float) -> str:
+    """Return a time in the two largest units, which is as exact as a forecast is."""
+    if seconds < 59.5:
+        return f"{seconds:.2g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
