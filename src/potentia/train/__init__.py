@@ -6,7 +6,10 @@ from potentia.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoi
 from potentia.train.engine import fit
 from potentia.train.forecast import Forecast, forecast
 from potentia.train.history import export, table
+from potentia.train.kalman import Kalman, KalmanStepper
 from potentia.train.lbfgs import LBFGS, LBFGSStepper
+from potentia.train.least_squares import Rows
+from potentia.train.levenberg_marquardt import LevenbergMarquardt, LevenbergMarquardtStepper
 from potentia.train.optimizers import SGD, Adam, AdamW, GradientMethod, TrainingMethod
 from potentia.train.progress import BatchBar, EpochBar
 from potentia.train.rotation import Checkpoints, newest_checkpoint
@@ -35,8 +38,13 @@ __all__ = [
     "Forecast",
     "GradientMethod",
     "GradientStepper",
+    "Kalman",
+    "KalmanStepper",
     "LBFGSStepper",
+    "LevenbergMarquardt",
+    "LevenbergMarquardtStepper",
     "Plateau",
+    "Rows",
     "Run",
     "Schedule",
     "Step",

@@ -15,7 +15,7 @@ from potentia.config import to_dict
 from potentia.errors import ConfigError
 from potentia.train.steppers import GradientStepper, Stepper
 
-__all__ = ["SGD", "Adam", "AdamW", "GradientMethod", "TrainingMethod", "check_batchsize"]
+__all__ = ["SGD", "Adam", "AdamW", "GradientMethod", "TrainingMethod", "check_batchsize", "check_positive"]
 
 
 class TrainingMethod(ABC):
@@ -144,7 +144,7 @@ class SGD(GradientMethod):
     method_name: ClassVar[str] = "sgd"
 
     def __post_init__(self) -> None:
-        _positive("lr", self.lr)
+        check_positive("lr", self.lr)
         check_batchsize(self.batchsize)
         _check_clip_norm(self.clip_norm)
         number("momentum", self.momentum, low=0)
@@ -173,7 +173,7 @@ def check_batchsize(batchsize: int | None) -> None:
 
 
 def _check_adam(settings: Adam | AdamW) -> None:
-    _positive("mu", settings.mu)
+    check_positive("mu", settings.mu)
     check_batchsize(settings.batchsize)
     _check_clip_norm(settings.clip_norm)
     number("weight_decay", settings.weight_decay, low=0)
@@ -184,10 +184,10 @@ def _check_adam(settings: Adam | AdamW) -> None:
 
 def _check_clip_norm(clip_norm: float | None) -> None:
     if clip_norm is not None:
-        _positive("clip_norm", clip_norm)
+        check_positive("clip_norm", clip_norm)
 
 
-def _positive(name: str, value: float) -> None:
+def check_positive(name: str, value: float) -> None:
     if number(name, value, low=0) == 0:
         raise ConfigError(f"{name} must be greater than 0, got {value!r}")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from torch import Tensor, nn
 
 from potentia.metrics import ErrorSum
+
+if TYPE_CHECKING:
+    from potentia.train.least_squares import Rows
 
 __all__ = ["BatchLoss", "Task"]
 
@@ -23,6 +26,10 @@ class BatchLoss:
     """Scalar to be made small, differentiable with respect to the parameters of the model."""
     sums: dict[str, ErrorSum] = field(default_factory=dict)
     """Errors in this batch by name."""
+    rows: Callable[[], Iterable[Rows]] | None = None
+    """Residuals behind the value with their derivatives, at the weights of now; None where there are none."""
+    scores: Tensor | None = None
+    """Error of each sample of the batch, where samples are drawn by their errors.  [samples]"""
 
 
 class Task(Protocol[Batch_contra]):
