@@ -45,10 +45,13 @@ def write_columns(path: str | os.PathLike[str], table: pd.DataFrame) -> None:
     """Write ``table``, whole or not at all; its last column holds names.
 
     Raises:
-        DataError: a word in another column than the last holds a blank.
+        DataError: the name of a column, or a word in another column than the last, holds a blank.
     """
     *inner, last = [str(name) for name in table.columns]
-    columns = [_right([_head(name, first=not k), *_texts(table[name], name)]) for k, name in enumerate(inner)]
+    columns = []
+    for k, name in enumerate(inner):
+        head = _word(name, "the names of columns")
+        columns.append(_right([head if k else f"# {head}", *_texts(table[name], name)]))
     columns.append([last, *(_quoted(name) for name in table[last])])
     write_text(path, "".join(f"{'  '.join(row)}\n" for row in zip(*columns, strict=True)))
 
@@ -95,19 +98,17 @@ def read_columns(path: str | os.PathLike[str], kinds: Mapping[str, Kind]) -> pd.
     )
 
 
-def _head(name: str, *, first: bool) -> str:
-    return f"# {name}" if first else name
-
-
 def _texts(column: pd.Series, name: str) -> list[str]:
     values = column.tolist()
     if column.dtype.kind == "f":
         return [f"{value:.16E}" for value in values]
-    texts = [str(value) for value in values]
-    for text in texts:
-        if not text or text.split() != [text]:
-            raise DataError(f"{text!r} in column {name!r} holds a blank, which parts columns: rename it")
-    return texts
+    return [_word(str(value), f"column {name!r}") for value in values]
+
+
+def _word(text: str, where: str) -> str:
+    if text.split() != [text]:
+        raise DataError(f"{text!r} in {where} holds a blank, which parts columns: rename it")
+    return text
 
 
 def _right(texts: list[str]) -> list[str]:
