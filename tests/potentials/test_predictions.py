@@ -57,14 +57,14 @@ def output(tmp_path, text):
     return path
 
 
-PAIR = [replace(crystal(0, 3), name="my cells/1.xsf"), replace(molecule(1, 4), name="2.xsf")]
+PAIR = [replace(crystal(0, 3), name="my cells/1.xsf"), replace(molecule(1, 4), name="scan/10eV")]
 
 
 @pytest.mark.parametrize("forces", [True, False])
 @pytest.mark.parametrize("atomic", [True, False])
 def test_output_of_predict_x_is_read_to_its_last_digit(forces, atomic, tmp_path):
     out = PredictOut.from_file(output(tmp_path, printed(PAIR, forces=forces, atomic=atomic)))
-    assert out.structure_paths == ["my cells/1.xsf", "2.xsf"]
+    assert out.structure_paths == ["my cells/1.xsf", "scan/10eV"]
     assert out.atom_types == [s.species for s in PAIR]
     assert (out.forces is not None, out.atom_energies is not None) == (forces, atomic)
     for k, s in enumerate(PAIR):

@@ -53,8 +53,8 @@ class Duplicates:
     table: pd.DataFrame
     """A row for each test structure with a training structure too near, the nearest first: ``test`` and ``train``
     (places in the input, of the nearest), ``distance`` (typical = 1), ``energy_difference`` (test − train, eV/atom; NaN
-    without labels), ``exact`` (the same but for rounding; the distance is 0 then), ``n_train`` (how many training
-    structures are too near)."""
+    without labels), ``exact`` (the same to the descriptor but for rounding; the distance is 0 then), ``n_train`` (how
+    many training structures are too near)."""
     n_test: int
     """Number of test structures."""
     threshold: float

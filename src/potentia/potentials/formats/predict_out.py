@@ -15,9 +15,7 @@ from potentia.errors import FileFormatError
 __all__ = ["PredictedFrame", "read_predict_out"]
 
 _CELL = re.compile(r"\s*[abc] = \((.*)\)\s*$")
-_ENTRY = re.compile(
-    r"\s*(Structure number|File name|Number of atoms|Cohesive energy|Total energy)\s*:\s*(.*?)\s*(?:eV)?\s*$"
-)
+_ENTRY = re.compile(r"\s*(Structure number|File name|Number of atoms|Cohesive energy|Total energy)\s*:\s*(.*?)\s*$")
 _TABLE = re.compile(r"\s*Cartesian atomic coordinates\b")
 _RULE = re.compile(r"\s*-{40,}\s*$")
 
@@ -130,7 +128,7 @@ class _Reader:
         energies = {}
         for name in ("Cohesive energy", "Total energy"):
             at, text = self.entries.get(name, (at, ""))
-            energies[name] = self._numbers(at, [text])[0]
+            energies[name] = self._numbers(at, [text.removesuffix("eV").strip()])[0]
         frame = PredictedFrame(
             file_name=self.entries["File name"][1] if "File name" in self.entries else None,
             cell=np.array(self.cell) if len(self.cell) == 3 else None,
