@@ -3,8 +3,8 @@
 Two structures are compared by their fingerprints. How near is too near goes by the set itself: nearer than 1/50 of the
 distance that two of its structures of one composition typically have. If energies change evenly over that distance, two
 such structures differ in energy by 1/50 of the spread of the set, as little as a good potential errs: the test
-structure then tests memory. (In three published sets, energies of pairs at this distance differ by 0.3 to 2 % of their
-standard deviation, but by up to a third among the largest cells, where a mean over many atoms sees little.)
+structure then tests memory. (In three published sets, energies of pairs up to this distance differ in the middle by
+0.06 to 2 % of their standard deviation, but by a third among 21 large cells, where a mean over many atoms sees little.)
 """
 
 from __future__ import annotations
