@@ -4,18 +4,24 @@ from potentia.potentials.calculator import ANNCalculator
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.estimator import TorchANNPotential
 from potentia.potentials.formats.reading import Reading, read_structures
-from potentia.potentials.results import PredictOut, TrainOut
+from potentia.potentials.history_export import export_history
+from potentia.potentials.predictions import PredictOut, PredictOutAnalyzer
+from potentia.potentials.results import TrainOut
 from potentia.potentials.structure import Structure
+from potentia.potentials.tables import Energies
 from potentia.potentials.training_config import TorchTrainingConfig
 
 __all__ = [
     "ANNCalculator",
     "ChebyshevDescriptor",
+    "Energies",
     "PredictOut",
+    "PredictOutAnalyzer",
     "Reading",
     "Structure",
     "TorchANNPotential",
     "TorchTrainingConfig",
     "TrainOut",
+    "export_history",
     "read_structures",
 ]

@@ -47,8 +47,9 @@ class ANNCalculator(Calculator):
         results: dict[str, Any] = {
             "energy": found.total_energy[0],
             "free_energy": found.total_energy[0],
-            "energies": found.atom_energies[0],
         }
+        if found.atom_energies is not None:
+            results["energies"] = found.atom_energies[0]
         if found.forces is not None:
             results["forces"] = found.forces[0]
         if found.stress is not None and found.stress[0] is not None:

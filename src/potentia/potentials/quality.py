@@ -79,18 +79,21 @@ _FITTING_UNITS = (
 """The ratio of energy to the work of forces that each mistake makes."""
 
 
-def warn_about_units(structures: Sequence[Structure], atomic_energies: Mapping[str, float] | None = None) -> None:
+def warn_about_units(
+    structures: Sequence[Structure], atomic_energies: Mapping[str, float] | None = None, *, stacklevel: int = 2
+) -> None:
     """Warn of labels that cannot be right; see the top of this file for what can be seen.
 
     Args:
         structures: the frames with their labels.
         atomic_energies: energy of the free atom of each species (eV), if known.
+        stacklevel: whose line the warning names: 2 is the caller of this function, 3 its caller, and so on.
 
     Warns:
         PotentiaWarning: once for each finding of `unit_findings`.
     """
     for finding in unit_findings(structures, atomic_energies):
-        warnings.warn(finding, PotentiaWarning, stacklevel=2)
+        warnings.warn(finding, PotentiaWarning, stacklevel=stacklevel)
 
 
 def unit_findings(structures: Sequence[Structure], atomic_energies: Mapping[str, float] | None = None) -> list[str]:

@@ -1,24 +1,29 @@
-"""What training and prediction of a potential return: errors by epoch, energies and forces by structure."""
+"""What the training of a potential returns: errors by epoch, by group and by species, and figures of them."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
-from typing import Any, final
+from itertools import zip_longest
+from typing import Self, final
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from potentia.errors import DataError, NotFittedError
 from potentia.plots import ErrorPanel, ParityPanel, error_curves, parity_panels
+from potentia.potentials.breakdown import errors_by_group, errors_by_species
+from potentia.potentials.histories import read_history, rows_of
+from potentia.potentials.parity import ParityData, ParityRows
+from potentia.potentials.predictions import PredictOut
+from potentia.potentials.tables import Energies
 from potentia.train.history import table
 
-__all__ = ["ParityData", "PredictOut", "TrainOut"]
+__all__ = ["ParityData", "ParityRows", "PredictOut", "TrainOut"]
 
 PathLike = str | os.PathLike[str]
 
@@ -62,46 +67,9 @@ _FORCE = _Quantity("force", "_force", "force component", "eV/Å", "eV/Å", 1.0)
 _STRESS = _Quantity("stress", "_stress", "stress component", "eV/Å³", "meV/Å³", 1000.0)
 _ERRORS = [*_ENERGY.columns, *_FORCE.columns, *_STRESS.columns]
 _ALWAYS = ["MAE_train", "RMSE_train", "MAE_test", "RMSE_test", "RMSE_force_train", "RMSE_force_test"]
+_NO_FORCES = "there are no force errors in this training: give structures with forces and a force_weight above 0"
+_NO_PREDICTIONS = "this TrainOut holds errors but no predictions; `train` returns one that has both"
 _TIMES = ["epoch_time", "forward_time", "backward_time"]
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class ParityData:
-    """Reference and prediction of one split, from a deterministic pass of the trained potential.
-
-    Raises:
-        DataError: a reference and its prediction differ in shape, or one is there without the other.
-    """
-
-    energy_ref: NDArray[np.float64]
-    """eV/atom.  [structures]"""
-    energy_pred: NDArray[np.float64]
-    """eV/atom.  [structures]"""
-    force_ref: NDArray[np.float64] | None = None
-    """eV/Å, every component of every atom that has a force label; any shape."""
-    force_pred: NDArray[np.float64] | None = None
-    """eV/Å, of the same shape."""
-    stress_ref: NDArray[np.float64] | None = None
-    """eV/Å³, every component of every structure that has a stress label; any shape."""
-    stress_pred: NDArray[np.float64] | None = None
-    """eV/Å³, of the same shape."""
-
-    def __post_init__(self) -> None:
-        for name in ("energy", "force", "stress"):
-            reference, predicted = self.pair(name)
-            shapes = [None if part is None else np.shape(part) for part in (reference, predicted)]
-            if shapes[0] != shapes[1]:
-                raise DataError(f"{name}_ref and {name}_pred must have one shape, got {shapes[0]} and {shapes[1]}")
-
-    def pair(self, name: str) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
-        """Return reference and prediction of ``"energy"``, ``"force"`` or ``"stress"``."""
-        pairs = {
-            "energy": (self.energy_ref, self.energy_pred),
-            "force": (self.force_ref, self.force_pred),
-            "stress": (self.stress_ref, self.stress_pred),
-        }
-        return pairs[name]
 
 
 @final
@@ -126,7 +94,7 @@ class TrainOut:
     """Reference and prediction of the training set at the end."""
     test_parity: ParityData | None = None
     """Reference and prediction of the test set at the end."""
-    energies: Any = None
+    energies: Energies | None = None
     """Energies of each structure, where they were asked for."""
     reading: str | None = None
     """What was read and left out, in words."""
@@ -141,6 +109,38 @@ class TrainOut:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "history", [dict(row) for row in self.history])
+
+    @classmethod
+    def from_torch_history(
+        cls,
+        history: Mapping[str, Iterable[float | None]],
+        *,
+        energies_train_files: Sequence[PathLike] = (),
+        energies_test_files: Sequence[PathLike] = (),
+    ) -> Self:
+        """Build the record again from the columns of a history, of here or of ænet's PyTorch trainer.
+
+        Args:
+            history: A value for each epoch under the name of each column.
+            energies_train_files: Tables of energies of the training set.
+            energies_test_files: Tables of energies of the test set.
+        """
+        return cls(rows_of(history), energies=_energies(energies_train_files, energies_test_files))
+
+    @classmethod
+    def from_file(
+        cls,
+        path: PathLike,
+        *,
+        energies_train_files: Sequence[PathLike] = (),
+        energies_test_files: Sequence[PathLike] = (),
+    ) -> Self:
+        """Build the record again from a ``history.json`` of `export_history`; the rest as in `from_torch_history`.
+
+        Raises:
+            FileFormatError: a file cannot be read.
+        """
+        return cls(read_history(path), energies=_energies(energies_train_files, energies_test_files))
 
     @cached_property
     def errors(self) -> pd.DataFrame:
@@ -190,6 +190,28 @@ class TrainOut:
                 stats[f"epoch_min_{column}"] = int(finite.idxmin()) if len(finite) else math.nan
         return stats
 
+    def errors_by_group(self) -> pd.DataFrame:
+        """Return the energy and force errors of each group of structures (``config_type``), train and test.
+
+        Energies in eV/atom over structures, forces in eV/Å over components; see `potentia.potentials.breakdown`.
+
+        Raises:
+            NotFittedError: this record was made from a history alone.
+        """
+        return self._by(errors_by_group)
+
+    def errors_by_species(self) -> pd.DataFrame:
+        """Return the force errors (eV/Å, over components) of the atoms of each species, train and test.
+
+        Raises:
+            NotFittedError: this record was made from a history alone.
+            DataError: no structure has forces that were trained on.
+        """
+        errors = self._by(errors_by_species)
+        if errors.empty:
+            raise DataError(_NO_FORCES)
+        return errors
+
     def plot_training_errors(self, outfile: PathLike | None = None) -> Figure:
         """Draw the energy errors over the epochs (meV/atom), and write the figure if a file is named."""
         return error_curves(self._complete, [_ENERGY.panel], outfile=outfile)
@@ -201,9 +223,7 @@ class TrainOut:
             DataError: no epoch has a force error.
         """
         if not self.has_force_data:
-            raise DataError(
-                "there are no force errors in this training: give structures with forces and a force_weight above 0"
-            )
+            raise DataError(_NO_FORCES)
         return error_curves(self._complete, [_FORCE.panel], outfile=outfile)
 
     def plot_training_summary(self, outfile: PathLike | None = None) -> Figure:
@@ -221,7 +241,7 @@ class TrainOut:
         parts = {"train": self.train_parity, "test": self.test_parity}
         panels = [panel for quantity in (_ENERGY, _FORCE, _STRESS) if (panel := _parity_panel(quantity, parts))]
         if not panels:
-            raise NotFittedError("this TrainOut holds errors but no predictions; `train` returns one that has both")
+            raise NotFittedError(_NO_PREDICTIONS)
         return parity_panels(panels, outfile=outfile)
 
     def __str__(self) -> str:
@@ -245,6 +265,13 @@ class TrainOut:
 
     def __repr__(self) -> str:
         return f"TrainOut({self._title()}; print it for the errors)"
+
+    def _by(self, breakdown: Callable[[ParityData], pd.DataFrame]) -> pd.DataFrame:
+        parts = {"train": self.train_parity, "test": self.test_parity}
+        tables = {split: breakdown(data) for split, data in parts.items() if data is not None}
+        if not tables:
+            raise NotFittedError(_NO_PREDICTIONS)
+        return pd.concat(tables, names=["split"])
 
     @cached_property
     def _table(self) -> pd.DataFrame:
@@ -275,103 +302,6 @@ class TrainOut:
         return ", ".join(parts)
 
 
-@final
-@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class PredictOut:
-    """Energies, and forces and stress if asked for: lists with one entry for each structure, in the order of the input.
-
-    All energies are totals in eV; the properties give them per atom.
-
-    >>> out = PredictOut(
-    ...     coords=[np.zeros((2, 3))],
-    ...     atom_types=[["H", "H"]],
-    ...     atom_energies=[np.array([-15.8, -15.9])],
-    ...     total_energy=[-31.7],
-    ...     cohesive_energy=[-4.5],
-    ...     structure_paths=["molecule.xsf"],
-    ... )
-    >>> len(out), out.num_atoms(0), out.total_energy_per_atom
-    (1, 2, [-15.85])
-    """
-
-    coords: list[NDArray[np.float64]]
-    """Positions, Å.  [atoms, 3]"""
-    atom_types: list[list[str]]
-    """Species of each atom.  [atoms]"""
-    atom_energies: list[NDArray[np.float64]]
-    """Energies of the atoms, eV; their sum is the total energy.  [atoms]"""
-    total_energy: list[float]
-    """Energy of all atoms together, eV, comparable to the labels."""
-    cohesive_energy: list[float]
-    """Total energy without the reference energies of the atoms, eV."""
-    structure_paths: list[str]
-    """Which structure it is: path, name, or ``structure_000007``."""
-    forces: list[NDArray[np.float64]] | None = None
-    """eV/Å; None if not asked for.  [atoms, 3]"""
-    stress: list[NDArray[np.float64] | None] | None = None
-    """1/volume · dE/dstrain, eV/Å³; None if not asked for, and for a structure without a volume.  [3, 3]"""
-    timing: dict[str, float] = field(default_factory=dict)
-    """Seconds: featurization, energy_eval, force_eval, total."""
-
-    def __post_init__(self) -> None:
-        columns: dict[str, Sequence[object] | None] = {
-            "atom_types": self.atom_types,
-            "atom_energies": self.atom_energies,
-            "total_energy": self.total_energy,
-            "cohesive_energy": self.cohesive_energy,
-            "structure_paths": self.structure_paths,
-            "forces": self.forces,
-            "stress": self.stress,
-        }
-        for name, column in columns.items():
-            if column is not None and len(column) != len(self.coords):
-                raise DataError(
-                    f"{name} must have one entry for each of {len(self.coords)} structures, got {len(column)}"
-                )
-
-    @property
-    def num_structures(self) -> int:
-        """Number of structures."""
-        return len(self.coords)
-
-    def __len__(self) -> int:
-        return len(self.coords)
-
-    def num_atoms(self, i: int) -> int:
-        """Return the number of atoms of the i-th structure."""
-        return len(self.atom_types[i])
-
-    @property
-    def total_energy_per_atom(self) -> list[float]:
-        """Total energies, eV/atom."""
-        return [energy / len(types) for energy, types in zip(self.total_energy, self.atom_types, strict=True)]
-
-    @property
-    def cohesive_energy_per_atom(self) -> list[float]:
-        """Cohesive energies, eV/atom."""
-        return [energy / len(types) for energy, types in zip(self.cohesive_energy, self.atom_types, strict=True)]
-
-    def to_dataframe(self) -> pd.DataFrame:
-        """Return one row for each structure: eV, eV/atom; with forces also the largest on any of its atoms (eV/Å)."""
-        columns: dict[str, Any] = {
-            "identifier": pd.Series(self.structure_paths, dtype=str),
-            "n_atoms": np.array([len(types) for types in self.atom_types], dtype=np.int64),
-            "total_energy": np.array(self.total_energy, dtype=np.float64),
-            "cohesive_energy": np.array(self.cohesive_energy, dtype=np.float64),
-            "total_energy_per_atom": np.array(self.total_energy_per_atom, dtype=np.float64),
-            "cohesive_energy_per_atom": np.array(self.cohesive_energy_per_atom, dtype=np.float64),
-        }
-        if self.forces is not None:
-            largest = [np.linalg.norm(forces, axis=1).max() for forces in self.forces]  # over atoms
-            columns["max_force"] = np.array(largest, dtype=np.float64)
-        return pd.DataFrame(columns)
-
-    def __repr__(self) -> str:
-        given = ["energies"] + ["forces"] * (self.forces is not None) + ["stress"] * (self.stress is not None)
-        atoms = sum(len(types) for types in self.atom_types)
-        return f"PredictOut({self.num_structures} structures, {atoms} atoms: {', '.join(given)})"
-
-
 def _parity_panel(quantity: _Quantity, splits: Mapping[str, ParityData | None]) -> ParityPanel | None:
     """Return what to draw of a quantity, None if no split has labels of it; a split without any keeps its colour."""
     groups = {}
@@ -387,6 +317,15 @@ def _parity_panel(quantity: _Quantity, splits: Mapping[str, ParityData | None]) 
         error_unit=quantity.shown_unit,
         error_factor=quantity.factor,
     )
+
+
+def _energies(train: Sequence[PathLike], test: Sequence[PathLike]) -> Energies | None:
+    if not train and not test:
+        return None
+    energies = Energies()
+    for path_train, path_test in zip_longest(train, test):
+        energies.add_energies(path_train, path_test)
+    return energies
 
 
 def _digits(value: float) -> str:
