@@ -12,7 +12,7 @@ import torch
 
 from potentia.potentials.batches import StructureBatch
 from potentia.potentials.datasets.labelled import LabelledStructures
-from potentia.potentials.task import PotentialTask
+from potentia.potentials.task import LossSettings, PotentialTask
 from potentials import small_data
 from potentials.small_data import DESCRIPTOR, FREE, without
 
@@ -37,7 +37,7 @@ every_weight = pytest.mark.parametrize(("alpha", "beta"), WEIGHTS.values(), ids=
 
 def task_of(structures, alpha, beta, **options):
     data = LabelledStructures.of(structures, DESCRIPTOR, FREE, gradients=True)
-    return PotentialTask(data, torch.arange(0), alpha, beta, **options)
+    return PotentialTask(data, torch.arange(0), LossSettings(alpha, beta, **options))
 
 
 def batch_of(supervised, others=()):

@@ -37,7 +37,7 @@ def structure_batches(
 
     ``labelled`` [all structures] marks those with forces or stress to train on.
     """
-    order = shuffled(len(train), config.batch_size, seed)
+    order = shuffled(len(train), config.method.samples_per_batch(len(train)), seed)
     candidates = train[labelled[train]]
 
     def batches(epoch: int) -> list[StructureBatch]:

@@ -25,12 +25,13 @@ from potentia.potentials.datasets.labelled import (
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.formats.reading import Reading
 from potentia.potentials.geometry import species_indices
+from potentia.potentials.losses import measure_of
 from potentia.potentials.networks import Architecture, AtomicNetworks
 from potentia.potentials.normalisation import set_normalisation
 from potentia.potentials.quality import warn_about_units
 from potentia.potentials.results import ParityData, TrainOut
 from potentia.potentials.structure import Structure
-from potentia.potentials.task import Evaluation, PotentialTask
+from potentia.potentials.task import Evaluation, LossSettings, PotentialTask
 from potentia.potentials.training_config import TorchTrainingConfig
 from potentia.seeding import fresh_seed
 from potentia.train import (
@@ -123,13 +124,11 @@ class Training:
             "recipe": self.recipe,
             "learned": {"atomic_energies": atomic_energies, "record": record},
         }
-        task = PotentialTask(
-            data,
-            torch.from_numpy(split.test),
-            config.force_weight,
-            config.stress_weight,
-            unbiased=config.force_scale_unbiased,
-        )
+        settings = LossSettings(
+            config.force_weight, config.stress_weight, measure_of(config.loss, config.huber_delta),
+            config.force_scale_unbiased, config.force_rows,
+        )  # fmt: skip
+        task = PotentialTask(data, torch.from_numpy(split.test), settings)
         labelled = (data.has_forces & (config.force_weight > 0)) | (data.has_stress & (config.stress_weight > 0))
         fit(
             run,

@@ -63,6 +63,12 @@ class TorchTrainingConfig:
     """α in the loss (1 - α - β)·RMSE(energy per atom) + α·RMSE(force components) + β·RMSE(virial per atom)."""
     stress_weight: float = 0.0
     """β in the loss. The virial is stress × volume, so that the term has the unit of the energies (eV/atom)."""
+    loss: str = "rmse"
+    """Measure of each term: ``"rmse"`` as above, ``"mae"``, or ``"huber"`` between them."""
+    huber_delta: float = 0.01
+    """Where Huber's function goes over from squares to absolute values (eV/atom, eV/Å)."""
+    force_rows: int = 4
+    """Rows that the forces of a structure are gathered in, for `Kalman` and `LevenbergMarquardt`."""
     force_fraction: float = 1.0
     """Part of the structures with forces that is trained on them."""
     sampling_policy: str = "uniform"
@@ -180,6 +186,10 @@ class TorchTrainingConfig:
             raise ConfigError(
                 f"force_weight + stress_weight must be at most 1, got {self.force_weight} + {self.stress_weight}"
             )
+        choice("loss", self.loss, ("rmse", "mae", "huber"))
+        if number("huber_delta", self.huber_delta) <= 0:
+            raise ConfigError(f"huber_delta must be above 0, got {self.huber_delta}")
+        integer("force_rows", self.force_rows, low=1)
         number("force_fraction", self.force_fraction, low=0.0, high=1.0)
         choice("sampling_policy", self.sampling_policy, ("uniform", "energy_weighted", "error_weighted"))
         choice("force_sampling", self.force_sampling, ("random", "fixed"))
@@ -243,7 +253,7 @@ class TorchTrainingConfig:
 
 
 DECISIVE = (
-    "method", "testpercent", "force_weight", "stress_weight", "force_fraction", "force_sampling",
+    "method", "testpercent", "force_weight", "stress_weight", "loss", "huber_delta", "force_rows", "force_fraction", "force_sampling",
     "force_resample_num_epochs", "force_min_structures_per_epoch", "force_scale_unbiased", "max_energy", "max_forces",
     "precision", "normalize_features", "normalize_energy", "feature_stats", "E_shift", "E_scaling", "use_scheduler",
     "scheduler_patience", "scheduler_factor", "scheduler_min_lr",
