@@ -8,10 +8,12 @@ from potentia.potentials import (
     ChebyshevDescriptor,
     PredictOut,
     Reading,
+    ReferenceEnergies,
     Structure,
     TorchANNPotential,
     TorchTrainingConfig,
     TrainOut,
+    iter_composition_energy_samples_from_files,
     read_structures,
 )
 from potentia.train import SGD, Adam, TrainingMethod
@@ -23,10 +25,12 @@ __all__ = [
     "ChebyshevDescriptor",
     "PredictOut",
     "Reading",
+    "ReferenceEnergies",
     "Structure",
     "TorchANNPotential",
     "TorchTrainingConfig",
     "TrainOut",
     "TrainingMethod",
+    "iter_composition_energy_samples_from_files",
     "read_structures",
 ]

@@ -4,6 +4,7 @@ from potentia.potentials.calculator import ANNCalculator
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.estimator import TorchANNPotential
 from potentia.potentials.formats.reading import Reading, read_structures
+from potentia.potentials.reference_energies import ReferenceEnergies, iter_composition_energy_samples_from_files
 from potentia.potentials.results import PredictOut, TrainOut
 from potentia.potentials.structure import Structure
 from potentia.potentials.training_config import TorchTrainingConfig
@@ -13,9 +14,11 @@ __all__ = [
     "ChebyshevDescriptor",
     "PredictOut",
     "Reading",
+    "ReferenceEnergies",
     "Structure",
     "TorchANNPotential",
     "TorchTrainingConfig",
     "TrainOut",
+    "iter_composition_energy_samples_from_files",
     "read_structures",
 ]
