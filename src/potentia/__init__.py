@@ -6,6 +6,7 @@
 from potentia.potentials import (
     ANNCalculator,
     ChebyshevDescriptor,
+    FeaturizedAtomicStructure,
     PredictOut,
     Reading,
     ReferenceEnergies,
@@ -13,6 +14,7 @@ from potentia.potentials import (
     TorchANNPotential,
     TorchTrainingConfig,
     TrainOut,
+    TrnSet,
     iter_composition_energy_samples_from_files,
     read_structures,
 )
@@ -23,6 +25,7 @@ __all__ = [
     "ANNCalculator",
     "Adam",
     "ChebyshevDescriptor",
+    "FeaturizedAtomicStructure",
     "PredictOut",
     "Reading",
     "ReferenceEnergies",
@@ -31,6 +34,7 @@ __all__ = [
     "TorchTrainingConfig",
     "TrainOut",
     "TrainingMethod",
+    "TrnSet",
     "iter_composition_energy_samples_from_files",
     "read_structures",
 ]

@@ -4,6 +4,7 @@ from potentia.potentials.calculator import ANNCalculator
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.estimator import TorchANNPotential
 from potentia.potentials.formats.reading import Reading, read_structures
+from potentia.potentials.formats.trnset import FeaturizedAtomicStructure, TrnSet
 from potentia.potentials.reference_energies import ReferenceEnergies, iter_composition_energy_samples_from_files
 from potentia.potentials.results import PredictOut, TrainOut
 from potentia.potentials.structure import Structure
@@ -12,6 +13,7 @@ from potentia.potentials.training_config import TorchTrainingConfig
 __all__ = [
     "ANNCalculator",
     "ChebyshevDescriptor",
+    "FeaturizedAtomicStructure",
     "PredictOut",
     "Reading",
     "ReferenceEnergies",
@@ -19,6 +21,7 @@ __all__ = [
     "TorchANNPotential",
     "TorchTrainingConfig",
     "TrainOut",
+    "TrnSet",
     "iter_composition_energy_samples_from_files",
     "read_structures",
 ]
