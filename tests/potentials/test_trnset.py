@@ -421,7 +421,7 @@ def test_numbers_may_look_as_fortran_writes_them(tmp_path):
 def test_a_record_may_go_on_over_several_lines(tmp_path):
     lines = [line.rsplit(None, 1) for line in ascii_text(PLAIN).splitlines()]
     broken = ["\n".join(parts) if "E" in parts[-1] else " ".join(parts) for parts in lines]
-    (tmp_path / "a").write_text("\n".join(broken))
+    (tmp_path / "a").write_text("\n".join(broken) + "\n")
     for one, two in zip(TrnSet.from_file(tmp_path / "a"), TrnSet.from_file(written(tmp_path, "binary")), strict=True):
         assert_same(one, two)
 
@@ -461,6 +461,11 @@ def test_every_byte_that_is_lacking_at_the_end_is_missed(tmp_path):
             TrnSet.from_file(tmp_path / "a.train")
     (tmp_path / "a.train").write_bytes(whole[:end])
     assert len(TrnSet.from_file(tmp_path / "a.train")) == 1
+    text = ascii_text(small)
+    for length in range(1, len(text)):
+        (tmp_path / "a").write_text(text[:length])
+        with pytest.raises(FileFormatError):
+            TrnSet.from_file(tmp_path / "a")
 
 
 @pytest.mark.parametrize(

@@ -145,9 +145,7 @@ class _Lines:
     def line(self, what: str) -> bytes:
         """Return the next line without blanks at its ends."""
         end = self._text.find(b"\n", self.at)
-        if end < 0:
-            end = len(self._text)
-        if self.at >= len(self._text):
+        if end < 0:  # a last line without an end may have lost digits
             raise self.error(f"expected {what}, but the file ends")
         line = self._text[self.at : end].strip()
         self.at = end + 1
