@@ -6,12 +6,16 @@
 from potentia.potentials import (
     ANNCalculator,
     ChebyshevDescriptor,
+    FeaturizedAtomicStructure,
     PredictOut,
     Reading,
+    ReferenceEnergies,
     Structure,
     TorchANNPotential,
     TorchTrainingConfig,
     TrainOut,
+    TrnSet,
+    iter_composition_energy_samples_from_files,
     read_structures,
 )
 from potentia.train import SGD, Adam, TrainingMethod
@@ -21,12 +25,16 @@ __all__ = [
     "ANNCalculator",
     "Adam",
     "ChebyshevDescriptor",
+    "FeaturizedAtomicStructure",
     "PredictOut",
     "Reading",
+    "ReferenceEnergies",
     "Structure",
     "TorchANNPotential",
     "TorchTrainingConfig",
     "TrainOut",
     "TrainingMethod",
+    "TrnSet",
+    "iter_composition_energy_samples_from_files",
     "read_structures",
 ]

@@ -168,9 +168,7 @@ def test_labels_that_are_met_exactly_give_no_gradient(alpha, beta):
 def test_a_residual_of_zero_gives_the_gradient_zero():
     model, task = model_of(), task_of(small_data.frames(), 0.0, 0.0)
     with torch.no_grad():
-        energies = task.data.featurised.surface(
-            model, task.data.featurised.geometry.everything, gradients=False
-        ).energy
+        energies = task.data.featurised.surface(model, task.data.featurised.geometry.everything, gradients=False).energy
         task.data.energy.copy_(energies)
     task.loss(model, batch_of([], range(10))).value.backward()
     assert all(not p.grad.any() for p in model.parameters())

@@ -4,9 +4,11 @@ from potentia.potentials.calculator import ANNCalculator
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.estimator import TorchANNPotential
 from potentia.potentials.formats.reading import Reading, read_structures
+from potentia.potentials.formats.trnset import FeaturizedAtomicStructure, TrnSet
 from potentia.potentials.history_export import export_history
 from potentia.potentials.predictions import PredictOut, PredictOutAnalyzer
-from potentia.potentials.results import TrainOut
+from potentia.potentials.reference_energies import ReferenceEnergies, iter_composition_energy_samples_from_files
+from potentia.potentials.results import PredictOut, TrainOut
 from potentia.potentials.structure import Structure
 from potentia.potentials.tables import Energies
 from potentia.potentials.training_config import TorchTrainingConfig
@@ -15,13 +17,17 @@ __all__ = [
     "ANNCalculator",
     "ChebyshevDescriptor",
     "Energies",
+    "FeaturizedAtomicStructure",
     "PredictOut",
     "PredictOutAnalyzer",
     "Reading",
+    "ReferenceEnergies",
     "Structure",
     "TorchANNPotential",
     "TorchTrainingConfig",
     "TrainOut",
+    "TrnSet",
     "export_history",
+    "iter_composition_energy_samples_from_files",
     "read_structures",
 ]

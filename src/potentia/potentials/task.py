@@ -120,7 +120,9 @@ class PotentialTask:
         if math.isnan(row["RMSE_test"]):
             return math.nan
         values = {name: row.get(f"RMSE{COLUMNS[name]}_test", math.nan) for name in self.settings.weights}
-        return sum(self.settings.weights[name] * (0.0 if math.isnan(value) else value) for name, value in values.items())
+        return sum(
+            self.settings.weights[name] * (0.0 if math.isnan(value) else value) for name, value in values.items()
+        )
 
     def evaluate(self, model: AtomicNetworks, structures: Tensor) -> Evaluation:
         """Predict ``structures`` [structures] with all labels that are trained on, and sum the errors exactly."""

@@ -165,8 +165,8 @@ class TorchTrainingConfig:
         self._refuse_later()
 
     @property
-    def batch_size(self) -> int:
-        """Structures per batch."""
+    def batch_size(self) -> int | None:
+        """Structures per batch; None for all in one."""
         return self.method.batchsize
 
     @property
@@ -253,7 +253,8 @@ class TorchTrainingConfig:
 
 
 DECISIVE = (
-    "method", "testpercent", "force_weight", "stress_weight", "loss", "huber_delta", "force_rows", "force_fraction", "force_sampling",
+    "method", "testpercent", "force_weight", "stress_weight", "loss", "huber_delta", "force_rows",
+    "force_fraction", "force_sampling",
     "force_resample_num_epochs", "force_min_structures_per_epoch", "force_scale_unbiased", "max_energy", "max_forces",
     "precision", "normalize_features", "normalize_energy", "feature_stats", "E_shift", "E_scaling", "use_scheduler",
     "scheduler_patience", "scheduler_factor", "scheduler_min_lr",

@@ -6,7 +6,9 @@ together ("multi-stream"), and a forgetting factor that grows to 1 (T. B. Blank,
 
 With residuals r and their derivatives J_b by block b, each of covariance P_b, a batch changes
 
-    S = damping/rows·I + Σ_b J_b P_b J_bᵀ,     w_b -= P_b J_bᵀ S⁻¹ r,     P_b = (P_b - P_b J_bᵀ S⁻¹ J_b P_b) / forgetting.
+    S = damping/rows·I + Σ_b J_b P_b J_bᵀ
+    w_b -= P_b J_bᵀ S⁻¹ r
+    P_b = (P_b - P_b J_bᵀ S⁻¹ J_b P_b) / forgetting
 """
 
 from __future__ import annotations

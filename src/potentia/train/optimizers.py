@@ -188,6 +188,7 @@ def _check_clip_norm(clip_norm: float | None) -> None:
 
 
 def check_positive(name: str, value: float) -> None:
+    """Refuse what is not a finite number above 0."""
     if number(name, value, low=0) == 0:
         raise ConfigError(f"{name} must be greater than 0, got {value!r}")
 

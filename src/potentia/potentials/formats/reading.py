@@ -21,7 +21,7 @@ from potentia.potentials.structure import Structure
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Reading", "SourceCount", "StructureLike", "read_structures"]
+__all__ = ["Reading", "SourceCount", "StructureLike", "read_structures", "read_structures_as"]
 
 StructureLike: TypeAlias = Structure | Atoms | str | os.PathLike[str]
 """What holds one structure or more."""
@@ -107,6 +107,30 @@ def read_structures(items: StructureLike | Iterable[StructureLike], *, keys: Lab
     return Reading(structures, list(counts.values()))
 
 
+def read_structures_as(path: str | os.PathLike[str], frmt: str, *, keys: LabelKeys | None = None) -> list[Structure]:
+    """Read all frames of one file whose name does not tell its format.
+
+    Args:
+        path: the file.
+        frmt: ``"xsf"``, or a name of ASE's, such as ``"vasp-out"`` or ``"extxyz"``.
+        keys: names under which labels are looked for.
+
+    Raises:
+        FileFormatError: the file does not exist, cannot be read as this format, or holds no structure.
+
+    Warns:
+        PotentiaWarning: labels differ, do not belong to their geometry, or are not recognised.
+    """
+    path = Path(path)
+    _require_file(path)
+    if frmt == "xsf":
+        return read_xsf(path)
+    notes = Notes()
+    found = _structures_by_ase(path, keys or LabelKeys(), notes, frmt)
+    notes.warn()
+    return found
+
+
 @functools.singledispatch
 def _found_in(item: object, number: int, keys: LabelKeys, notes: Notes) -> tuple[str, list[Structure]]:
     raise DataError(f"item {number} must be a path, an ase.Atoms or a Structure, got {type(item).__name__}")
@@ -129,12 +153,15 @@ def _(item: str | os.PathLike[str], number: int, keys: LabelKeys, notes: Notes) 
     _require_file(path)
     if ".xsf" in [suffix.lower() for suffix in path.suffixes[-2:]]:
         return str(path), read_xsf(path)
-    frames = list(_frames_by_ase(path))
+    return str(path), _structures_by_ase(path, keys, notes)
+
+
+def _structures_by_ase(path: Path, keys: LabelKeys, notes: Notes, frmt: str | None = None) -> list[Structure]:
+    frames = list(_frames_by_ase(path, frmt))
     if not frames:
         raise FileFormatError(f"{path} holds no structure")
     places = [str(path)] if len(frames) == 1 else [f"{path}, frame {k}" for k in range(len(frames))]
-    found = [Structure._from_atoms(a, p, keys, notes, as_read=True) for a, p in zip(frames, places, strict=True)]
-    return str(path), found
+    return [Structure._from_atoms(a, p, keys, notes, as_read=True) for a, p in zip(frames, places, strict=True)]
 
 
 def _require_file(path: Path) -> None:
@@ -151,8 +178,9 @@ def _require_file(path: Path) -> None:
     raise FileFormatError(f"no such file: {path} ({hint})")
 
 
-def _frames_by_ase(path: Path) -> Iterator[Atoms]:
-    frames = iread(path, index=":", do_not_split_by_at_sign=True)
+def _frames_by_ase(path: Path, frmt: str | None) -> Iterator[Atoms]:
+    frames = iread(path, index=":", format=frmt, do_not_split_by_at_sign=True)
+    as_what = "" if frmt is None else f" as {frmt!r}"
     for count in itertools.count():
         try:
             atoms = next(frames)
@@ -160,7 +188,7 @@ def _frames_by_ase(path: Path) -> Iterator[Atoms]:
             return
         except _errors_of_ase() as error:
             raise FileFormatError(
-                f"ASE cannot read {path} (after {count} frames): {type(error).__name__}: {error}"
+                f"ASE cannot read {path}{as_what} (after {count} frames): {type(error).__name__}: {error}"
             ) from error
         yield atoms
 
