@@ -18,14 +18,18 @@ from potentia.potentials import (
     iter_composition_energy_samples_from_files,
     read_structures,
 )
-from potentia.train import SGD, Adam, TrainingMethod
+from potentia.train import LBFGS, SGD, Adam, AdamW, Kalman, LevenbergMarquardt, TrainingMethod
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "ANNCalculator",
     "Adam",
+    "AdamW",
     "ChebyshevDescriptor",
     "FeaturizedAtomicStructure",
+    "Kalman",
+    "LevenbergMarquardt",
     "PredictOut",
     "Reading",
     "ReferenceEnergies",
