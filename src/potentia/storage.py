@@ -11,8 +11,11 @@ import json
 import math
 import os
 import secrets
+import socket
 import struct
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +25,20 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from potentia.errors import ConfigError, FileFormatError
+from potentia.errors import ConfigError, FileFormatError, PotentiaError
 
-__all__ = ["StoredFile", "flatten", "read_file", "unflatten", "write_bytes", "write_file", "write_text"]
+__all__ = [
+    "StoredFile",
+    "flatten",
+    "read_file",
+    "release",
+    "remove_leftovers",
+    "replacing",
+    "unflatten",
+    "write_bytes",
+    "write_file",
+    "write_text",
+]
 
 _ENTRY = "potentia"
 
@@ -59,7 +73,7 @@ def write_file(
         "format": _ENTRY,
         "kind": kind,
         "version": version,
-        "potentia_version": _release(),
+        "potentia_version": release(),
         "complex128": sorted(name for name, tensor in tensors.items() if tensor.dtype == torch.complex128),
         "settings": settings,
     }
@@ -110,20 +124,47 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     Raises:
         OSError: the file could not be written; one that was there before is untouched.
     """
+    with replacing(path) as temporary, temporary.open("xb") as file:
+        file.write(content)
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give the name of a temporary file beside ``path`` to write; it takes the place of ``path`` when all went well.
+
+    Otherwise it is removed; `remove_leftovers` removes those of processes that were killed.
+
+    Raises:
+        OSError: the file could not be written; one that was there before is untouched.
+    """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    temporary = path.with_name(f".{path.name}.{_machine()}-{os.getpid()}-{secrets.token_hex(6)}.tmp")
     try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        _sync(temporary, os.O_RDWR)
         temporary.replace(path)
+    except PotentiaError:
+        raise
     except OSError as error:
         reason = f"{error.strerror or error}; what stood there before is untouched"
         raise OSError(error.errno or 0, reason, str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
-    _sync_directory(path.parent)
+        with suppress(NotADirectoryError):
+            temporary.unlink(missing_ok=True)
+    if os.name != "nt":  # Windows cannot open a directory
+        _sync(path.parent, os.O_RDONLY)
+
+
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Remove temporary files for ``path`` whose writers on this machine are no more."""
+    path = Path(path)
+    if os.name == "nt" or not path.parent.is_dir():  # Windows has no harmless signal to ask with
+        return
+    head = f".{path.name}.{_machine()}-"
+    for left in path.parent.iterdir():
+        pid = left.name.removeprefix(head).split("-")[0]
+        if left.name.startswith(head) and left.suffix == ".tmp" and pid.isdigit() and not _runs(int(pid)):
+            left.unlink(missing_ok=True)
 
 
 def flatten(state: object) -> tuple[Any, dict[str, Tensor]]:
@@ -198,17 +239,30 @@ def _guess(raw: bytes, reason: str) -> str:
     return f"it is truncated or of another format ({reason})"
 
 
-def _sync_directory(directory: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a directory
-        return
-    handle = os.open(directory, os.O_RDONLY)
+def _machine() -> str:
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it runs for another user
+        return True
+    return True
+
+
+def _sync(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
 
 
-def _release() -> str:
+def release() -> str:
+    """Return the version of potentia that is running."""
     try:
         return importlib.metadata.version("potentia")
     except importlib.metadata.PackageNotFoundError:  # run from a source tree

@@ -1,6 +1,19 @@
 """Neural network potentials of the ænet kind: atoms in, energies, forces and stress out."""
 
 from potentia.potentials.calculator import ANNCalculator
+from potentia.potentials.datasets import (
+    CachedStructureDataset,
+    FilePathSourceCollection,
+    HDF5StructureDataset,
+    RecordSourceCollection,
+    SourceCapabilities,
+    SourceRecord,
+    StructureDataset,
+    TarArchiveXSFSourceCollection,
+    convert_to_structures,
+    train_test_split,
+    train_test_split_dataset,
+)
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.estimator import TorchANNPotential
 from potentia.potentials.formats.reading import Reading, read_structures
@@ -15,19 +28,30 @@ from potentia.potentials.training_config import TorchTrainingConfig
 
 __all__ = [
     "ANNCalculator",
+    "CachedStructureDataset",
     "ChebyshevDescriptor",
     "Energies",
     "FeaturizedAtomicStructure",
+    "FilePathSourceCollection",
+    "HDF5StructureDataset",
     "PredictOut",
     "PredictOutAnalyzer",
     "Reading",
+    "RecordSourceCollection",
     "ReferenceEnergies",
+    "SourceCapabilities",
+    "SourceRecord",
     "Structure",
+    "StructureDataset",
+    "TarArchiveXSFSourceCollection",
     "TorchANNPotential",
     "TorchTrainingConfig",
     "TrainOut",
     "TrnSet",
+    "convert_to_structures",
     "export_history",
     "iter_composition_energy_samples_from_files",
     "read_structures",
+    "train_test_split",
+    "train_test_split_dataset",
 ]
