@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from potentia.data import shuffled
 from potentia.seeding import stream
 
 if TYPE_CHECKING:
+    from potentia.potentials.datasets.labelled import TrainingStructures
     from potentia.potentials.training_config import TorchTrainingConfig
 
-__all__ = ["StructureBatch", "gradient_subset", "structure_batches"]
+__all__ = ["Plan", "StructureBatch", "announce", "gradient_subset", "structure_batches"]
+
+MOST_AHEAD = 64
+"""Batches that are told ahead."""
 
 
 @dataclass(frozen=True)
@@ -28,22 +31,49 @@ class StructureBatch:
     """[structures]"""
     n_gradients: int
     """So many of them, from the first, are trained on forces or stress too."""
+    force_weight: float | None = None
+    """Weight of the forces in the loss of this batch; None for that of the settings."""
+
+
+class Plan(Sequence[StructureBatch]):
+    """The batches of an epoch; whoever takes one tells the data which come next."""
+
+    def __init__(self, batches: Sequence[StructureBatch], data: TrainingStructures) -> None:
+        self._batches, self._data = batches, data
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, k: Any) -> Any:
+        """Return batch number ``k``."""
+        announce(self._data, self._batches[k:])
+        return self._batches[k]
+
+
+def announce(data: TrainingStructures, batches: Sequence[StructureBatch]) -> None:
+    """Tell ``data`` which batches come next."""
+    some = batches[:MOST_AHEAD]
+    data.announce([batch.structures for batch in some], [batch.n_gradients for batch in some])
 
 
 def structure_batches(
-    train: NDArray[np.int64], labelled: NDArray[np.bool_], config: TorchTrainingConfig, seed: int
+    order: Callable[[int], Sequence[NDArray[np.int64]]],
+    train: NDArray[np.int64],
+    labelled: NDArray[np.bool_],
+    config: TorchTrainingConfig,
+    seed: int,
 ) -> Callable[[int], list[StructureBatch]]:
-    """Return epoch → batches of ``train`` [structures], each structure once; pure in epoch and seed.
+    """Return epoch → batches of ``train`` [structures], drawn by ``order``; pure in epoch and seed as far as it is.
 
     ``labelled`` [all structures] marks those with forces or stress to train on.
     """
-    order = shuffled(len(train), config.method.samples_per_batch(len(train)), seed)
     candidates = train[labelled[train]]
 
     def batches(epoch: int) -> list[StructureBatch]:
         supervised = np.zeros(len(labelled), dtype=bool)
         supervised[gradient_subset(candidates, config, seed, epoch)] = True
-        return [_batch(train[index], supervised) for index in order(epoch)]
+        weight = config.force_weight_at(epoch)
+        return [_batch(train[index], supervised, weight) for index in order(epoch)]
 
     return batches
 
@@ -62,7 +92,9 @@ def gradient_subset(
     return np.sort(stream(seed, "force subset", window).choice(candidates, size=wanted, replace=False))
 
 
-def _batch(structures: NDArray[np.int64], supervised: NDArray[np.bool_]) -> StructureBatch:
+def _batch(
+    structures: NDArray[np.int64], supervised: NDArray[np.bool_], force_weight: float | None
+) -> StructureBatch:
     first = supervised[structures]
     ordered = np.concatenate((structures[first], structures[~first]))
-    return StructureBatch(torch.from_numpy(ordered), int(first.sum()))
+    return StructureBatch(torch.from_numpy(ordered), int(first.sum()), force_weight)

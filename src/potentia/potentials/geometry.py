@@ -82,6 +82,11 @@ class Geometry:
         return len(self.neighbour)
 
     @property
+    def nbytes(self) -> int:
+        """Memory of all arrays."""
+        return sum(array.nbytes for array in self._arrays().values())
+
+    @property
     def device(self) -> torch.device:
         """Where the arrays are."""
         return self.vector.device
@@ -123,6 +128,23 @@ class Geometry:
             "vector": self.vector[here],
         }
         return Geometry(**{**self._arrays(), **changed})
+
+    def structure(self, k: int) -> Geometry:
+        """Return one structure alone."""
+        first, last = (int(self.atom_start[i]) for i in (k, k + 1))
+        begin, end = (int(self.start[i]) for i in (first, last))
+        return Geometry(
+            species=self.species[first:last],
+            owner=self.owner[first:last] - k,
+            atom_start=self.atom_start[k : k + 2] - first,
+            start=self.start[first : last + 1] - begin,
+            whole=self.whole[first:last],
+            near=self.near[first:last],
+            neighbour=self.neighbour[begin:end] - first,
+            reverse=self.reverse[begin:end] - begin,
+            vector=self.vector[begin:end],
+            volume=self.volume[k : k + 1],
+        )
 
     def to(self, device: torch.device | str) -> Geometry:
         """Return the same geometry on another device."""

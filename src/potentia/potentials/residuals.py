@@ -10,7 +10,7 @@ from torch import Tensor
 
 from potentia.metrics import ErrorSum
 from potentia.potentials.batches import StructureBatch
-from potentia.potentials.datasets.labelled import LabelledStructures
+from potentia.potentials.datasets.labelled import LabelledStructures, TrainingStructures
 from potentia.potentials.geometry import Selection
 from potentia.potentials.networks import AtomicNetworks
 from potentia.potentials.surface import Surface
@@ -44,8 +44,10 @@ class Derivatives:
 class Residuals:
     """Residuals of some structures; what a structure has no label for does not appear."""
 
-    structures: Tensor
-    """Which structures of the data.  [structures]"""
+    data: LabelledStructures
+    """Data that hold the structures."""
+    places: Tensor
+    """Which structures of ``data`` they are.  [structures]"""
     kinds: dict[str, Residual]
     """``energy`` (eV/atom) [structures]; where there are any ``force`` (eV/Å) [atoms with forces, 3], ``stress``
     (eV/Å³) and ``virial`` (stress × volume per atom, eV/atom) [structures with stress, 3, 3]."""
@@ -56,9 +58,10 @@ class Residuals:
         return {name: ErrorSum.of(residual.values) for name, residual in self.kinds.items() if residual.values.numel()}
 
 
-def residuals_of(model: AtomicNetworks, data: LabelledStructures, batch: StructureBatch) -> Residuals:
+def residuals_of(model: AtomicNetworks, source: TrainingStructures, batch: StructureBatch) -> Residuals:
     """Return the residuals of a batch, differentiable by the weights."""
-    structures, n = batch.structures.to(data.energy.device), batch.n_gradients
+    n = batch.n_gradients
+    data, structures = source.part(batch.structures, n)
     geometry, energies = data.featurised.geometry, []
     kinds: dict[str, Residual] = {}
     derivatives = None
@@ -75,7 +78,7 @@ def residuals_of(model: AtomicNetworks, data: LabelledStructures, batch: Structu
     reference = data.energy[structures] / data.n_atoms[structures]
     predicted = (energies[0] if len(energies) == 1 else torch.cat(energies)) / data.n_atoms[structures]
     energy = Residual(predicted - reference, data.weight[structures], reference)
-    return Residuals(structures, {"energy": energy, **kinds}, derivatives)
+    return Residuals(data, structures, {"energy": energy, **kinds}, derivatives)
 
 
 def _of_forces(data: LabelledStructures, surface: Surface, labels: Derivatives) -> dict[str, Residual]:

@@ -17,7 +17,7 @@ from potentia.nn import Trace, segment_jacobian
 from potentia.potentials.datasets.labelled import LabelledStructures
 from potentia.potentials.forces import Atoms
 from potentia.potentials.networks import AtomicNetworks
-from potentia.potentials.residuals import Derivatives
+from potentia.potentials.residuals import Derivatives, Residuals
 from potentia.train import Rows
 
 __all__ = ["Pulled", "rows_of_batch"]
@@ -44,22 +44,18 @@ class Pulled:
 
 
 def rows_of_batch(
-    model: AtomicNetworks,
-    data: LabelledStructures,
-    structures: Tensor,
-    derivatives: Derivatives | None,
-    pulled: Mapping[str, Pulled],
-    groups: int,
+    model: AtomicNetworks, residuals: Residuals, pulled: Mapping[str, Pulled], groups: int
 ) -> Iterator[Rows]:
     """Return the rows of energies, then those of forces in ``groups`` for each structure, then those of stresses."""
+    data, places = residuals.data, residuals.places
     if "energy" in pulled:
         scaled, scale = pulled["energy"].scaled, pulled["energy"].pull.sqrt()
-        for begin in range(0, len(structures), CHUNK):
+        for begin in range(0, len(places), CHUNK):
             part = slice(begin, begin + CHUNK)
-            weight = scale[part] / data.n_atoms[structures[part]]
-            yield _energy_rows(model, data, structures[part], weight, scaled[part])
-    if derivatives is not None:
-        yield from _derivative_rows(model, data, derivatives, pulled, groups)
+            weight = scale[part] / data.n_atoms[places[part]]
+            yield _energy_rows(model, data, places[part], weight, scaled[part])
+    if residuals.derivatives is not None:
+        yield from _derivative_rows(model, data, residuals.derivatives, pulled, groups)
 
 
 def _energy_rows(

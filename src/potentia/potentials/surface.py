@@ -14,7 +14,7 @@ from potentia.potentials.geometry import Geometry, Selection, join_geometries
 from potentia.potentials.networks import AtomicNetworks
 from potentia.potentials.structure import Structure
 
-__all__ = ["Featurised", "Surface", "featurise"]
+__all__ = ["Featurised", "Surface", "featurise", "joined"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,17 @@ class Featurised:
         """Return energies, with their derivatives by positions and strain if asked for; differentiable by the weights."""
         return Surface(*potential_energy(model, self.atoms(selection), gradients=gradients))
 
+    def structure(self, k: int) -> Featurised:
+        """Return one structure alone."""
+        first, last = (int(self.geometry.atom_start[i]) for i in (k, k + 1))
+        features = Features(self.features.values[first:last], self.features.moments[first:last])
+        return Featurised(self.descriptor, self.geometry.structure(k), features)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all arrays."""
+        return self.geometry.nbytes + self.features.values.nbytes + self.features.moments.nbytes
+
     def atoms(self, selection: Selection) -> Atoms:
         """Return the atoms of ``selection``, species by species."""
         return Atoms.of(self.descriptor, self.geometry, self.features, selection)
@@ -55,13 +66,23 @@ def featurise(
 
     Memory: per atom the features, and where derivatives are wanted 36 bytes a pair and the moments besides.
     """
-    geometries, values, moments = [], [], []
+    parts = []
     anywhere = any(differentiated)
     for begin in range(0, len(structures), chunk):
         geometry = descriptor.geometry(structures[begin : begin + chunk])
         features = descriptor.features(geometry)
         kept = torch.tensor(list(differentiated[begin : begin + chunk]), device=descriptor.device)
-        geometries.append(geometry.keep_pairs(kept))
-        values.append(features.values)
-        moments.append(features.moments if anywhere else features.moments[:0])
-    return Featurised(descriptor, join_geometries(geometries), Features(torch.cat(values), torch.cat(moments)))
+        moments = features.moments if anywhere else features.moments[:0]
+        parts.append(Featurised(descriptor, geometry.keep_pairs(kept), Features(features.values, moments)))
+    return joined(parts, descriptor)
+
+
+def joined(parts: Sequence[Featurised], descriptor: Descriptor) -> Featurised:
+    """Lay featurised structures end to end."""
+    values = torch.cat([part.features.values for part in parts])
+    moments = [part.features.moments for part in parts]
+    if any(len(m) for m in moments):  # parts without derivatives have none
+        atoms = [part.geometry.n_atoms for part in parts]
+        moments = [m if len(m) else m.new_zeros(n, *m.shape[1:]) for m, n in zip(moments, atoms, strict=True)]
+    geometry = join_geometries([part.geometry for part in parts])
+    return Featurised(descriptor, geometry, Features(values, torch.cat(moments)))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from potentia.metrics import ErrorSum, merge
-from potentia.potentials.batches import StructureBatch
-from potentia.potentials.datasets.labelled import LabelledStructures
+from potentia.potentials.batches import StructureBatch, announce
+from potentia.potentials.datasets.labelled import TrainingStructures
 from potentia.potentials.losses import RMSE, Measure
 from potentia.potentials.networks import AtomicNetworks
 from potentia.potentials.residuals import Residuals, residuals_of
@@ -34,7 +34,7 @@ class LossSettings:
     """α"""
     stress_weight: float = 0.0
     """β"""
-    measure: Measure = RMSE()
+    measure: Measure = field(default_factory=RMSE)
     unbiased: bool = False
     """Multiply the force term of a batch by 1/√(supervised / labelled atoms)."""
     groups: int = 4
@@ -76,7 +76,7 @@ class PotentialTask:
         settings: The loss.
     """
 
-    def __init__(self, data: LabelledStructures, valid: Tensor, settings: LossSettings) -> None:
+    def __init__(self, data: TrainingStructures, valid: Tensor, settings: LossSettings) -> None:
         self.data = data
         self.valid = valid
         self.settings = settings
@@ -97,7 +97,7 @@ class PotentialTask:
             torch.stack(parts).sum() if parts else nothing,
             residuals.sums(),
             rows=partial(self._rows, networks, residuals, weights, values),
-            scores=residuals.kinds["energy"].values.detach().abs(),
+            scores=(batch.structures, residuals.kinds["energy"].values.detach().abs()),
         )
 
     def score(self, model: nn.Module) -> dict[str, ErrorSum] | None:
@@ -128,16 +128,16 @@ class PotentialTask:
         """Predict ``structures`` [structures] with all labels that are trained on, and sum the errors exactly."""
         sums: dict[str, ErrorSum] = {}
         collected: dict[str, list[tuple[Tensor, Tensor]]] = {"energy": [], "force": [], "stress": []}
-        order = [structures[:0].cpu()]
-        with torch.no_grad():
-            for begin in range(0, len(structures), CHUNK):
-                residuals = residuals_of(model, self.data, self._all_labels(structures[begin : begin + CHUNK]))
-                order.append(residuals.structures.cpu())
-                sums = merge(sums, residuals.sums())
-                for name, pairs in collected.items():
-                    if name in residuals.kinds:
-                        one = residuals.kinds[name]
-                        pairs.append((one.reference, one.reference + one.values))
+        batches = [self._all_labels(part) for part in torch.split(structures, CHUNK)] if len(structures) else []
+        for k, batch in enumerate(batches):
+            announce(self.data, batches[k:])
+            with torch.no_grad():
+                residuals = residuals_of(model, self.data, batch)
+            sums = merge(sums, residuals.sums())
+            for name in collected.keys() & residuals.kinds.keys():
+                one = residuals.kinds[name]
+                collected[name].append((one.reference, one.reference + one.values))
+        order = [structures[:0].cpu(), *(batch.structures.cpu() for batch in batches)]
         joined = {
             name: (torch.cat([r for r, _ in pairs]), torch.cat([p for _, p in pairs])) if pairs else _nothing()
             for name, pairs in collected.items()
@@ -152,7 +152,10 @@ class PotentialTask:
 
     def _weights(self, batch: StructureBatch) -> dict[str, float]:
         """Weight of each term of the loss of ``batch``."""
-        weights = self.settings.weights
+        settings = self.settings
+        if batch.force_weight is not None:
+            settings = replace(settings, force_weight=batch.force_weight)
+        weights = settings.weights
         return {**weights, "force": weights["force"] * self._force_scale(batch)} if self.settings.unbiased else weights
 
     def _rows(
@@ -166,11 +169,11 @@ class PotentialTask:
                 pull = weights[name] * measure.pull(one.values, one.weight, value, one.weight.sum())
                 pulled[name] = Pulled(one.values.detach(), pull)
             groups = self.settings.groups
-            yield from rows_of_batch(model, self.data, residuals.structures, residuals.derivatives, pulled, groups)
+            yield from rows_of_batch(model, residuals, pulled, groups)
 
     def _force_scale(self, batch: StructureBatch) -> float:
         """1/√(supervised / labelled atoms), 1 where nothing is labelled."""
-        structures = batch.structures.to(self.data.energy.device)
+        structures = batch.structures.to(self.data.n_atoms.device)
         labelled = self.data.has_forces[structures] * self.data.n_atoms[structures]
         supervised = float(labelled[: batch.n_gradients].sum())
         return math.sqrt(float(labelled.sum()) / supervised) if supervised else 1.0

@@ -28,8 +28,8 @@ class BatchLoss:
     """Errors in this batch by name."""
     rows: Callable[[], Iterable[Rows]] | None = None
     """Residuals behind the value with their derivatives, at the weights of now; None where there are none."""
-    scores: Tensor | None = None
-    """Error of each sample of the batch, where samples are drawn by their errors.  [samples]"""
+    scores: tuple[Tensor, Tensor] | None = None
+    """Numbers of the samples of the batch, and the error of each, for those who draw by errors.  [samples] each"""
 
 
 class Task(Protocol[Batch_contra]):

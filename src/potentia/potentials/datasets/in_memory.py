@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 from typing import Self
 
-import torch
 from tqdm import tqdm
 
 from potentia.potentials.datasets.base import DatasetSummary, PotentialDataset, require_some, summary_of
 from potentia.potentials.datasets.limits import Limits
-from potentia.potentials.descriptors.base import Descriptor, Features
+from potentia.potentials.descriptors.base import Descriptor
 from potentia.potentials.formats.reading import StructureLike, read_structures
-from potentia.potentials.geometry import Geometry, join_geometries, species_indices
+from potentia.potentials.geometry import species_indices
 from potentia.potentials.structure import Structure
-from potentia.potentials.surface import Featurised, featurise
+from potentia.potentials.surface import Featurised, featurise, joined
 
 __all__ = ["CachedStructureDataset", "StructureDataset", "convert_to_structures"]
 
@@ -141,22 +139,19 @@ class CachedStructureDataset(StructureDataset):
         show_progress: bool = True,
     ) -> None:
         super().__init__(structures, descriptor, max_energy, max_forces, atomic_energies, seed)
-        self._known: list[tuple[Geometry, torch.Tensor]] = []
+        self._known: list[Featurised] = []
         with tqdm(total=len(self), desc="features", disable=not show_progress) as bar:
             for begin in range(0, len(self), CHUNK):
                 chunk = self.structures[begin : begin + CHUNK]
                 found = featurise(chunk, descriptor, [False] * len(chunk))
-                self._known += _parts(found)
-                self._no_moments = found.features.moments
+                self._known += [found.structure(k) for k in range(len(chunk))]
                 bar.update(len(chunk))
 
     def featurised(self, indices: Sequence[int], differentiated: Sequence[bool]) -> Featurised:
         """Return the features of entries: those kept, unless derivatives are wanted."""
         if any(differentiated) or not len(indices):
             return super().featurised(indices, differentiated)
-        geometries, values = zip(*(self._known[k] for k in indices), strict=True)
-        features = Features(torch.cat(values), self._no_moments)
-        return Featurised(self.descriptor, join_geometries(geometries), features)
+        return joined([self._known[k] for k in indices], self.descriptor)
 
     def materialize_sample(self, idx: int, use_forces: bool = False) -> dict[str, object]:
         """Return one entry as tensors, by default without forces."""
@@ -167,26 +162,3 @@ class CachedStructureDataset(StructureDataset):
         part = super().part(indices)
         part._known = [self._known[k] for k in indices]
         return part
-
-
-def _parts(featurised: Featurised) -> list[tuple[Geometry, torch.Tensor]]:
-    """Take structures without pairs apart."""
-    geometry = featurised.geometry
-    start = geometry.atom_start.tolist()
-    found = []
-    for k, (begin, end) in enumerate(pairwise(start)):
-        atoms = slice(begin, end)
-        alone = Geometry(
-            species=geometry.species[atoms],
-            owner=geometry.owner[atoms] - k,
-            atom_start=geometry.atom_start[k : k + 2] - begin,
-            start=geometry.start[begin : end + 1],
-            whole=geometry.whole[atoms],
-            near=geometry.near[atoms],
-            neighbour=geometry.neighbour,
-            reverse=geometry.reverse,
-            vector=geometry.vector,
-            volume=geometry.volume[k : k + 1],
-        )
-        found.append((alone, featurised.features.values[atoms]))
-    return found

@@ -3,20 +3,78 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from potentia.errors import ConfigError, DataError
+from potentia.potentials.datasets.base import DatasetSummary, PotentialDataset
 from potentia.potentials.descriptors.base import Descriptor
 from potentia.potentials.geometry import species_indices
 from potentia.potentials.structure import Structure
 from potentia.potentials.surface import Featurised, featurise
 
-__all__ = ["LabelledStructures", "reference_energy"]
+__all__ = [
+    "LabelledStructures",
+    "Labels",
+    "TrainingStructures",
+    "complete_atomic_energies",
+    "content_hash",
+    "reference_energy",
+]
+
+
+class TrainingStructures(Protocol):
+    """Structures to train on, wherever their features are: labels of all, and the features of those asked for."""
+
+    energy: Tensor
+    """Relative to free atoms, eV.  [structures], float64"""
+    n_atoms: Tensor
+    """[structures], float64"""
+    has_forces: Tensor
+    """[structures], bool"""
+    has_stress: Tensor
+    """[structures], bool"""
+    weight: Tensor
+    """Weight in the loss.  [structures], float64"""
+
+    def part(self, structures: Tensor, n_gradients: int) -> tuple[LabelledStructures, Tensor]:
+        """Return data that hold ``structures``, and their places there; the first ``n_gradients`` with derivatives."""
+        ...
+
+    def announce(self, structures: Sequence[Tensor], n_gradients: Sequence[int]) -> None:
+        """Say which parts will be asked for next."""
+        ...
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of all structures that are one number each, as tensors."""
+
+    energy: Tensor
+    n_atoms: Tensor
+    has_forces: Tensor
+    has_stress: Tensor
+    weight: Tensor
+
+    @classmethod
+    def of(
+        cls, summary: DatasetSummary, atomic_energies: Mapping[str, float], weight: NDArray[np.float64], device: object
+    ) -> Labels:
+        """Take the labels of a data set, energies relative to free atoms."""
+        return cls(
+            energy=torch.as_tensor(summary.energy - _references(summary, atomic_energies), device=str(device)),
+            n_atoms=torch.as_tensor(summary.n_atoms.astype(np.float64), device=str(device)),
+            has_forces=torch.as_tensor(summary.has_forces, device=str(device)),
+            has_stress=torch.as_tensor(summary.has_stress, device=str(device)),
+            weight=torch.as_tensor(weight, device=str(device)),
+        )
 
 
 @dataclass(frozen=True)
@@ -49,28 +107,63 @@ class LabelledStructures:
         gradients: bool,
     ) -> LabelledStructures:
         """Lay out ``structures``; with ``gradients``, those with forces or stress keep what their derivatives need."""
-        _require_energies(structures)
         differentiated = [gradients and (s.has_forces() or s.has_stress()) for s in structures]
         featurised = featurise(structures, descriptor, differentiated)
-        device, dtype = descriptor.device, descriptor.dtype
-        forces = [np.zeros((s.n_atoms, 3)) if s.forces is None else s.forces for s in structures]
-        stress = [np.zeros((3, 3)) if s.stress is None else s.stress for s in structures]
         energy = [float(s.energy or 0.0) - reference_energy(s, atomic_energies) for s in structures]
-        return cls(
-            featurised=featurised,
+        device = descriptor.device
+        labels = Labels(
             energy=torch.tensor(energy, dtype=torch.float64, device=device),
             n_atoms=torch.tensor([s.n_atoms for s in structures], dtype=torch.float64, device=device),
-            forces=torch.as_tensor(np.concatenate(forces), dtype=dtype, device=device),
             has_forces=torch.tensor([s.has_forces() for s in structures], device=device),
-            stress=torch.as_tensor(np.stack(stress), dtype=dtype, device=device),
             has_stress=torch.tensor([s.has_stress() for s in structures], device=device),
             weight=torch.tensor([s.weight for s in structures], dtype=torch.float64, device=device),
         )
+        return cls.with_labels(featurised, labels, structures)
+
+    @classmethod
+    def with_labels(cls, featurised: Featurised, labels: Labels, structures: Iterable[Structure]) -> LabelledStructures:
+        """Put features and labels of the same structures together; forces and stress are read from ``structures``."""
+        like = featurised.features.values
+        forces, stress = [], []
+        for s in structures:
+            forces.append(np.zeros((s.n_atoms, 3)) if s.forces is None else s.forces)
+            stress.append(np.zeros((3, 3)) if s.stress is None else s.stress)
+        return cls(
+            featurised=featurised,
+            forces=torch.as_tensor(np.concatenate(forces), dtype=like.dtype, device=like.device),
+            stress=torch.as_tensor(np.stack(stress), dtype=like.dtype, device=like.device),
+            **vars(labels),
+        )
+
+    def part(self, structures: Tensor, n_gradients: int) -> tuple[LabelledStructures, Tensor]:
+        """Return all of it: everything is here."""
+        return self, structures.to(self.energy.device)
+
+    def announce(self, structures: Sequence[Tensor], n_gradients: Sequence[int]) -> None:
+        """Do nothing: everything is here."""
+
+
+def labelled_dataset(dataset: PotentialDataset, labels: Labels, *, gradients: bool) -> LabelledStructures:
+    """Lay out all entries of ``dataset``; with ``gradients``, those with forces or stress keep what they need."""
+    everything = range(len(dataset))
+    with_derivatives = (labels.has_forces | labels.has_stress) & gradients
+    featurised = dataset.featurised(everything, with_derivatives.tolist())
+    return LabelledStructures.with_labels(featurised, labels, dataset.labels(everything))
 
 
 def reference_energy(structure: Structure, atomic_energies: Mapping[str, float]) -> float:
     """Return the energy of the free atoms of ``structure`` (eV)."""
-    return float(sum(atomic_energies[name] for name in structure.species))
+    counts = Counter(structure.species)
+    return float(sum(counts[name] * atomic_energies[name] for name in sorted(counts)))
+
+
+def _references(summary: DatasetSummary, atomic_energies: Mapping[str, float]) -> NDArray[np.float64]:
+    """Return `reference_energy` of all entries, to the same bits.  [entries]"""
+    total = np.zeros(len(summary.n_atoms))
+    for name in sorted(summary.species):
+        counts = summary.composition[:, summary.species.index(name)]
+        total = np.where(counts > 0, total + counts * atomic_energies[name], total)
+    return total
 
 
 def complete_atomic_energies(atomic_energies: Mapping[str, float], species: Sequence[str]) -> dict[str, float]:
@@ -81,7 +174,7 @@ def complete_atomic_energies(atomic_energies: Mapping[str, float], species: Sequ
     return {name: float(atomic_energies[name]) for name in species}
 
 
-def content_hash(structures: Sequence[Structure], species_to_idx: Mapping[str, int]) -> str:
+def content_hash(structures: Iterable[Structure], species_to_idx: Mapping[str, int]) -> str:
     """Return a mark of positions, cells, species and labels: the same data, the same mark."""
     digest = hashlib.sha256()
     for structure in structures:
@@ -93,10 +186,12 @@ def content_hash(structures: Sequence[Structure], species_to_idx: Mapping[str, i
     return digest.hexdigest()
 
 
-def _require_energies(structures: Sequence[Structure]) -> None:
-    without = [k for k, s in enumerate(structures) if s.energy is None]
-    if without:
+def require_energies(dataset: PotentialDataset, summary: DatasetSummary) -> None:
+    """Raise `DataError` naming the first entry without an energy."""
+    without = np.flatnonzero(np.isnan(summary.energy))
+    if len(without):
+        first = int(without[0])
         raise DataError(
-            f"{len(without)} of {len(structures)} structures have no energy, the first is number {without[0]} "
-            f"({structures[without[0]].label}): training needs the total energy (eV) of each"
+            f"{len(without)} of {len(dataset)} structures have no energy, the first is number {first} "
+            f"({dataset.get_structure(first).label}): training needs the total energy (eV) of each"
         )

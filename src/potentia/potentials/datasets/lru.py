@@ -34,12 +34,23 @@ class LRU(Generic[Value]):
                 self._values.move_to_end(key)
                 return self._values[key]
         value = make()  # outside the lock: reading a file takes its time
+        self.put(key, value)
+        return value
+
+    def held(self, key: Hashable) -> Value | None:
+        """Return the value of ``key`` if it is kept."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
+
+    def put(self, key: Hashable, value: Value) -> None:
+        """Keep the value of ``key``, and forget what was not used for the longest time."""
         with self._lock:
             self._values[key] = value
             self._values.move_to_end(key)
             while self.size is not None and len(self._values) > self.size:
                 self._values.popitem(last=False)
-        return value
 
     def keys(self) -> list[Hashable]:
         """Return the keys kept, the one used last at the end."""
