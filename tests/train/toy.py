@@ -1,4 +1,4 @@
-"""A regression small enough to be trained in a blink; run as a script it trains slowly, to be killed."""
+"""A regression small enough to be trained in a blink; run as a script it trains slowly, to be killed or stopped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from potentia.data import Split, holdout, shuffled
 from potentia.metrics import ErrorSum
 from potentia.seeding import stream, torch_seeded
-from potentia.train import Adam, BatchLoss, Callback, Checkpoints, Plateau, Run, fit
+from potentia.train import Adam, BatchLoss, Callback, Checkpoints, Plateau, Run, StopOnSignal, fit
 
 SETTINGS = {"seed": 5, "testpercent": 20, "method": {"batchsize": 4}, "data": "toy"}
 EPOCHS = 6
@@ -50,7 +50,11 @@ class Regression:
 
 
 class Slow(Callback):
+    """Takes its time, and says when it has begun."""
+
     def on_batch(self, run: Run) -> None:
+        sys.stdout.write(f"{run.epoch} {run.batch}\n")
+        sys.stdout.flush()
         time.sleep(0.004)
 
 
@@ -65,17 +69,22 @@ class StopAfter(Callback):
             raise KeyboardInterrupt
 
 
-def new_run(method=None, schedule=None, seed=5, dropout=0.1) -> Run:
+def new_run(method=None, schedule=None, seed=5, dropout=0.1, average=None) -> Run:
     """Return a run with fresh weights, equal ones for equal seeds; the model has dropout, so draws matter."""
     with torch_seeded(torch.device("cpu"), seed, "weights"):
         model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 1)).double()
-    return Run(model, method or Adam(mu=0.02, batchsize=4), schedule, seed)
+    return Run(model, method or Adam(mu=0.02, batchsize=4), schedule, seed, average)
 
 
 def train(run: Run, epochs: int = EPOCHS, callbacks=(), task=None) -> Run:
     task = task or Regression()
-    fit(run, task, shuffled(len(task.split.train), run.method.batchsize, run.seed), epochs, callbacks)
+    fit(run, task, batches(run, task), epochs, callbacks)
     return run
+
+
+def batches(run: Run, task: Regression):
+    n = len(task.split.train)
+    return shuffled(n, run.method.samples_per_batch(n), run.seed)
 
 
 def numbers(run: Run) -> dict:
@@ -111,5 +120,9 @@ def slow_schedule() -> Plateau:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    saving = Checkpoints(Path(sys.argv[1]), SETTINGS, every_batches=1, keep=4)
-    train(new_run(schedule=slow_schedule()), callbacks=[saving, Slow()])
+    folder, *signals = sys.argv[1:]
+    often = {"every_epochs": 0} if signals else {"every_batches": 1, "keep": 4}
+    stopping = [StopOnSignal(*signals)] if signals else []
+    train(
+        new_run(schedule=slow_schedule()), callbacks=[Checkpoints(Path(folder), SETTINGS, **often), *stopping, Slow()]
+    )

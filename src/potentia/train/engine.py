@@ -113,7 +113,7 @@ def _leave_out(run: Run, loss: BatchLoss, max_bad: int) -> None:
     what = "its gradient" if math.isfinite(loss.value.item()) else "its loss"
     where = f"epoch {run.epoch + 1}, batch {run.batch}"
     if run.bad_in_a_row >= max_bad:
-        rate = run.stepper.learning_rate
+        rate = run.learning_rate
         slower = "" if math.isnan(rate) else f"lower the learning rate (now {rate:g}), or "
         raise TrainingError(
             f"{run.bad_in_a_row} batches in a row were not finite, the last is {where} ({what}): {slower}look for "
@@ -133,7 +133,7 @@ def close_epoch(run: Run, task: Task[Batch]) -> None:
     row = task.row(run.sums, valid)
     value = task.monitor(row)
     engine_columns = {
-        "learning_rate": run.stepper.learning_rate,
+        "learning_rate": run.learning_rate,
         "skipped": float(run.skipped),
         "epoch_time": run.times["epoch_time"],
         "forward_time": run.times["forward_time"],
