@@ -128,7 +128,7 @@ def test_interrupted_in_mid_epoch_and_resumed_equals_unbroken(tmp_path):
 
 
 def test_killed_at_any_time_and_resumed_equals_unbroken(tmp_path):
-    process = subprocess.Popen([sys.executable, Path(toy.__file__), tmp_path], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, Path(toy.__file__), tmp_path])
     deadline = time.monotonic() + 60
     while newest_checkpoint(tmp_path) is None and time.monotonic() < deadline:
         time.sleep(0.002)

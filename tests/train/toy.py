@@ -50,12 +50,20 @@ class Regression:
 
 
 class Slow(Callback):
-    """Takes its time, and says when it has begun."""
+    def on_batch(self, run: Run) -> None:
+        time.sleep(0.004)
+
+
+class WaitForSignal(Callback):
+    """Says that it is there, and waits to be interrupted."""
 
     def on_batch(self, run: Run) -> None:
-        sys.stdout.write(f"{run.epoch} {run.batch}\n")
-        sys.stdout.flush()
-        time.sleep(0.004)
+        if (run.epoch, run.batch) == (2, 3):
+            sys.stdout.write("ready\n")
+            sys.stdout.flush()
+            deadline = time.monotonic() + 60
+            while not run.interrupted and time.monotonic() < deadline:
+                time.sleep(0.005)
 
 
 class StopAfter(Callback):
@@ -121,8 +129,9 @@ def slow_schedule() -> Plateau:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     folder, *signals = sys.argv[1:]
-    often = {"every_epochs": 0} if signals else {"every_batches": 1, "keep": 4}
-    stopping = [StopOnSignal(*signals)] if signals else []
-    train(
-        new_run(schedule=slow_schedule()), callbacks=[Checkpoints(Path(folder), SETTINGS, **often), *stopping, Slow()]
-    )
+    if signals:
+        saving = Checkpoints(Path(folder), SETTINGS, every_epochs=0, save_best=False)
+        callbacks = [saving, StopOnSignal(*signals), WaitForSignal()]
+    else:
+        callbacks = [Checkpoints(Path(folder), SETTINGS, every_batches=1, keep=4), Slow()]
+    train(new_run(schedule=slow_schedule()), callbacks=callbacks)
