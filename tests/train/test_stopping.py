@@ -62,6 +62,15 @@ def test_no_improvement_stops_the_run(values, min_delta, epochs, best):
     assert run.stopped == ("" if best is None else f"no better than {best} for 2 epochs")
 
 
+@pytest.mark.parametrize("order", [1, -1], ids=["before", "behind"])
+def test_a_resumed_run_remembers_how_long_it_has_waited(order, tmp_path):
+    callbacks = [Checkpoints(tmp_path, toy.SETTINGS), EarlyStopping(3, min_delta=0.1)][::order]
+    toy.train(toy.new_run(), epochs=3, task=Given([5, 4, 3.95]), callbacks=callbacks)
+    run = resumed(newest_checkpoint(tmp_path))
+    toy.train(run, task=Given([4, math.nan, 4]), callbacks=callbacks)
+    assert (run.epoch, run.stopped) == (6, "no better than 4 for 3 epochs")
+
+
 def test_a_run_that_was_stopped_for_good_says_so_and_stays(tmp_path):
     callbacks = [Checkpoints(tmp_path, toy.SETTINGS, every_epochs=0), EarlyStopping(1)]
     toy.train(toy.new_run(), task=Given([1, 2, 0, 0, 0, 0]), callbacks=callbacks)
@@ -153,6 +162,18 @@ def test_a_signal_interrupts_and_the_handlers_come_back(name, tmp_path):
     assert path.name == "checkpoint_epoch_0001_batch_000002.pt"
     whole = toy.train(toy.new_run(schedule=toy.slow_schedule()))
     toy.assert_same(toy.numbers(toy.train(resumed(path))), toy.numbers(whole))
+
+
+def test_a_signal_while_it_scores_leaves_a_whole_epoch(tmp_path):
+    class Scoring(toy.Regression):
+        def score(self, model):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return super().score(model)
+
+    callbacks = [Checkpoints(tmp_path, toy.SETTINGS, every_epochs=0), StopOnSignal()]
+    run = toy.train(toy.new_run(), task=Scoring(), callbacks=callbacks)
+    assert (run.epoch, run.batch, len(run.history)) == (1, 0, 1)
+    assert newest_checkpoint(tmp_path).name == "checkpoint_epoch_0001.pt"
 
 
 def test_a_second_signal_acts_at_once():

@@ -72,7 +72,7 @@ class StopAfter(Callback):
     def __init__(self, epoch: int, batch: int) -> None:
         self.place = (epoch, batch)
 
-    def on_batch(self, run: Run) -> None:
+    def on_settled(self, run: Run) -> None:
         if (run.epoch, run.batch) == self.place:
             raise KeyboardInterrupt
 

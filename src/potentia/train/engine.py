@@ -80,10 +80,14 @@ def _epoch(run: Run, task: Task[Batch], plan: Sequence[Batch], callbacks: Sequen
             take_step(run, task, plan[run.batch], max_bad)
         for callback in callbacks:
             callback.on_batch(run)
+        for callback in callbacks:
+            callback.on_settled(run)
     if run.batch >= len(plan):
         _close_epoch(run, task)
         for callback in callbacks:
             callback.on_epoch(run)
+        for callback in callbacks:
+            callback.on_settled(run)
 
 
 def take_step(run: Run, task: Task[Batch], batch: Batch, max_bad: int = 10) -> None:
