@@ -131,6 +131,6 @@ def test_a_long_history_weighs_eight_bytes_a_number(tmp_path):
     run = toy.train(toy.new_run(), epochs=1, callbacks=[Checkpoints(tmp_path, {})])
     small = (tmp_path / "best_model.pt").stat().st_size
     run.history = run.history * 1000
-    Checkpoints(tmp_path, {}).on_epoch(run)
+    Checkpoints(tmp_path, {}).on_settled(run)
     large = (tmp_path / "best_model.pt").stat().st_size
     assert large - small < 1000 * len(run.history[0]) * 8 * 1.05

@@ -44,11 +44,17 @@ class Diary(Callback):
     def __init__(self):
         self.lines = []
 
+    def on_begin(self, run):
+        self.lines.append(("begin", run.epoch, run.batch))
+
     def on_batch(self, run):
         self.lines.append(("batch", run.epoch, run.batch))
 
     def on_epoch(self, run):
         self.lines.append(("epoch", run.epoch, len(run.history)))
+
+    def on_halt(self, run):
+        self.lines.append(("halt", run.epoch, run.batch))
 
     def on_end(self, run):
         self.lines.append(("end", run.epoch, run.batch))
@@ -75,6 +81,7 @@ def test_callbacks_are_called_in_order():
     diary = Diary()
     toy.train(toy.new_run(Adam(batchsize=12)), epochs=2, callbacks=[diary])
     assert diary.lines == [
+        ("begin", 0, 0),
         *(("batch", 0, 1), ("batch", 0, 2), ("epoch", 1, 1), ("batch", 1, 1), ("batch", 1, 2), ("epoch", 2, 2)),
         ("end", 2, 0),
     ]
@@ -85,6 +92,18 @@ def test_callbacks_are_told_of_the_end_also_after_an_interruption():
     with pytest.raises(KeyboardInterrupt):
         toy.train(toy.new_run(), callbacks=[diary, toy.StopAfter(0, 2)])
     assert diary.lines[-1] == ("end", 0, 2)
+
+
+@pytest.mark.parametrize("field", ["stopped", "interrupted"])
+def test_callbacks_are_told_of_a_halt_whoever_asks_for_it(field):
+    class Stop(Callback):
+        def on_batch(self, run):
+            if run.batch == 2:
+                setattr(run, field, "enough")
+
+    diary = Diary()
+    toy.train(toy.new_run(), callbacks=[diary, Stop()])
+    assert diary.lines[-3:] == [("batch", 0, 2), ("halt", 0, 2), ("end", 0, 2)]
 
 
 def test_epochs_are_counted_from_the_beginning_of_the_run():

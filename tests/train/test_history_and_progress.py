@@ -7,6 +7,7 @@ import io
 import json
 import math
 
+import pandas as pd
 import pytest
 
 from potentia.train import BatchBar, EpochBar, export, table
@@ -43,6 +44,15 @@ def test_csv_is_exact(tmp_path):
     assert head == ["epoch", "a", "b"]
     assert [float(row[1]).hex() for row in rows] == [row["a"].hex() for row in HISTORY]
     assert [row[2] for row in rows] == ["", "inf", "2"]
+
+
+def test_a_column_without_a_value_stays_a_column(tmp_path):
+    history = [{"a": 1.0, "b": math.nan}, {"a": 2.0, "b": math.nan, "c": -math.inf}]
+    export(history, tmp_path / "h.json", tmp_path / "h.csv")
+    read = json.loads((tmp_path / "h.json").read_text())
+    assert read == {"epoch": [1, 2], "a": [1.0, 2.0], "b": [None, None], "c": [None, None]}
+    frame = pd.read_csv(tmp_path / "h.csv", index_col="epoch")
+    pd.testing.assert_frame_equal(frame, table(history), check_exact=True, check_index_type=False, check_dtype=False)
 
 
 def test_every_column_of_a_run_is_exported(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import signal
 import subprocess
@@ -13,33 +14,96 @@ import pytest
 import torch
 
 from potentia.errors import ConfigError
-from potentia.train import SGD, Adam, Checkpoints, Plateau, load_checkpoint, newest_checkpoint, save_checkpoint
+from potentia.train import (
+    LBFGS,
+    SGD,
+    Adam,
+    AdamW,
+    Callback,
+    Checkpoints,
+    Cosine,
+    ExponentialAverage,
+    Plateau,
+    StepDecay,
+    UniformAverage,
+    load_checkpoint,
+    newest_checkpoint,
+    save_checkpoint,
+)
 from train import toy
 
-every_method = pytest.mark.parametrize(
-    "method",
-    [Adam(mu=0.02, batchsize=4), SGD(lr=0.05, batchsize=4, momentum=0.9)],
-    ids=lambda method: method.method_name,
+METHODS = [
+    Adam(mu=0.02, batchsize=4),
+    AdamW(mu=0.02, batchsize=5, clip_norm=0.5),
+    SGD(lr=0.05, batchsize=4, momentum=0.9),
+]
+SCHEDULES = [None, toy.slow_schedule(), Cosine(5, warmup_epochs=1.5), StepDecay(2, 0.3)]
+WITHOUT_RATE = [LBFGS(history=3), LBFGS(batchsize=8, history=4)]
+PAIRS = [*itertools.product(METHODS, SCHEDULES), *((method, None) for method in WITHOUT_RATE)]
+every_method_and_schedule = pytest.mark.parametrize(
+    ("method", "schedule"), PAIRS, ids=[f"{m.method_name}-{m.batchsize}-{type(s).__name__}" for m, s in PAIRS]
 )
-every_schedule = pytest.mark.parametrize("schedule", [None, toy.slow_schedule()], ids=["constant", "plateau"])
+every_average = pytest.mark.parametrize(
+    "average", [None, ExponentialAverage(0.9, start_epoch=1)], ids=["last", "average"]
+)
 
 
-def resumed(path, method=None, schedule=None, settings=toy.SETTINGS, allow=()):
-    run = toy.new_run(method, schedule, seed=99)  # other weights, another seed: all must come from the checkpoint
+class SaveAt(Callback):
+    """Saves at some moments, in the middle of an epoch and behind it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def on_batch(self, run):
+        if run.batch == 1 + run.epoch % run.batches:
+            save_checkpoint(self.folder / f"{run.epoch}-{run.batch}.pt", run, toy.SETTINGS)
+
+    def on_epoch(self, run):
+        if run.epoch in {1, 4}:
+            save_checkpoint(self.folder / f"{run.epoch}.pt", run, toy.SETTINGS)
+
+
+def resumed(path, method=None, schedule=None, settings=toy.SETTINGS, allow=(), average=None):
+    run = toy.new_run(method, schedule, seed=99, average=average)  # other weights, another seed: all must come back
     load_checkpoint(path).resume(run, settings, allow)
     return run
 
 
-@every_method
-@every_schedule
-def test_resumed_from_any_checkpoint_equals_unbroken(method, schedule, tmp_path):
+def test_resumed_from_any_checkpoint_equals_unbroken(tmp_path):
+    settings = {"schedule": toy.slow_schedule(), "average": UniformAverage(start_epoch=2)}
     saving = Checkpoints(tmp_path, toy.SETTINGS, every_batches=1)
-    whole = toy.numbers(toy.train(toy.new_run(method, schedule), callbacks=[saving]))
+    whole = toy.numbers(toy.train(toy.new_run(**settings), callbacks=[saving]))
     paths = sorted(tmp_path.glob("checkpoint_*.pt"))
     assert len(paths) == toy.EPOCHS * (6 + 1)
     for path in paths:
-        run = toy.train(resumed(path, method, schedule))
-        toy.assert_same(toy.numbers(run), whole)
+        toy.assert_same(toy.numbers(toy.train(resumed(path, **settings))), whole)
+
+
+@every_method_and_schedule
+@every_average
+def test_every_method_schedule_and_average_resumes_as_if_unbroken(method, schedule, average, tmp_path):
+    settings = {"method": method, "schedule": schedule, "average": average}
+    whole = toy.numbers(toy.train(toy.new_run(**settings), callbacks=[SaveAt(tmp_path)]))
+    paths = list(tmp_path.iterdir())
+    assert len(paths) == 8
+    for path in paths:
+        toy.assert_same(toy.numbers(toy.train(resumed(path, **settings))), whole)
+
+
+def test_another_average_begins_anew_where_the_training_stands(tmp_path):
+    run = toy.train(toy.new_run(average=UniformAverage()), epochs=2)
+    save_checkpoint(tmp_path / "a.pt", run, toy.SETTINGS)
+    for average in (None, ExponentialAverage(0.9)):
+        again = resumed(tmp_path / "a.pt", average=average)
+        toy.assert_same(dict(again.model.state_dict()), dict(run.model.state_dict()))
+        assert again.average_weights == {}
+
+
+def test_another_length_of_history_begins_anew(tmp_path):
+    run = toy.train(toy.new_run(LBFGS(history=3)))
+    save_checkpoint(tmp_path / "a.pt", run, toy.SETTINGS)
+    assert len(resumed(tmp_path / "a.pt", LBFGS(history=3)).stepper.state()["matrix"]["s"]) == 3
+    assert len(resumed(tmp_path / "a.pt", LBFGS(history=9)).stepper.state()["matrix"]["s"]) == 0
 
 
 def test_the_schedule_did_reduce_so_that_the_law_above_means_something():
@@ -86,7 +150,8 @@ def test_other_data_or_settings_are_refused_with_what_changed(tmp_path):
     save_checkpoint(tmp_path / "a.pt", toy.new_run(), toy.SETTINGS)
     changed = {**toy.SETTINGS, "testpercent": 10, "method": {"batchsize": 8}}
     with pytest.raises(
-        ConfigError, match=r"testpercent: 20 → 10\n  method.batchsize: 4 → 8\n.*allow=\('testpercent', "
+        ConfigError,
+        match=r"testpercent: 20 → 10\n  method.batchsize: 4 → 8\n.*allowed changes: \('testpercent', 'method",
     ):
         resumed(tmp_path / "a.pt", settings=changed)
     with pytest.raises(ConfigError, match="testpercent"):
@@ -123,10 +188,3 @@ def test_a_checkpoint_can_be_opened_as_a_model(tmp_path):
     model = toy.new_run(seed=99).model
     model.load_state_dict(stored.run["model"])
     toy.assert_same(dict(model.state_dict()), dict(run.model.state_dict()))
-
-
-def test_a_stopped_run_stays_stopped(tmp_path):
-    run = toy.train(toy.new_run(), epochs=2)
-    run.stopped = "no better for 2 epochs"
-    save_checkpoint(tmp_path / "a.pt", run, toy.SETTINGS)
-    assert toy.train(resumed(tmp_path / "a.pt")).epoch == 2

@@ -1,4 +1,4 @@
-"""A regression small enough to be trained in a blink; run as a script it trains slowly, to be killed."""
+"""A regression small enough to be trained in a blink; run as a script it trains slowly, to be killed or stopped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from potentia.data import Split, holdout, shuffled
 from potentia.metrics import ErrorSum
 from potentia.seeding import stream, torch_seeded
-from potentia.train import Adam, BatchLoss, Callback, Checkpoints, Plateau, Run, fit
+from potentia.train import Adam, BatchLoss, Callback, Checkpoints, Plateau, Run, StopOnSignal, fit
 
 SETTINGS = {"seed": 5, "testpercent": 20, "method": {"batchsize": 4}, "data": "toy"}
 EPOCHS = 6
@@ -54,28 +54,45 @@ class Slow(Callback):
         time.sleep(0.004)
 
 
+class WaitForSignal(Callback):
+    """Says that it is there, and waits to be interrupted."""
+
+    def on_batch(self, run: Run) -> None:
+        if (run.epoch, run.batch) == (2, 3):
+            sys.stdout.write("ready\n")
+            sys.stdout.flush()
+            deadline = time.monotonic() + 60
+            while not run.interrupted and time.monotonic() < deadline:
+                time.sleep(0.005)
+
+
 class StopAfter(Callback):
     """Stand-in for an interruption at a known place."""
 
     def __init__(self, epoch: int, batch: int) -> None:
         self.place = (epoch, batch)
 
-    def on_batch(self, run: Run) -> None:
+    def on_settled(self, run: Run) -> None:
         if (run.epoch, run.batch) == self.place:
             raise KeyboardInterrupt
 
 
-def new_run(method=None, schedule=None, seed=5, dropout=0.1) -> Run:
+def new_run(method=None, schedule=None, seed=5, dropout=0.1, average=None) -> Run:
     """Return a run with fresh weights, equal ones for equal seeds; the model has dropout, so draws matter."""
     with torch_seeded(torch.device("cpu"), seed, "weights"):
         model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 1)).double()
-    return Run(model, method or Adam(mu=0.02, batchsize=4), schedule, seed)
+    return Run(model, method or Adam(mu=0.02, batchsize=4), schedule, seed, average)
 
 
 def train(run: Run, epochs: int = EPOCHS, callbacks=(), task=None) -> Run:
     task = task or Regression()
-    fit(run, task, shuffled(len(task.split.train), run.method.batchsize, run.seed), epochs, callbacks)
+    fit(run, task, batches(run, task), epochs, callbacks)
     return run
+
+
+def batches(run: Run, task: Regression):
+    n = len(task.split.train)
+    return shuffled(n, run.method.samples_per_batch(n), run.seed)
 
 
 def numbers(run: Run) -> dict:
@@ -111,5 +128,10 @@ def slow_schedule() -> Plateau:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    saving = Checkpoints(Path(sys.argv[1]), SETTINGS, every_batches=1, keep=4)
-    train(new_run(schedule=slow_schedule()), callbacks=[saving, Slow()])
+    folder, *signals = sys.argv[1:]
+    if signals:
+        saving = Checkpoints(Path(folder), SETTINGS, every_epochs=0, save_best=False)
+        callbacks = [saving, StopOnSignal(*signals), WaitForSignal()]
+    else:
+        callbacks = [Checkpoints(Path(folder), SETTINGS, every_batches=1, keep=4), Slow()]
+    train(new_run(schedule=slow_schedule()), callbacks=callbacks)

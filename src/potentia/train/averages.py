@@ -28,7 +28,7 @@ class Average(ABC):
 
 @dataclass(frozen=True)
 class ExponentialAverage(Average):
-    """Average over about the last 1 / (1 − decay) steps (Polyak and Juditsky, SIAM J. Control Optim. 30, 838 (1992)).
+    """Average over about the last 1 / (1 − decay) steps (Morales-Brotons, Vogels and Hendrikx, arXiv:2411.18704).
 
     Until there are so many, all count alike, so that the first weights have no more to say than the others.
     """
@@ -50,7 +50,10 @@ class ExponentialAverage(Average):
 
 @dataclass(frozen=True)
 class UniformAverage(Average):
-    """Average over all steps from an epoch on (stochastic weight averaging, Izmailov et al., arXiv:1803.05407)."""
+    """Average over all steps from an epoch on (Polyak and Juditsky, SIAM J. Control Optim. 30, 838 (1992)).
+
+    With a constant rate towards the end it is stochastic weight averaging (Izmailov et al., arXiv:1803.05407).
+    """
 
     start_epoch: int = 0
     """Completed epochs before the first weights are taken in."""

@@ -19,6 +19,12 @@ class Callback:
     def on_epoch(self, run: Run) -> None:
         """Called after each epoch, when its row stands in the history."""
 
+    def on_settled(self, run: Run) -> None:
+        """Called after `on_batch` and after `on_epoch` of all callbacks, whatever their order: save the run here.
+
+        Behind an epoch ``run.batch`` is 0.
+        """
+
     def on_halt(self, run: Run) -> None:
         """Called once when the run has been stopped or interrupted, after the last batch or epoch: save it here."""
 

@@ -23,7 +23,7 @@ from potentia.train.callbacks import Callback
 from potentia.train.run import Run
 from potentia.train.task import BatchLoss, Task
 
-__all__ = ["fit"]
+__all__ = ["fit", "take_score", "take_step"]
 
 Batch = TypeVar("Batch")
 
@@ -80,13 +80,17 @@ def _epoch(run: Run, task: Task[Batch], plan: Sequence[Batch], callbacks: Sequen
             take_step(run, task, plan[run.batch], max_bad)
         for callback in callbacks:
             callback.on_batch(run)
+        for callback in callbacks:
+            callback.on_settled(run)
     if run.batch >= len(plan):
-        close_epoch(run, task)
+        _close_epoch(run, task)
         for callback in callbacks:
             callback.on_epoch(run)
+        for callback in callbacks:
+            callback.on_settled(run)
 
 
-def take_step(run: Run, task: Task[Batch], batch: Batch, max_bad: int) -> None:
+def take_step(run: Run, task: Task[Batch], batch: Batch, max_bad: int = 10) -> None:
     """Change the weights by one batch, or leave it out."""
 
     def evaluate() -> BatchLoss:
@@ -113,7 +117,7 @@ def _leave_out(run: Run, loss: BatchLoss, max_bad: int) -> None:
     what = "its gradient" if math.isfinite(loss.value.item()) else "its loss"
     where = f"epoch {run.epoch + 1}, batch {run.batch}"
     if run.bad_in_a_row >= max_bad:
-        rate = run.stepper.learning_rate
+        rate = run.learning_rate
         slower = "" if math.isnan(rate) else f"lower the learning rate (now {rate:g}), or "
         raise TrainingError(
             f"{run.bad_in_a_row} batches in a row were not finite, the last is {where} ({what}): {slower}look for "
@@ -124,16 +128,21 @@ def _leave_out(run: Run, loss: BatchLoss, max_bad: int) -> None:
         warnings.warn(text, PotentiaWarning, stacklevel=2)
 
 
-def close_epoch(run: Run, task: Task[Batch]) -> None:
-    """Score the model, and write the row of this epoch."""
+def take_score(run: Run, task: Task[Batch]) -> dict[str, ErrorSum] | None:
+    """Score the model, with the averaged weights if there are any."""
     run.model.eval()
-    seeded = torch_seeded(run.device, run.seed, "score", run.epoch)
-    with _timed(run, "epoch_time"), seeded, run.averaged(), torch.no_grad():
-        valid = task.score(run.model)
+    with torch_seeded(run.device, run.seed, "score", run.epoch), run.averaged(), torch.no_grad():
+        return task.score(run.model)
+
+
+def _close_epoch(run: Run, task: Task[Batch]) -> None:
+    """Score the model, and write the row of this epoch."""
+    with _timed(run, "epoch_time"):
+        valid = take_score(run, task)
     row = task.row(run.sums, valid)
     value = task.monitor(row)
     engine_columns = {
-        "learning_rate": run.stepper.learning_rate,
+        "learning_rate": run.learning_rate,
         "skipped": float(run.skipped),
         "epoch_time": run.times["epoch_time"],
         "forward_time": run.times["forward_time"],

@@ -10,9 +10,9 @@ from typing import TypeVar
 
 import torch
 
-from potentia.checks import integer
+from potentia.checks import integer, number
 from potentia.errors import DataError
-from potentia.train.engine import close_epoch, take_step
+from potentia.train.engine import take_score, take_step
 from potentia.train.run import Run
 from potentia.train.task import Task
 
@@ -53,9 +53,15 @@ class Forecast:
 
 
 def forecast(
-    run: Run, task: Task[Batch], batches: Callable[[int], Sequence[Batch]], epochs: int, steps: int = 5
+    run: Run,
+    task: Task[Batch],
+    batches: Callable[[int], Sequence[Batch]],
+    epochs: int,
+    *,
+    steps: int = 5,
+    seconds: float = 0.2,
 ) -> Forecast:
-    """Measure ``steps`` batches and one score on a copy of ``run``, after one batch to warm up.
+    """Measure some batches and a score on a copy of ``run``, after one of each to warm up (compilers, caches).
 
     Nothing of the run is changed. For a moment there are two models and optimizers in memory.
 
@@ -64,12 +70,14 @@ def forecast(
         task: Loss and score; where its loss has effects elsewhere, they remain.
         batches: As for `fit`.
         epochs: As for `fit`: epochs in all.
-        steps: Batches to measure; more of them tell more where batches differ.
+        steps: Measure at least so many batches; more of them tell more where batches differ.
+        seconds: Measure batches for at least so long (s): short ones need more of them.
 
     Raises:
         DataError: there are no batches.
     """
     integer("steps", steps, low=1)
+    number("seconds", seconds, low=0)
     trial = copy.deepcopy(run)
     begun = _now(trial)
     plan = batches(trial.epoch)
@@ -79,13 +87,15 @@ def forecast(
     trial.batches = len(plan)
     left = max(epochs - trial.epoch - trial.batch / len(plan), 0.0)
     trial.model.train()
-    take_step(trial, task, plan[0], max_bad=steps + 1)
+    take_step(trial, task, plan[0])
+    taken, begun = 0, _now(trial)
+    while taken < steps or _now(trial) - begun < seconds:
+        taken += 1
+        take_step(trial, task, plan[taken % len(plan)])
+    stepping = (_now(trial) - begun) * len(plan) / taken
+    take_score(trial, task)
     begun = _now(trial)
-    for k in range(steps):
-        take_step(trial, task, plan[(k + 1) % len(plan)], max_bad=steps + 1)
-    stepping = (_now(trial) - begun) * len(plan) / steps
-    begun = _now(trial)
-    close_epoch(trial, task)
+    take_score(trial, task)
     scoring = _now(trial) - begun
     return Forecast(left, len(plan), drawing + stepping + scoring)
 

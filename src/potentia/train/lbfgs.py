@@ -84,9 +84,9 @@ class InverseHessian:
         row, gone = self.learned % self.history, max(0, len(self) + 1 - self.history)
         self._s[row], self._y[row] = s, y
         self.learned += 1
-        with_s, with_y = self._by_age(self._s, y), self._by_age(self._y, y)  # [pairs]
-        self._sy = _bordered(self._sy[gone:, gone:], with_s, torch.zeros_like(with_s))
-        self._yy = _bordered(self._yy[gone:, gone:], with_y, with_y)
+        self._sy, self._yy = (nn.functional.pad(old[gone:, gone:], (0, 1, 0, 1)) for old in (self._sy, self._yy))
+        self._sy[:, -1] = self._by_age(self._s, y)
+        self._yy[:, -1] = self._yy[-1] = self._by_age(self._y, y)
 
     def times(self, gradient: Tensor) -> Tensor:
         """Return the product with a vector, [numbers]."""
@@ -156,13 +156,13 @@ class LBFGSStepper:
         if not math.isfinite(steepest):
             return Step(loss, taken=False)
         self._value, self._gradient = value, gradient
-        whole = self._settings.batchsize is None
-        if steepest <= self._settings.tolerance and whole:
-            return Step(loss, taken=True, finished=f"converged: no component of the gradient is above {steepest:.2g}")
-        if not self._descend(evaluate):
-            stuck = f"converged: no step lowers the loss, the largest component of the gradient is {steepest:.2g}"
-            return Step(loss, taken=True, finished=stuck if whole else "")
-        return Step(loss, taken=True)
+        if steepest <= self._settings.tolerance:
+            why = f"converged: no component of the gradient is above {steepest:.2g}"
+        elif not self._descend(evaluate):
+            why = f"converged: no step lowers the loss, the largest component of the gradient is {steepest:.2g}"
+        else:
+            return Step(loss, taken=True)
+        return Step(loss, taken=True, finished=why if self._settings.batchsize is None else "")
 
     def state(self) -> dict[str, Any]:
         """Return the pairs, and loss and gradient at the present weights."""
@@ -230,12 +230,6 @@ class _Line:
         gradient = self.flat.gradient(loss)
         value, slope = torch.stack((loss.detach().to(torch.float64), gradient.dot(self.direction))).tolist()
         return Trial(step, value, slope, gradient)
-
-
-def _bordered(square: Tensor, column: Tensor, row: Tensor) -> Tensor:
-    """Return a square matrix with one more column and row; the corner is the column's."""
-    n = len(square)
-    return torch.cat((torch.cat((square, column[:n, None]), dim=1), torch.cat((row[:n], column[n:]))[None]))
 
 
 def _solve(triangle: Tensor, vector: Tensor, *, upper: bool) -> Tensor:

@@ -75,16 +75,12 @@ class Checkpoints(Callback):
         self.keep = None if keep is None else integer("keep", keep, low=1)
         self.save_best = save_best
 
-    def on_batch(self, run: Run) -> None:
-        """Write every so many batches."""
-        if self.every_batches and run.batch % self.every_batches == 0:
+    def on_settled(self, run: Run) -> None:
+        """Write every so many batches and epochs, and the best model."""
+        every, done = (self.every_batches, run.batch) if run.batch else (self.every_epochs, run.epoch)
+        if every and done % every == 0:
             self._write_and_rotate(run)
-
-    def on_epoch(self, run: Run) -> None:
-        """Write every so many epochs, and the best model."""
-        if self.every_epochs and run.epoch % self.every_epochs == 0:
-            self._write_and_rotate(run)
-        if self.save_best and run.best.epoch == run.epoch:
+        if self.save_best and run.batch == 0 and run.best.epoch == run.epoch:
             self._write(run, BEST)
 
     def on_halt(self, run: Run) -> None:

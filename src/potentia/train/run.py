@@ -55,6 +55,8 @@ class Run:
     """All batches of the present epoch; known while it runs."""
     sums: dict[str, ErrorSum] = field(default_factory=dict)
     """Errors of the present epoch so far, by name."""
+    learning_rate: float = math.nan
+    """Learning rate of the last batch, NaN where there was none."""
     history: list[dict[str, float]] = field(default_factory=list, repr=False)
     """One row for each completed epoch, all with the same columns; NaN where there is no value."""
     monitored: float = math.nan
@@ -107,11 +109,12 @@ class Run:
         return bool(self.stopped or self.interrupted)
 
     def set_rates(self) -> None:
-        """Give the stepper the learning rates of the next batch."""
+        """Give the stepper the learning rates of the batch that is taken now."""
         schedule = self.schedule
         if schedule is not None:
             epochs = self.epoch + self.batch / self.batches
             self.stepper.set_rates(lambda first: schedule.rate(first, self.schedule_state, epochs))
+        self.learning_rate = self.stepper.learning_rate
 
     @torch.no_grad()
     def follow_weights(self) -> None:
@@ -170,6 +173,7 @@ class Run:
             "epoch": self.epoch,
             "batch": self.batch,
             "sums": {name: (one.absolute, one.squared, one.count) for name, one in self.sums.items()},
+            "learning_rate": self.learning_rate,
             "history": _columns(self.history),
             "monitored": self.monitored,
             "best": tuple(self.best),
@@ -193,7 +197,7 @@ class Run:
         self.model.load_state_dict({**state["model"], **state["trained_on"]})
         self.seed, self.epoch, self.batch = state["seed"], state["epoch"], state["batch"]
         self.sums = {name: ErrorSum(*one) for name, one in state["sums"].items()}
-        self.history = _rows(state["history"])
+        self.learning_rate, self.history = state["learning_rate"], _rows(state["history"])
         self.monitored, self.best = state["monitored"], Best(*state["best"])
         self.skipped, self.bad_in_a_row = state["skipped"], state["bad_in_a_row"]
         self.stopped, self.times, self.memory = state["stopped"], dict(state["times"]), dict(state["memory"])
