@@ -112,6 +112,7 @@ class RaggedFile:
         self._version = version
         self._lock = threading.RLock()
         self._handle: h5py.File | None = None
+        self._nodes: dict[str, h5py.Dataset] = {}  # kept, because what HDF5 has unpacked is lost with them
         self._process = 0
         self._header: Header | None = None
         self._open()
@@ -129,6 +130,7 @@ class RaggedFile:
     def close(self) -> None:
         """Close the file; it is opened again when something is read."""
         with self._lock:
+            self._nodes.clear()
             if self._handle is not None:
                 self._handle.close()
             self._handle = None
@@ -137,9 +139,9 @@ class RaggedFile:
         """Return columns of the rows from ``start`` to ``stop``."""
         columns = self.header.tables[table]
         with self._lock:
-            group = self._open()[table]
+            handle = self._open()
             with self._reading():
-                return {name: self._read(group[name], columns[name], start, stop) for name in names}
+                return {name: self._read(handle, f"{table}/{name}", columns[name], start, stop) for name in names}
 
     def gather(self, table: str, names: Sequence[str], rows: ArrayLike) -> Table:
         """Return columns of any rows in the order given; rows that are near each other are read together.
@@ -161,7 +163,7 @@ class RaggedFile:
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        return {**state, "_lock": None, "_handle": None, "_process": 0}
+        return {**state, "_lock": None, "_handle": None, "_nodes": {}, "_process": 0}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(state)
@@ -170,8 +172,7 @@ class RaggedFile:
     def _open(self) -> h5py.File:
         with self._lock:
             if self._handle is not None and self._process != os.getpid():  # a fork: the handle is its parent's
-                self._handle.close()
-                self._handle = None
+                self.close()
             if self._handle is None:
                 handle = self._opened()
                 with self._reading():
@@ -223,15 +224,20 @@ class RaggedFile:
                 _require_rows(handle[table][name], column, about["rows"][table], f"{table}/{name}")
         return Header(kind, version, tables, about["rows"], about["settings"], about["sha256"])
 
-    def _read(self, node: Any, column: Column, start: int, stop: int) -> NDArray[Any] | Ragged:
+    def _read(self, handle: h5py.File, name: str, column: Column, start: int, stop: int) -> NDArray[Any] | Ragged:
         if not column.ragged:
-            rows: NDArray[Any] = node[start:stop]
+            rows: NDArray[Any] = self._node(handle, name)[start:stop]
             return rows
-        offsets = node["offsets"][start : stop + 1]
+        offsets, values = self._node(handle, f"{name}/offsets")[start : stop + 1], self._node(handle, f"{name}/values")
         lengths = np.diff(offsets)
-        if len(offsets) != stop - start + 1 or (lengths < 0).any() or offsets[-1] > len(node["values"]):
-            raise FileFormatError(f"{self.path} is damaged: {node.name} does not add up; build it, or copy it, again")
-        return Ragged(node["values"][offsets[0] : offsets[-1]], lengths)
+        if len(offsets) != stop - start + 1 or (lengths < 0).any() or offsets[-1] > len(values):
+            raise FileFormatError(f"{self.path} is damaged: {name} does not add up; build it, or copy it, again")
+        return Ragged(values[offsets[0] : offsets[-1]], lengths)
+
+    def _node(self, handle: h5py.File, name: str) -> h5py.Dataset:
+        if name not in self._nodes:
+            self._nodes[name] = handle[name]
+        return self._nodes[name]
 
 
 def _require_rows(node: Any, column: Column, rows: int, name: str) -> None:

@@ -158,6 +158,10 @@ class ChebyshevDescriptor(Descriptor):
             angular_tables(self.ang_order),
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the kernels behind: torch moves tensors that go to another process, and their arrays would be lost."""
+        return {name: value for name, value in self.__dict__.items() if name != "_kernels"}
+
     def _search(self, structures: Sequence[Structure]) -> list[Neighbours]:
         return self._kernels.search(structures, self.cutoff)
 
