@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 __all__ = [
     "ConfigError",
     "DataError",
@@ -10,6 +13,7 @@ __all__ = [
     "PotentiaError",
     "PotentiaWarning",
     "TrainingError",
+    "warn_user",
 ]
 
 
@@ -39,3 +43,11 @@ class TrainingError(PotentiaError, RuntimeError):
 
 class PotentiaWarning(UserWarning):
     """Something was done as asked, but is likely not what was meant."""
+
+
+def warn_user(text: str) -> None:
+    """Warn with a `PotentiaWarning` that points at the line of the user's that has called into this package."""
+    level, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, PotentiaWarning, stacklevel=level)

@@ -133,7 +133,7 @@ def test_structures_without_energy_have_no_energy_difference():
 
 
 def test_features_that_are_known_give_the_same_fingerprints():
-    known, again = fingerprints(SET, DESCRIPTOR, chunk=5), fingerprints_of(featurise(SET, DESCRIPTOR, [False] * 24))
+    known, again = fingerprints(SET, DESCRIPTOR, chunk=5), fingerprints_of([featurise(SET, DESCRIPTOR, [False] * 24)])
     np.testing.assert_allclose(known.values, again.values, rtol=0, atol=1e-12)
     assert known.compositions == again.compositions
     assert {known.compositions[0], known.compositions[12]} == {(1, 1), (3, 2)}

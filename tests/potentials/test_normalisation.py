@@ -109,7 +109,7 @@ def test_a_constant_feature_is_dropped_whatever_its_size():
     values[:, 1] = 30.1
     values[:, 2] = 0.0
     values[:, 3] = 30.1 * (1 + 1e-15 * values[:, 3])  # noise of summation in another order
-    _, scale = feature_scale(values)
+    _, scale = feature_scale(lambda: [values])
     assert (scale[1:] == 0).all()
     assert scale[0] == pytest.approx(1 / values[:, 0].std(correction=0).item())
 
@@ -127,7 +127,7 @@ def test_structures_that_are_all_alike_can_be_learned():
 @pytest.mark.parametrize("offset", [0.0, 1e3, 1e6])
 def test_a_large_mean_costs_no_digits_of_the_deviation(offset):
     values = torch.linspace(-1, 1, 2001, dtype=torch.float64)[:, None]
-    _, exact = feature_scale(values)
+    _, exact = feature_scale(lambda: [values])
     mean, scale = feature_scale(values + offset)
     assert mean.item() == pytest.approx(offset, rel=1e-14, abs=1e-14)
     assert scale.item() == pytest.approx(exact.item(), rel=1e-9)
@@ -136,7 +136,7 @@ def test_a_large_mean_costs_no_digits_of_the_deviation(offset):
 def test_features_in_float32_are_summed_in_float64():
     values = 100 + torch.linspace(-1, 1, 200_001, dtype=torch.float32)[:, None]
     _, expected = feature_scale(values.double())
-    _, found = feature_scale(values)
+    _, found = feature_scale(lambda: [values])
     assert found.item() == pytest.approx(expected.item(), rel=1e-12)
 
 

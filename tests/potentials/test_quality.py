@@ -97,15 +97,6 @@ def test_each_finding_is_a_warning_at_the_place_of_the_call():
     assert Path(caught[0].filename).name == "test_quality.py"
 
 
-def test_the_warning_can_name_the_line_of_a_caller_farther_up():
-    def train():
-        warn_about_units(scaled(crystals(), forces=-1.0), stacklevel=3)
-
-    with pytest.warns(PotentiaWarning, match="the sign of the forces") as caught:
-        train()
-    assert caught[0].lineno == train.__code__.co_firstlineno + 4
-
-
 def test_labels_in_one_foreign_system_are_seen_when_absurdly_large():
     frames = [replace(s, stress=None) for s in crystals()]
     assert unit_findings(scaled_without_stress(frames, 1 / KCAL)) == []

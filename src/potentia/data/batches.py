@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from potentia.checks import integer
 from potentia.seeding import stream
 
-__all__ = ["in_order", "shuffled"]
+__all__ = ["drawn", "in_order", "shuffled"]
 
 
 def shuffled(n: int, size: int, seed: int) -> Callable[[int], list[NDArray[np.int64]]]:
@@ -19,6 +19,22 @@ def shuffled(n: int, size: int, seed: int) -> Callable[[int], list[NDArray[np.in
 
     def batches(epoch: int) -> list[NDArray[np.int64]]:
         return np.split(stream(seed, "shuffle", epoch).permutation(n), starts) if n else []
+
+    return batches
+
+
+def drawn(weights: Callable[[], NDArray[np.float64]], size: int, seed: int) -> Callable[[int], list[NDArray[np.int64]]]:
+    """Return epoch → batches of ``size`` indices, drawn with replacement, as many as there are ``weights`` [samples].
+
+    An index is drawn in proportion to its weight. ``weights`` is asked before each epoch; they must not change in it.
+    """
+
+    def batches(epoch: int) -> list[NDArray[np.int64]]:
+        now = weights()
+        if not len(now):
+            return []
+        found = stream(seed, "draw", epoch).choice(len(now), size=len(now), p=now / now.sum())
+        return np.split(found, _starts(len(now), size))
 
     return batches
 

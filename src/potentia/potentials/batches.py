@@ -92,9 +92,7 @@ def gradient_subset(
     return np.sort(stream(seed, "force subset", window).choice(candidates, size=wanted, replace=False))
 
 
-def _batch(
-    structures: NDArray[np.int64], supervised: NDArray[np.bool_], force_weight: float | None
-) -> StructureBatch:
+def _batch(structures: NDArray[np.int64], supervised: NDArray[np.bool_], force_weight: float | None) -> StructureBatch:
     first = supervised[structures]
     ordered = np.concatenate((structures[first], structures[~first]))
     return StructureBatch(torch.from_numpy(ordered), int(first.sum()), force_weight)

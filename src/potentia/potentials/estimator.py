@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Self, TypeAlias
 
 import numpy as np
 import torch
+from torch.utils.data import Dataset
 
 from potentia.checks import integer
 from potentia.errors import DataError
 from potentia.estimator import Estimator
+from potentia.potentials.datasets.joined import JoinedDataset
 from potentia.potentials.datasets.labelled import complete_atomic_energies, reference_energy
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.formats.reading import StructureLike, read_structures
 from potentia.potentials.networks import Architecture, AtomicNetworks, checked_architecture
-from potentia.potentials.results import PredictOut, TrainOut
+from potentia.potentials.predictions import PredictOut
+from potentia.potentials.results import TrainOut
 from potentia.potentials.structure import Structure
-from potentia.potentials.surface import Surface, featurise
-from potentia.potentials.training import KIND, Training
+from potentia.potentials.surface import Featurised, Surface, featurise
+from potentia.potentials.training import KIND, Start, Training
 from potentia.potentials.training_config import TorchTrainingConfig
+from potentia.potentials.training_input import TrainingInput, require_descriptor
+from potentia.train import Forecast
 
 __all__ = ["FittedPotential", "TorchANNPotential"]
 
@@ -74,9 +80,12 @@ class TorchANNPotential(Estimator):
         config: TorchTrainingConfig | None = None,
         resume_from: str | os.PathLike[str] | None = None,
         *,
+        dataset: Dataset[Any] | None = None,
+        train_dataset: Dataset[Any] | None = None,
+        test_dataset: Dataset[Any] | None = None,
         allow_changes: Collection[str] = (),
     ) -> TrainOut:
-        """Train on ``structures`` and return tables and plots of the errors.
+        """Train on structures or data sets, and return tables and plots of the errors.
 
         With ``config.seed`` given, training starts from new weights; without, a trained potential goes on from the
         weights and the normalisation that it has.
@@ -86,6 +95,9 @@ class TorchANNPotential(Estimator):
             config: Settings; the defaults of `TorchTrainingConfig` if None.
             resume_from: A checkpoint to go on from. ``config.iterations`` counts additional epochs then; the epoch that
                 the checkpoint stands in is the first of them. The result equals that of an unbroken run bit for bit.
+            dataset: A data set to be split like structures, instead of them. It owns its atomic energies and filters.
+            train_dataset: A data set to train on, all of it, instead of them.
+            test_dataset: With ``train_dataset``, what is held out.
             allow_changes: Names of settings that may differ from those of the checkpoint.
 
         Raises:
@@ -93,13 +105,27 @@ class TorchANNPotential(Estimator):
             ConfigError: settings do not fit the data, the descriptor or the checkpoint.
             TrainingError: too many batches in a row were not finite.
         """
-        training = Training(self.recipe(), self.descriptor, self.arch, config or TorchTrainingConfig())
-        start = None if self.fitted_ is None else (self.fitted_.model, self.fitted_.atomic_energies)
-        trained = training.run(
-            read_structures([] if structures is None else structures), start, resume_from, allow_changes
-        )
+        given = self._given(structures, dataset, train_dataset, test_dataset)
+        trained = self._training(config).run(given, self._start(), resume_from, allow_changes)
         self.fitted_ = FittedPotential(trained.model, trained.atomic_energies, trained.record)
         return trained.out
+
+    def forecast(
+        self,
+        structures: Structures | None = None,
+        config: TorchTrainingConfig | None = None,
+        *,
+        dataset: Dataset[Any] | None = None,
+        train_dataset: Dataset[Any] | None = None,
+        test_dataset: Dataset[Any] | None = None,
+    ) -> Forecast:
+        """Say how long the same call of `train` would take, and how much memory: its first batches are measured.
+
+        The time is that of the epochs; reading and featurising, which this has done already, come on top. Nothing of
+        the potential is changed. Arguments and errors are those of `train`.
+        """
+        given = self._given(structures, dataset, train_dataset, test_dataset)
+        return self._training(config).forecast(given, self._start())
 
     def predict(
         self,
@@ -130,7 +156,46 @@ class TorchANNPotential(Estimator):
         items = read_structures(structures).structures
         out = _Predictions(self.fitted_.atomic_energies, forces=eval_forces, stress=eval_stress)
         for begin in range(0, len(items), batch_size):
-            self._predict_part(items[begin : begin + batch_size], out)
+            part = items[begin : begin + batch_size]
+            self._predict_part(part, partial(featurise, part, self.descriptor, [out.gradients] * len(part)), out)
+        out.timing["total"] = time.perf_counter() - begun
+        return out.result()
+
+    def predict_dataset(
+        self,
+        dataset: Dataset[Any],
+        eval_forces: bool = False,
+        *,
+        eval_stress: bool = False,
+        batch_size: int = 32,
+    ) -> PredictOut:
+        """Return what `predict` does for the entries of a data set, from the features that it has.
+
+        Args:
+            dataset: A data set of structures with the descriptor of this potential, or a `torch.utils.data.Subset`.
+            eval_forces: Also forces.
+            eval_stress: Also stress.
+            batch_size: Structures worked on at a time: memory, not numbers.
+
+        Raises:
+            NotFittedError: the potential is not trained.
+            DataError: it is no data set of structures.
+            ConfigError: its descriptor is another.
+        """
+        self.require_trained()
+        assert self.fitted_ is not None
+        integer("batch_size", batch_size, low=1)
+        begun = time.perf_counter()
+        entries = JoinedDataset(dataset)
+        require_descriptor(entries, self.descriptor)
+        out = _Predictions(self.fitted_.atomic_energies, forces=eval_forces, stress=eval_stress)
+        for begin in range(0, len(entries), batch_size):
+            part = range(begin, min(begin + batch_size, len(entries)))
+            structures = [
+                replace(s, name=entries.get_structure_identifier(k))
+                for k, s in zip(part, entries.labels(part), strict=True)
+            ]
+            self._predict_part(structures, lambda part=part: entries.featurised(part, [out.gradients] * len(part)), out)
         out.timing["total"] = time.perf_counter() - begun
         return out.result()
 
@@ -203,19 +268,47 @@ class TorchANNPotential(Estimator):
         potential.fitted_ = FittedPotential(model.to(descriptor.device), dict(learned["atomic_energies"]), record)
         return potential
 
-    def _predict_part(self, structures: Sequence[Structure], out: _Predictions) -> None:
+    def _predict_part(self, structures: Sequence[Structure], make: Callable[[], Featurised], out: _Predictions) -> None:
         assert self.fitted_ is not None
         marks = [time.perf_counter()]
-        gradients = out.forces is not None or out.stress is not None
-        featurised = featurise(structures, self.descriptor, [gradients] * len(structures))
+        featurised = make()
         selection = featurised.geometry.everything
         marks.append(time.perf_counter())
         with torch.no_grad():
-            surface = featurised.surface(self.fitted_.model, selection, gradients=gradients)
+            surface = featurised.surface(self.fitted_.model, selection, gradients=out.gradients)
         marks.append(time.perf_counter())
         out.timing["featurization"] += marks[1] - marks[0]
-        out.timing["force_eval" if gradients else "energy_eval"] += marks[2] - marks[1]
+        out.timing["force_eval" if out.gradients else "energy_eval"] += marks[2] - marks[1]
         out.add(structures, surface, featurised.geometry.volume.tolist())
+
+    def _training(self, config: TorchTrainingConfig | None) -> Training:
+        return Training(self.recipe(), self.descriptor, self.arch, config or TorchTrainingConfig())
+
+    def _start(self) -> Start | None:
+        return None if self.fitted_ is None else (self.fitted_.model, self.fitted_.atomic_energies)
+
+    def _given(
+        self,
+        structures: Structures | None,
+        dataset: Dataset[Any] | None,
+        train_dataset: Dataset[Any] | None,
+        test_dataset: Dataset[Any] | None,
+    ) -> TrainingInput:
+        """Return what a training is given; it must be given in one way."""
+        ways = {"structures": structures, "dataset": dataset, "train_dataset": train_dataset}
+        given = [name for name, value in ways.items() if value is not None]
+        if len(given) != 1 or (test_dataset is not None and train_dataset is None):
+            names = [*given, *(["test_dataset"] if test_dataset is not None else [])]
+            raise DataError(
+                "Provide either 'structures' or 'dataset'/'train_dataset' (with 'test_dataset' if something is held "
+                f"out), got {' and '.join(names) or 'none of them'}"
+            )
+        if dataset is not None:
+            return TrainingInput.of_datasets(dataset, None, self.descriptor, whole=True)
+        if train_dataset is not None:
+            return TrainingInput.of_datasets(train_dataset, test_dataset, self.descriptor, whole=False)
+        assert structures is not None
+        return TrainingInput.of_structures(read_structures(structures), self.descriptor)
 
 
 def _on(device: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -232,6 +325,7 @@ class _Predictions:
         self.atomic: list[np.ndarray[Any, Any]] = []
         self.forces: list[np.ndarray[Any, Any]] | None = [] if forces else None
         self.stress: list[np.ndarray[Any, Any] | None] | None = [] if stress else None
+        self.gradients = forces or stress
         self.timing = {"featurization": 0.0, "energy_eval": 0.0, "force_eval": 0.0, "total": 0.0}
 
     def add(self, structures: Sequence[Structure], surface: Surface, volumes: Sequence[float]) -> None:
@@ -261,4 +355,6 @@ class _Predictions:
             structure_paths=[s.label for s in self.structures],
             timing=self.timing,
             stress=self.stress,
+            cells=[None if s.cell is None else s.cell.copy() for s in self.structures],
+            pbc=[s.pbc.copy() for s in self.structures],
         )

@@ -7,7 +7,7 @@ vectors, because neither do the features.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from potentia.potentials.descriptors.base import Descriptor
 from potentia.potentials.geometry import Geometry
 from potentia.potentials.structure import Structure
-from potentia.potentials.surface import Featurised
+from potentia.potentials.surface import Featurised, featurise
 
 __all__ = ["Fingerprints", "fingerprints", "fingerprints_of"]
 
@@ -41,20 +41,22 @@ class Fingerprints:
 
 def fingerprints(structures: Sequence[Structure], descriptor: Descriptor, chunk: int = 128) -> Fingerprints:
     """Return the fingerprints of ``structures``, the features of a chunk in memory at a time."""
-    parts = []
-    for begin in range(0, len(structures), chunk):
-        geometry = descriptor.geometry(structures[begin : begin + chunk])
-        values = descriptor.features(geometry).values.cpu().numpy()
-        parts.append(_moments(geometry, values, descriptor.n_species))
-    means, stds, counts = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return _in_spreads(means, stds, counts, _rounding(descriptor))
+    begins = range(0, len(structures), chunk)
+    return fingerprints_of(
+        featurise(structures[begin : begin + chunk], descriptor, [False] * len(structures[begin : begin + chunk]))
+        for begin in begins
+    )
 
 
-def fingerprints_of(featurised: Featurised) -> Fingerprints:
-    """Return the fingerprints of structures whose features are known."""
-    descriptor = featurised.descriptor
-    values = featurised.features.values.cpu().numpy()
-    return _in_spreads(*_moments(featurised.geometry, values, descriptor.n_species), _rounding(descriptor))
+def fingerprints_of(parts: Iterable[Featurised]) -> Fingerprints:
+    """Return the fingerprints of structures whose features are known, the parts one after the other."""
+    found, rounding = [], 0.0
+    for part in parts:
+        values = part.features.values.cpu().numpy()
+        found.append(_moments(part.geometry, values, part.descriptor.n_species))
+        rounding = _rounding(part.descriptor)
+    means, stds, counts = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    return _in_spreads(means, stds, counts, rounding)
 
 
 def _rounding(descriptor: Descriptor) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -10,20 +10,30 @@ from torch import Tensor
 
 from potentia.checks import array_of_shape
 from potentia.errors import ConfigError
-from potentia.potentials.datasets.labelled import LabelledStructures
+from potentia.potentials.datasets.labelled import TrainingStructures
 from potentia.potentials.training_config import TorchTrainingConfig
 
 __all__ = ["energy_scale", "feature_scale", "set_normalisation"]
 
 CONSTANT = 1e-10
 """A feature whose standard deviation is below this, or below this part of its mean, never varies: it is dropped."""
+CHUNK = 128
+"""Structures whose features are summed at a time."""
 
 
-def feature_scale(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and 1/standard deviation of ``values`` [atoms, features], in two passes; 0 for constant features."""
-    wide = values.double()
-    mean = wide.mean(0)
-    return mean, _inverse(mean, (wide - mean).square().mean(0).sqrt())
+def feature_scale(parts: Callable[[], Iterable[Tensor]]) -> tuple[Tensor, Tensor]:
+    """Return mean and 1/standard deviation of features in two passes over ``parts`` [atoms, features]; 0 for constants.
+
+    The sums are taken part by part, so they do not depend on where the features come from.
+    """
+    count, total = 0, torch.zeros(())
+    for part in parts():
+        count, total = count + len(part), total + part.double().sum(0)
+    mean = total / count
+    squares = torch.zeros(())
+    for part in parts():
+        squares = squares + (part.double() - mean).square().sum(0)
+    return mean, _inverse(mean, (squares / count).sqrt())
 
 
 def energy_scale(energy_per_atom: Tensor) -> tuple[float, float]:
@@ -38,14 +48,13 @@ def energy_scale(energy_per_atom: Tensor) -> tuple[float, float]:
 
 
 def set_normalisation(
-    buffers: Mapping[str, Tensor], data: LabelledStructures, train: Tensor, config: TorchTrainingConfig
+    buffers: Mapping[str, Tensor], data: TrainingStructures, train: Tensor, config: TorchTrainingConfig
 ) -> None:
     """Fill the normalisation ``buffers`` of the networks from structures ``train`` and what ``config`` gives."""
     if config.feature_stats is not None:
         mean, scale = _given_feature_stats(config.feature_stats, len(buffers["feature_mean"]))
     elif config.normalize_features:
-        atoms = data.featurised.geometry.select(train).atoms
-        mean, scale = feature_scale(data.featurised.features.values[atoms])
+        mean, scale = feature_scale(lambda: _features(data, train))
     else:
         mean, scale = torch.zeros_like(buffers["feature_mean"]), torch.ones_like(buffers["feature_scale"])
     shift, scaling = energy_scale(data.energy[train] / data.n_atoms[train]) if config.normalize_energy else (0.0, 1.0)
@@ -53,6 +62,15 @@ def set_normalisation(
     buffers["feature_scale"].copy_(scale)
     buffers["e_shift"].fill_(shift if config.E_shift is None else config.E_shift)
     buffers["e_scaling"].fill_(scaling if config.E_scaling is None else config.E_scaling)
+
+
+def _features(data: TrainingStructures, train: Tensor) -> Iterator[Tensor]:
+    """Features of the atoms of ``train``, some structures at a time."""
+    chunks = torch.split(train, CHUNK)
+    for k, chunk in enumerate(chunks):
+        data.announce(chunks[k:], [0] * len(chunks[k:]))
+        part, places = data.part(chunk, 0)
+        yield part.featurised.features.values[part.featurised.geometry.select(places).atoms]
 
 
 def _given_feature_stats(stats: Mapping[str, object], n_features: int) -> tuple[Tensor, Tensor]:

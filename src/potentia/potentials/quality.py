@@ -14,7 +14,6 @@ What can be seen, and what cannot:
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from functools import reduce
@@ -23,7 +22,7 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from potentia.errors import PotentiaWarning
+from potentia.errors import warn_user
 from potentia.potentials.energy_work import Ratio, Step, ratio_of, steps_between
 from potentia.potentials.structure import Structure
 from potentia.units import (
@@ -79,21 +78,18 @@ _FITTING_UNITS = (
 """The ratio of energy to the work of forces that each mistake makes."""
 
 
-def warn_about_units(
-    structures: Sequence[Structure], atomic_energies: Mapping[str, float] | None = None, *, stacklevel: int = 2
-) -> None:
+def warn_about_units(structures: Sequence[Structure], atomic_energies: Mapping[str, float] | None = None) -> None:
     """Warn of labels that cannot be right; see the top of this file for what can be seen.
 
     Args:
         structures: the frames with their labels.
         atomic_energies: energy of the free atom of each species (eV), if known.
-        stacklevel: whose line the warning names: 2 is the caller of this function, 3 its caller, and so on.
 
     Warns:
         PotentiaWarning: once for each finding of `unit_findings`.
     """
     for finding in unit_findings(structures, atomic_energies):
-        warnings.warn(finding, PotentiaWarning, stacklevel=stacklevel)
+        warn_user(finding)
 
 
 def unit_findings(structures: Sequence[Structure], atomic_energies: Mapping[str, float] | None = None) -> list[str]:

@@ -98,6 +98,8 @@ class TrainOut:
     """Energies of each structure, where they were asked for."""
     reading: str | None = None
     """What was read and left out, in words."""
+    ended: str = ""
+    """Why the training ended before its last epoch: stopped for good, or interrupted; empty if it did not."""
     seed: int | None = None
     """Seed of the weights, the order of the batches and all other draws."""
     split_seed: int | None = None
@@ -258,6 +260,8 @@ class TrainOut:
         if not math.isnan(epoch):
             lowest = _digits(_ENERGY.factor * self.stats["min_RMSE_test"])
             lines.append(f"The lowest energy RMSE of the test set was {lowest} meV/atom, in epoch {epoch}.")
+        if self.ended:
+            lines.append(f"It ended early: {self.ended}.")
         skipped = self._table.get("skipped", pd.Series(dtype=float)).sum()
         if skipped:
             lines.append(f"{skipped:.0f} batches were left out because they were not finite.")

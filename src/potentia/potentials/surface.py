@@ -40,7 +40,7 @@ class Featurised:
     features: Features
 
     def surface(self, model: AtomicNetworks, selection: Selection, *, gradients: bool) -> Surface:
-        """Return energies, with their derivatives by positions and strain if asked for; differentiable by the weights."""
+        """Return energies, with derivatives by positions and strain if asked for; differentiable by the weights."""
         return Surface(*potential_energy(model, self.atoms(selection), gradients=gradients))
 
     def structure(self, k: int) -> Featurised:

@@ -3,47 +3,46 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from potentia.data import Split, holdout
-from potentia.errors import ConfigError, DataError, PotentiaWarning
+from potentia.data import Split, drawn, shuffled
+from potentia.errors import DataError, warn_user
 from potentia.estimator import require_checkpoint_of
-from potentia.potentials.batches import structure_batches
-from potentia.potentials.datasets.labelled import (
-    LabelledStructures,
-    complete_atomic_energies,
-    content_hash,
-    reference_energy,
-)
+from potentia.potentials.batches import Plan, StructureBatch, structure_batches
+from potentia.potentials.callbacks import training_callbacks
+from potentia.potentials.datasets.labelled import TrainingStructures, content_hash
+from potentia.potentials.datasets.memory import peak_memory
 from potentia.potentials.descriptors import ChebyshevDescriptor
-from potentia.potentials.formats.reading import Reading
-from potentia.potentials.geometry import species_indices
+from potentia.potentials.duplicates import duplicates_among
+from potentia.potentials.fingerprints import fingerprints_of
 from potentia.potentials.losses import measure_of
 from potentia.potentials.networks import Architecture, AtomicNetworks
 from potentia.potentials.normalisation import set_normalisation
+from potentia.potentials.outcome import outcome
 from potentia.potentials.quality import warn_about_units
-from potentia.potentials.results import ParityData, TrainOut
-from potentia.potentials.structure import Structure
-from potentia.potentials.task import Evaluation, LossSettings, PotentialTask
+from potentia.potentials.results import TrainOut
+from potentia.potentials.task import LossSettings, PotentialTask
 from potentia.potentials.training_config import TorchTrainingConfig
+from potentia.potentials.training_data import training_data
+from potentia.potentials.training_input import TrainingInput
 from potentia.seeding import fresh_seed
 from potentia.train import (
-    BatchBar,
-    Callback,
     Checkpoint,
-    Checkpoints,
-    EpochBar,
+    ErrorScores,
+    Forecast,
     Plateau,
     Run,
+    Schedule,
     fit,
+    forecast,
     load_checkpoint,
+    weights_by_error,
 )
 
 __all__ = ["KIND", "Trained", "Training"]
@@ -52,8 +51,9 @@ Start: TypeAlias = tuple[AtomicNetworks, dict[str, float]]
 """Networks to go on from, and the energies of free atoms that they were trained against (eV)."""
 KIND = "potential"
 """Kind of the files."""
-FEW = 10
-"""Below so many structures held out, what goes by the validation error is warned of."""
+LOOKED_AT = 2_000
+"""So many structures, evenly spaced, are looked at for labels that cannot be right."""
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,28 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """A training that stands before its first batch, or where a checkpoint has left it."""
+
+    run: Run
+    task: PotentialTask
+    batches: Callable[[int], Sequence[StructureBatch]]
+    given: TrainingInput
+    split: Split
+    atomic_energies: dict[str, float]
+    seeds: dict[str, int]
+    fingerprint: dict[str, Any]
+    """What a checkpoint belongs to."""
+    scores: ErrorScores | None
+    """Of the structures, where they are drawn by their errors."""
+
+    @property
+    def epochs(self) -> int:
+        """Completed epochs."""
+        return self.run.epoch
+
+
+@dataclass(frozen=True)
 class Training:
     """Settings of one training; `run` carries it out."""
 
@@ -77,40 +99,71 @@ class Training:
 
     def run(
         self,
-        reading: Reading,
+        given: TrainingInput,
         start: Start | None,
         resume_from: str | os.PathLike[str] | None,
         allow: Collection[str],
     ) -> Trained:
-        """Train on the structures of ``reading``, from the weights of ``start`` if there are any and no seed is given.
+        """Train on what is ``given``, from the weights of ``start`` if there are any and no seed is given.
 
         Nothing of ``start`` is changed: an interrupted training leaves the potential as it was.
         """
-        config, structures = self.config, reading.structures
-        if not structures:
-            raise DataError("there are no structures to train on: `structures` is empty")
+        ready = self.prepare(given, start, resume_from, allow)
+        run, config = ready.run, self.config
+        record = {"training_config": config.plain(), "data": ready.fingerprint["data"], **ready.seeds}
+        learned = {"atomic_energies": ready.atomic_energies, "record": record}
+        extra = {"kind": KIND, "recipe": self.recipe, "learned": learned, **ready.seeds}
+        epochs = run.epoch + config.iterations
+        callbacks = training_callbacks(
+            config, epochs, ready.fingerprint, extra, ready.scores, with_test=len(ready.split.test) > 0
+        )
+        fit(run, ready.task, ready.batches, epochs, callbacks)
+        run.take_average()
+        run.model.eval()
+        assert isinstance(run.model, AtomicNetworks)
+        out = outcome(run, ready.task, ready.split, given, config, ready.seeds)
+        return Trained(run.model, ready.atomic_energies, {**record, "training_history": _columns(run.history)}, out)
+
+    def forecast(self, given: TrainingInput, start: Start | None) -> Forecast:
+        """Measure the first batches of the training, and give back how long it would take."""
+        ready = self.prepare(given, start, None, ())
+        found = forecast(ready.run, ready.task, ready.batches, self.config.iterations)
+        return replace(found, memory_bytes=peak_memory())
+
+    def prepare(
+        self,
+        given: TrainingInput,
+        start: Start | None,
+        resume_from: str | os.PathLike[str] | None,
+        allow: Collection[str],
+    ) -> Prepared:
+        """Split, filter, featurise, look at the labels, and set up networks and run."""
+        config = self.config
         checkpoint = None if resume_from is None else load_checkpoint(resume_from)
         if checkpoint is not None:
             require_checkpoint_of(KIND, checkpoint.extra, checkpoint.path)
         if config.seed is not None:
             start = None
         seeds = self._seeds(checkpoint)
-        split = self._split(structures, seeds["split_seed"])
-        for structure in structures:
-            species_indices(structure, self.descriptor.species_to_idx)
-        atomic_energies = self._atomic_energies(start, checkpoint)
-        split = self._filtered(split, structures, atomic_energies)
-        warn_about_units(structures, atomic_energies)
-        data = LabelledStructures.of(
-            structures, self.descriptor, atomic_energies, gradients=config.supervises_gradients
-        )
+        split = given.split(config, seeds["split_seed"])
+        known = start[1] if checkpoint is None and start is not None else None
+        if checkpoint is not None:
+            known = checkpoint.extra["learned"]["atomic_energies"]
+        atomic_energies = given.atomic_energies(config, known, self.descriptor.species)
+        split = given.filtered(split, config, atomic_energies)
+        everything = given.dataset.labels(range(0, len(given.dataset), max(1, len(given.dataset) // LOOKED_AT)))
+        warn_about_units(everything, atomic_energies)
+        mark = content_hash(_all_structures(given), self.descriptor.species_to_idx)
+        data = training_data(given, split, config, atomic_energies, mark)
         self._require_labels(data, split)
+        self._warn_of_copies(data, split)
         model = self._model(start, seeds["seed"], data, split)
-        run = Run(model, config.method, self._schedule(), seed=seeds["seed"])
+        method = config.method_for(max(_n_parameters(network) for network in model.networks))
+        run = Run(model, method, self._schedule(), seed=seeds["seed"], average=config.average)
         fingerprint = {
             "recipe": {**self.recipe, "descriptor": {**self.recipe["descriptor"], "device": "any"}},
-            "config": config.fingerprint(),
-            "data": {"structures": len(structures), "sha256": content_hash(structures, self.descriptor.species_to_idx)},
+            "config": replace(config, method=method).fingerprint(),
+            "data": {"structures": len(given.dataset), "sha256": mark},
             "split": {"train": len(split.train), "test": len(split.test), "split_seed": seeds["split_seed"]},
             "atomic_energies": atomic_energies,
             "seed": seeds["seed"],
@@ -118,28 +171,14 @@ class Training:
         if checkpoint is not None:
             checkpoint.resume(run, fingerprint, allow)
             run.seed = seeds["seed"]
-        record = {"training_config": config.plain(), "data": fingerprint["data"], **seeds}
-        learned = {
-            "kind": KIND,
-            "recipe": self.recipe,
-            "learned": {"atomic_energies": atomic_energies, "record": record},
-        }
         settings = LossSettings(
             config.force_weight, config.stress_weight, measure_of(config.loss, config.huber_delta),
             config.force_scale_unbiased, config.force_rows,
         )  # fmt: skip
         task = PotentialTask(data, torch.from_numpy(split.test), settings)
-        labelled = (data.has_forces & (config.force_weight > 0)) | (data.has_stress & (config.stress_weight > 0))
-        fit(
-            run,
-            task,
-            structure_batches(split.train, labelled.cpu().numpy(), config, run.seed),
-            run.epoch + config.iterations,
-            self._callbacks(run, fingerprint, {**learned, **seeds}, with_test=len(split.test) > 0),
-        )
-        model.eval()
-        out = self._result(run, task, split, reading, seeds)
-        return Trained(model, atomic_energies, {**record, "training_history": _columns(run.history)}, out)
+        scores = ErrorScores(len(given.dataset)) if config.sampling_policy == "error_weighted" else None
+        batches = self._batches(run, data, split, scores)
+        return Prepared(run, task, batches, given, split, atomic_energies, seeds, fingerprint, scores)
 
     def _seeds(self, checkpoint: Checkpoint | None) -> dict[str, int]:
         """The seeds of this training: those given, else those of the checkpoint, else new ones."""
@@ -151,77 +190,47 @@ class Training:
             known = {"seed": seed, "split_seed": seed}
         return known | {name: value for name, value in given.items() if value is not None}
 
-    def _split(self, structures: Sequence[Structure], split_seed: int) -> Split:
-        config = self.config
-        split = holdout(len(structures), config.testpercent, split_seed)
-        if config.use_scheduler and not len(split.test):
-            raise ConfigError(
-                f"use_scheduler=True needs structures held out, but testpercent={config.testpercent} of "
-                f"{len(structures)} structures holds out none: raise testpercent, or set use_scheduler=False"
-            )
-        for name in ("use_scheduler", "save_best"):
-            wanted = config.use_scheduler if name == "use_scheduler" else config.save_best and config.checkpoint_dir
-            if wanted and 0 < len(split.test) < FEW:
-                warnings.warn(
-                    f"{name}=True with a validation set of only {len(split.test)} structure(s): its errors are noisy. "
-                    f"Set {name}=False, or hold out more",
-                    PotentiaWarning,
-                    stacklevel=4,
-                )
-        return split
+    def _batches(
+        self, run: Run, data: TrainingStructures, split: Split, scores: ErrorScores | None
+    ) -> Callable[[int], Sequence[StructureBatch]]:
+        """Return epoch → batches, drawn as the settings say."""
+        config, train = self.config, torch.from_numpy(split.train)
+        size = run.method.samples_per_batch(len(train))
+        if scores is not None:
+            order = drawn(lambda: weights_by_error(scores.scores(run)[train].numpy()), size, run.seed)
+        elif config.sampling_policy == "energy_weighted":
+            weights = _weights_by_energy((data.energy / data.n_atoms).cpu()[train].numpy())
+            order = drawn(lambda: weights, size, run.seed)
+        else:
+            order = shuffled(len(train), size, run.seed)
+        labelled = (data.has_forces & (config.force_weight > 0)) | (data.has_stress & (config.stress_weight > 0))
+        plain = structure_batches(order, split.train, labelled.cpu().numpy(), config, run.seed)
+        return lambda epoch: Plan(plain(epoch), data)
 
-    def _atomic_energies(self, start: Start | None, checkpoint: Checkpoint | None) -> dict[str, float]:
-        """Those given, else those that the training to be continued has used, else zeros."""
-        if self.config.atomic_energies is not None:
-            return complete_atomic_energies(self.config.atomic_energies, self.descriptor.species)
-        if checkpoint is not None:
-            return dict(checkpoint.extra["learned"]["atomic_energies"])
-        if start is not None:
-            return start[1]
-        warnings.warn(
-            "No atomic_energies provided: energies are taken relative to zero, not to free atoms. Give "
-            "atomic_energies={'H': …} in eV for energies of a sensible size",
-            PotentiaWarning,
-            stacklevel=4,
-        )
-        return dict.fromkeys(self.descriptor.species, 0.0)
-
-    def _filtered(self, split: Split, structures: Sequence[Structure], atomic_energies: Mapping[str, float]) -> Split:
-        """Leave out what is above ``max_energy`` or ``max_forces``, each part on its own: the split stays."""
-        config = self.config
-        if config.max_energy is None and config.max_forces is None:
-            return split
-        kept = np.ones(len(structures), dtype=bool)
-        for k, structure in enumerate(structures):
-            if config.max_energy is not None and structure.energy is not None:
-                referenced = structure.energy - reference_energy(structure, atomic_energies)
-                kept[k] &= referenced / structure.n_atoms <= config.max_energy
-            if config.max_forces is not None and structure.forces is not None:
-                kept[k] &= float(np.linalg.norm(structure.forces, axis=1).max()) <= config.max_forces
-        filtered = Split(split.train[kept[split.train]], split.test[kept[split.test]])
-        if not len(filtered.train):
-            raise DataError(
-                f"max_energy={config.max_energy} and max_forces={config.max_forces} leave none of {len(split.train)} "
-                "structures to train on"
-            )
-        return filtered
-
-    def _require_labels(self, data: LabelledStructures, split: Split) -> None:
+    def _require_labels(self, data: TrainingStructures, split: Split) -> None:
         train = torch.from_numpy(split.train)
         for weight, there, name in (
             (self.config.force_weight, data.has_forces, "force"),
             (self.config.stress_weight, data.has_stress, "stress"),
         ):
-            if weight > 0 and not bool(there[train].any()):
+            if weight > 0 and not bool(there.cpu()[train].any()):
                 raise DataError(
                     f"{name}_weight={weight}, but no structure of the {len(train)} in training has a {name} label"
                 )
 
-    def _model(self, start: Start | None, seed: int, data: LabelledStructures, split: Split) -> AtomicNetworks:
+    def _warn_of_copies(self, data: TrainingStructures, split: Split) -> None:
+        """Warn of structures held out that the training part holds already, exactly or nearly."""
+        if not len(split.test):
+            return
+        known = fingerprints_of(data.pieces())
+        copies = duplicates_among(known, (data.energy / data.n_atoms).cpu().numpy(), split)
+        if copies.finding is not None:
+            warn_user(copies.finding)
+
+    def _model(self, start: Start | None, seed: int, data: TrainingStructures, split: Split) -> AtomicNetworks:
         """Networks that go on from ``start``, or new ones with the normalisation of the training part."""
         config, descriptor = self.config, self.descriptor
-        dtypes = {"auto": descriptor.dtype, "float32": torch.float32, "float64": torch.float64}
-        dtype = dtypes[config.precision]
+        dtype = DTYPES.get(config.precision, descriptor.dtype)
         model = AtomicNetworks(self.arch, descriptor.species, descriptor.n_features, seed, dtype)
         if start is not None:
             model.load_state_dict(start[0].state_dict())
@@ -229,79 +238,31 @@ class Training:
             set_normalisation(dict(model.named_buffers()), data, torch.from_numpy(split.train), config)
         return model.to(descriptor.device if config.device is None else config.device)
 
-    def _schedule(self) -> Plateau | None:
+    def _schedule(self) -> Schedule | None:
         config = self.config
         if not config.use_scheduler:
-            return None
+            return config.schedule
         return Plateau(config.scheduler_patience, config.scheduler_factor, config.scheduler_min_lr)
 
-    def _callbacks(
-        self, run: Run, fingerprint: Mapping[str, Any], extra: Mapping[str, Any], *, with_test: bool
-    ) -> list[Callback]:
-        config, callbacks = self.config, list[Callback]()
-        if config.checkpoint_dir is not None:
-            callbacks.append(
-                Checkpoints(
-                    config.checkpoint_dir,
-                    fingerprint,
-                    extra,
-                    every_epochs=config.checkpoint_interval,
-                    every_batches=config.checkpoint_batches,
-                    keep=config.max_checkpoints,
-                    save_best=config.save_best and with_test,
-                )
-            )
-        if config.show_progress:
-            shown = {"train": "RMSE_train"} | ({"test": "RMSE_test"} if with_test else {})
-            forces = {"force": "RMSE_force_test" if with_test else "RMSE_force_train"}
-            callbacks.append(EpochBar(run.epoch + config.iterations, shown | (forces if config.force_weight else {})))
-        if config.show_batch_progress:
-            callbacks.append(BatchBar())
-        return callbacks
 
-    def _result(
-        self, run: Run, task: PotentialTask, split: Split, reading: Reading, seeds: Mapping[str, int]
-    ) -> TrainOut:
-        """Tables with a last row of exact errors over both parts, at the final weights."""
-        assert isinstance(run.model, AtomicNetworks)
-        parts = {
-            name: task.evaluate(run.model, torch.from_numpy(index))
-            for name, index in (("train", split.train), ("test", split.test))
-        }
-        history = [dict(row) for row in run.history]
-        if history:
-            history[-1].update(task.row(parts["train"].sums, parts["test"].sums))
-        return TrainOut(
-            history,
-            train_parity=_parity(parts["train"]),
-            test_parity=_parity(parts["test"]) if len(split.test) else None,
-            reading=str(reading),
-            seed=seeds["seed"],
-            split_seed=seeds["split_seed"],
-            train_indices=split.train.tolist(),
-            test_indices=split.test.tolist(),
-        )
+def _all_structures(given: TrainingInput) -> Any:
+    """Every structure, some read at a time."""
+    n = len(given.dataset)
+    for begin in range(0, n, 1024):
+        yield from given.dataset.labels(range(begin, min(begin + 1024, n)))
+
+
+def _n_parameters(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _weights_by_energy(energy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return 1/(1 + Δ/Δ_max) for Δ = energy per atom above the lowest; all 1 where they are alike.  [structures]"""
+    above = energy - energy.min()
+    weights: NDArray[np.float64] = 1 / (1 + above / above.max()) if above.max() > 0 else np.ones_like(above)
+    return weights
 
 
 def _columns(history: Sequence[Mapping[str, float]]) -> dict[str, torch.Tensor]:
     names = history[0] if history else ()
     return {name: torch.tensor([row[name] for row in history], dtype=torch.float64) for name in names}
-
-
-def _parity(evaluation: Evaluation) -> ParityData:
-    def pair(
-        values: tuple[torch.Tensor, torch.Tensor],
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | tuple[None, None]:
-        reference, predicted = (v.cpu().numpy().reshape(-1) for v in values)
-        return (reference, predicted) if len(reference) else (None, None)
-
-    energy = [v.cpu().numpy() for v in evaluation.energy]
-    force, stress = pair(evaluation.force), pair(evaluation.stress)
-    return ParityData(
-        energy_ref=energy[0],
-        energy_pred=energy[1],
-        force_ref=force[0],
-        force_pred=force[1],
-        stress_ref=stress[0],
-        stress_pred=stress[1],
-    )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,36 +13,35 @@ from numpy.typing import NDArray
 from potentia.checks import choice, integer, number
 from potentia.config import plain
 from potentia.errors import ConfigError
-from potentia.train import Adam, TrainingMethod
+from potentia.train import (
+    LBFGS,
+    SGD,
+    Adam,
+    AdamW,
+    Average,
+    Kalman,
+    LevenbergMarquardt,
+    Plateau,
+    Schedule,
+    Stepper,
+    TrainingMethod,
+)
+from potentia.train.stopping import seconds_of
 
 __all__ = ["TorchTrainingConfig"]
-
-LATER = {
-    "sampling_policy": "non-uniform sampling",
-    "cache_feature_max_entries": "bounded caches",
-    "cache_neighbor_max_entries": "bounded caches",
-    "cache_force_triplet_max_entries": "bounded caches",
-    "cache_persist_dir": "caches on disk",
-    "cache_scope": "caches of one part of the data",
-    "num_workers": "data loading in worker processes",
-    "prefetch_factor": "data loading in worker processes",
-    "save_energies": "tables of energies on disk",
-    "save_forces": "tables of forces on disk",
-}
-"""Settings that this release knows but cannot do, with what they are for; only their defaults are accepted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TorchTrainingConfig:
     """How to train a `TorchANNPotential`.
 
-    Features and neighbours are computed once before the first epoch and kept in memory. ``cache_features``,
-    ``cache_neighbors``, ``cache_force_triplets`` and ``cache_warmup`` ask for just that and are always granted: numbers
-    and speed are the same with and without them.
+    Features and pairs are computed once before the first epoch and kept in memory, as long as they take less than
+    ``memory_limit``: then the caches are complete whatever is set for them. Larger data are streamed: features are read
+    or made batch by batch, ``num_workers`` threads ahead, and ``cache_…`` says what of them is kept. The numbers are
+    the same to the bit in all these cases.
 
     Raises:
         ConfigError: a value cannot be; the message names the field.
-        NotImplementedError: a setting is valid but not part of this release.
 
     Example:
         >>> config = TorchTrainingConfig(iterations=10, method=Adam(mu=0.01, batchsize=16), force_weight=0.1)
@@ -51,14 +51,27 @@ class TorchTrainingConfig:
 
     iterations: int = 100
     """Epochs; after ``resume_from``, additional epochs."""
-    method: TrainingMethod = None  # type: ignore[assignment]  # the settings never hold None
-    """Optimizer with its batch size; None for `Adam` with its defaults."""
+    method: TrainingMethod = None  # type: ignore[assignment]  # the settings never hold None or a name
+    """Optimizer with its batch size; None for `Adam` with its defaults, a name (``"kalman"``, ``"lbfgs"``, …) for
+    another with its defaults. ``"auto"`` takes the fastest for networks of this size: `Kalman`, or `Adam` for large
+    ones (`TorchTrainingConfig.method_for`)."""
     testpercent: float = 10
     """Part of the structures held out for validation (%)."""
     seed: int | None = None
     """Seed of initial weights, shuffling and force subsets; None draws one. A given seed starts from new weights."""
     split_seed: int | None = None
     """Seed of the split into training and validation; None derives it from ``seed``."""
+    split_by: str = "structure"
+    """What is held out: single structures, whole groups (``"group"``, see ``group_key``), or stretches of the list
+    (``"block"``), so that no frame of a trajectory is tested by the frame before it."""
+    split_block: int = 100
+    """Structures of a stretch."""
+    split_gap: int = 0
+    """Structures left out of the training on both sides of a stretch that is held out."""
+    group_key: str = "config_type"
+    """Entry of `Structure.info` that names the group of a structure: for splits, weights and tables of errors."""
+    group_weights: Mapping[str, float] | None = None
+    """Weight in the loss of the structures of a group, times their own; groups that are not named have 1."""
     force_weight: float = 0.0
     """α in the loss (1 - α - β)·RMSE(energy per atom) + α·RMSE(force components) + β·RMSE(virial per atom)."""
     stress_weight: float = 0.0
@@ -69,10 +82,14 @@ class TorchTrainingConfig:
     """Where Huber's function goes over from squares to absolute values (eV/atom, eV/Å)."""
     force_rows: int = 4
     """Rows that the forces of a structure are gathered in, for `Kalman` and `LevenbergMarquardt`."""
+    force_weight_schedule: Sequence[tuple[int, float]] | None = None
+    """Force weight by epoch, ``[(epoch, α), …]`` from 0 on, with straight lines between; None keeps ``force_weight``.
+    Validation goes by ``force_weight`` all the time."""
     force_fraction: float = 1.0
     """Part of the structures with forces that is trained on them."""
     sampling_policy: str = "uniform"
-    """How structures are drawn into batches."""
+    """How structures are drawn into batches: ``"uniform"`` (each once per epoch), ``"energy_weighted"`` (those of
+    low energy more often) or ``"error_weighted"`` (those of large errors more often); as many draws per epoch."""
     force_sampling: str = "random"
     """``"random"``: the subset may be drawn again; ``"fixed"``: it never is."""
     force_resample_num_epochs: int = 0
@@ -82,33 +99,38 @@ class TorchTrainingConfig:
     force_scale_unbiased: bool = False
     """Multiply the force term by 1/√(supervised / labelled atoms) of the batch."""
     cache_features: bool = False
-    """Always granted, see above."""
+    """Keep features of streamed structures."""
     cache_feature_max_entries: int | None = 1024
-    """For bounded caches."""
+    """Of so many, for training and validation each; None for all, 0 for none."""
     cache_neighbors: bool = False
-    """Always granted, see above."""
+    """Keep features and pairs of streamed structures that are trained on forces or stress."""
     cache_neighbor_max_entries: int | None = 512
-    """For bounded caches."""
+    """Of so many, for training and validation each; None for all, 0 for none."""
     cache_force_triplets: bool = False
-    """Always granted: the kernels need no triplets."""
+    """The same as ``cache_neighbors``: the kernels need pairs, but no triplets. The larger of both limits holds."""
     cache_force_triplet_max_entries: int | None = 256
-    """For bounded caches."""
+    """As ``cache_neighbor_max_entries``."""
     cache_persist_dir: str | None = None
-    """Directory of caches on disk."""
+    """Directory where features and pairs are kept for later trainings on the same data; not for streamed data."""
     cache_scope: str = "all"
-    """Which part is cached: ``"all"``, ``"train"``, ``"val"``."""
+    """Which part of streamed data is cached: ``"all"``, ``"train"``, ``"val"``."""
     cache_warmup: bool = False
-    """Always granted, see above."""
+    """Fill the caches of streamed data before the first epoch."""
     memory_mode: str = "gpu"
-    """``"cpu"`` or ``"gpu"``: follow ``device``; ``"mixed"`` is not part of this release."""
+    """``"cpu"`` and ``"gpu"`` follow ``device`` and the descriptor's; ``"mixed"`` keeps features and pairs on the host
+    (the descriptor must be there) and trains on ``device``."""
+    memory_limit: str | int | None = None
+    """Most memory that features and pairs may take, in bytes or as ``"8GB"``; None for half of what the machine has."""
     max_energy: float | None = None
     """Leave out structures above this energy per atom, relative to free atoms (eV/atom); the split stays the same."""
     max_forces: float | None = None
     """Leave out structures with a force of larger magnitude than this (eV/Å); the split stays the same."""
     save_energies: bool = False
-    """Write energy tables."""
+    """Write ``energies.train.0`` and ``energies.test.0`` to ``output_dir`` at the end."""
     save_forces: bool = False
-    """Write force tables."""
+    """Write ``forces.train.0`` and ``forces.test.0`` to ``output_dir`` at the end."""
+    output_dir: str = "."
+    """Where tables are written that are asked for."""
     timing: bool = False
     """Report forward and backward time of each epoch in `TrainOut.timing`."""
     precision: str = "auto"
@@ -128,11 +150,11 @@ class TorchTrainingConfig:
     E_scaling: float | None = None
     """Energy scaling (1/eV) instead of that of the training part."""
     num_workers: int = 0
-    """Worker processes for data."""
+    """Threads that prepare batches of streamed data ahead; 0 prepares each when its turn comes."""
     prefetch_factor: int = 2
-    """Batches a worker prepares ahead."""
+    """Batches that each of them may be ahead."""
     persistent_workers: bool = True
-    """Keep workers between epochs."""
+    """Keep workers between epochs; False begins each epoch with none prepared."""
     show_progress: bool = True
     """Show a progress bar over epochs."""
     show_batch_progress: bool = False
@@ -155,14 +177,26 @@ class TorchTrainingConfig:
     """By which factor."""
     scheduler_min_lr: float = 1e-6
     """Never below this rate."""
+    schedule: Schedule | None = None
+    """Another rule for the learning rate, `Cosine` or `StepDecay`, instead of ``use_scheduler``."""
+    average: Average | None = None
+    """`ExponentialAverage` or `UniformAverage` of the weights: what is scored, saved and returned."""
+    early_stopping: int | None = None
+    """End when the validation loss has not fallen for so many epochs; None never does. Needs a validation part."""
+    early_stopping_min_delta: float = 0.0
+    """Less than this is no fall (eV/atom)."""
+    max_time: float | str | None = None
+    """Pause after this time (s, or ``"2h"``, ``"1h30m"``) with a checkpoint to resume from."""
+    stop_on_signal: bool = True
+    """Pause with a checkpoint when SIGTERM comes, as queues send it before they end a job."""
 
     def __post_init__(self) -> None:
-        if self.method is None:
-            object.__setattr__(self, "method", Adam())
+        object.__setattr__(self, "method", _method(self.method))
         self._check_loss()
         self._check_loop()
+        self._check_schedule()
+        self._check_split()
         self._check_data()
-        self._refuse_later()
 
     @property
     def batch_size(self) -> int | None:
@@ -198,21 +232,58 @@ class TorchTrainingConfig:
 
     def _check_loop(self) -> None:
         if not isinstance(self.method, TrainingMethod):
-            raise ConfigError(f"method must be Adam(...), SGD(...) or another TrainingMethod, got {self.method!r}")
+            raise ConfigError(
+                f"method must be Adam(...), Kalman(...) or another TrainingMethod, or its name, got {self.method!r}"
+            )
         integer("iterations", self.iterations, low=0)
         for name in ("seed", "split_seed"):
             if self.__dict__[name] is not None:
                 integer(name, self.__dict__[name], low=0)
-        for name in ("checkpoint_interval", "checkpoint_batches", "scheduler_patience", "num_workers"):
+        for name in ("checkpoint_interval", "checkpoint_batches", "num_workers", "split_gap"):
             integer(name, self.__dict__[name], low=0)
         integer("prefetch_factor", self.prefetch_factor, low=1)
         if self.max_checkpoints is not None:
             integer("max_checkpoints", self.max_checkpoints, low=1)
-        number("scheduler_factor", self.scheduler_factor, low=0.0, high=1.0)
-        number("scheduler_min_lr", self.scheduler_min_lr, low=0.0)
         choice("precision", self.precision, ("auto", "float32", "float64"))
         choice("memory_mode", self.memory_mode, ("cpu", "gpu", "mixed"))
         choice("cache_scope", self.cache_scope, ("all", "train", "val"))
+
+    def _check_schedule(self) -> None:
+        if self.use_scheduler:
+            if self.schedule is not None:
+                raise ConfigError(
+                    "use_scheduler=True and schedule are two rules for one learning rate: give one of them"
+                )
+            _named("scheduler_", Plateau, self.scheduler_patience, self.scheduler_factor, self.scheduler_min_lr)
+        if self.schedule is not None and not isinstance(self.schedule, Schedule):
+            raise ConfigError(
+                f"schedule must be Cosine(...), StepDecay(...) or another Schedule, got {self.schedule!r}"
+            )
+        if self.average is not None and not isinstance(self.average, Average):
+            raise ConfigError(f"average must be ExponentialAverage(...) or another Average, got {self.average!r}")
+        if self.early_stopping is not None:
+            integer("early_stopping", self.early_stopping, low=1)
+        number("early_stopping_min_delta", self.early_stopping_min_delta, low=0)
+        if self.max_time is not None:
+            seconds_of(self.max_time)
+
+    def _check_split(self) -> None:
+        choice("split_by", self.split_by, ("structure", "group", "block"))
+        integer("split_block", self.split_block, low=1)
+        for name, weight in (self.group_weights or {}).items():
+            number(f"group_weights[{name!r}]", weight, low=0)
+        points = self.force_weight_schedule
+        if points is None:
+            return
+        if not points or any(len(point) != 2 for point in points):
+            raise ConfigError(f"force_weight_schedule must list pairs (epoch, weight), got {points!r}")
+        for epoch, weight in points:
+            integer("epoch of force_weight_schedule", epoch, low=0)
+            number("weight of force_weight_schedule", weight, low=0.0, high=1.0 - self.stress_weight)
+        if any(later[0] <= earlier[0] for earlier, later in pairwise(points)):
+            raise ConfigError(f"force_weight_schedule must name epochs in ascending order, got {points!r}")
+        if not self.force_weight:
+            raise ConfigError("force_weight_schedule needs a force_weight above 0, which validation goes by")
 
     def _check_data(self) -> None:
         number("testpercent", self.testpercent, low=0, high=100)
@@ -229,15 +300,24 @@ class TorchTrainingConfig:
         if self.feature_stats is not None and set(self.feature_stats) != {"mean", "std"}:
             raise ConfigError(f"feature_stats must have the keys 'mean' and 'std', got {sorted(self.feature_stats)}")
 
-    def _refuse_later(self) -> None:
-        if self.memory_mode == "mixed":
-            raise NotImplementedError("memory_mode='mixed' is reserved for a future real mixed-memory execution mode")
-        defaults = {f.name: f.default for f in fields(self)}
-        for name, purpose in LATER.items():
-            if self.__dict__[name] != defaults[name]:
-                raise NotImplementedError(
-                    f"{name}={self.__dict__[name]!r} is for {purpose}, which is not in this release: leave {name} out"
-                )
+    def force_weight_at(self, epoch: int) -> float | None:
+        """Return the weight of forces after ``epoch`` completed epochs, None for that of the settings."""
+        if self.force_weight_schedule is None:
+            return None
+        epochs, weights = zip(*self.force_weight_schedule, strict=True)
+        return float(np.interp(epoch, epochs, weights))
+
+    def method_for(self, parameters_per_network: int) -> TrainingMethod:
+        """Return the method; ``"auto"`` is decided by the weights of the largest network.
+
+        `Kalman` reaches in ten epochs what others need hundreds for, but its time and memory grow with the square of
+        the weights of a network. Batches are smaller with forces, which bring more to a batch.
+        """
+        if not isinstance(self.method, Automatic):
+            return self.method
+        if parameters_per_network > LARGE:
+            return Adam()
+        return Kalman(batchsize=8) if self.supervises_gradients else Kalman()
 
     def plain(self) -> dict[str, Any]:
         """Return all settings as plain values."""
@@ -252,8 +332,45 @@ class TorchTrainingConfig:
         return {name: values[name] for name in DECISIVE}
 
 
+@dataclass(frozen=True)
+class Automatic(TrainingMethod):
+    """Stands for the method that `TorchTrainingConfig.method_for` takes."""
+
+    batchsize: int | None = None
+    method_name: ClassVar[str] = "auto"
+
+    def stepper(self, parameters: Sequence[Any]) -> Stepper:
+        """Refuse: it must be decided before."""
+        raise ConfigError("method='auto' must be decided first: ask `method_for`")
+
+
+LARGE = 6_000
+"""Weights of a network above which `Kalman` is too slow and large (its covariance takes 290 MB then)."""
+METHODS: dict[str, type[TrainingMethod]] = {
+    method.method_name: method for method in (Adam, AdamW, SGD, LBFGS, LevenbergMarquardt, Kalman, Automatic)
+}
+"""Methods by name."""
+
+
+def _method(method: object) -> Any:
+    """Return the method that a name stands for."""
+    if method is None:
+        return Adam()
+    return METHODS[choice("method", method, tuple(METHODS))]() if isinstance(method, str) else method
+
+
+def _named(prefix: str, cls: Callable[..., object], *values: object) -> None:
+    """Let ``cls`` check the values; its messages name the settings of here."""
+    try:
+        cls(*values)
+    except ConfigError as error:
+        raise ConfigError(f"{prefix}{error}") from None
+
+
 DECISIVE = (
-    "method", "testpercent", "force_weight", "stress_weight", "loss", "huber_delta", "force_rows",
+    "method", "testpercent", "split_by", "split_block", "split_gap", "group_key", "group_weights", "force_weight",
+    "force_weight_schedule", "stress_weight", "loss", "huber_delta", "force_rows", "sampling_policy", "schedule",
+    "average", "early_stopping", "early_stopping_min_delta",
     "force_fraction", "force_sampling",
     "force_resample_num_epochs", "force_min_structures_per_epoch", "force_scale_unbiased", "max_energy", "max_forces",
     "precision", "normalize_features", "normalize_energy", "feature_stats", "E_shift", "E_scaling", "use_scheduler",

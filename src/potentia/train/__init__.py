@@ -14,6 +14,7 @@ from potentia.train.optimizers import SGD, Adam, AdamW, GradientMethod, Training
 from potentia.train.progress import BatchBar, EpochBar
 from potentia.train.rotation import Checkpoints, newest_checkpoint
 from potentia.train.run import Best, Run
+from potentia.train.sampling import ErrorScores, weights_by_error
 from potentia.train.schedules import Cosine, Plateau, Schedule, StepDecay
 from potentia.train.steppers import GradientStepper, Step, Stepper
 from potentia.train.stopping import EarlyStopping, StopOnSignal, TimeBudget
@@ -34,6 +35,7 @@ __all__ = [
     "Cosine",
     "EarlyStopping",
     "EpochBar",
+    "ErrorScores",
     "ExponentialAverage",
     "Forecast",
     "GradientMethod",
@@ -62,4 +64,5 @@ __all__ = [
     "newest_checkpoint",
     "save_checkpoint",
     "table",
+    "weights_by_error",
 ]

@@ -101,6 +101,7 @@ def take_step(run: Run, task: Task[Batch], batch: Batch, max_bad: int = 10) -> N
     with _timed(run, "step_time"):
         step = run.stepper.step(evaluate)
     run.batch += 1
+    run.scores = step.loss.scores if step.taken else None
     if step.taken:
         run.sums = merge(run.sums, step.loss.sums)
         run.bad_in_a_row = 0

@@ -76,6 +76,8 @@ class Run:
     """Time spent in the present epoch so far (s)."""
     memory: dict[str, Tensor] = field(default_factory=dict, repr=False)
     """Tensors that a callback, a sampler or a task carries along; saved with the run."""
+    scores: tuple[Tensor, Tensor] | None = field(default=None, repr=False)
+    """Samples of the last batch and their errors, where the task tells; not saved."""
     schedule_state: dict[str, float] = field(default_factory=dict)
     """Numbers of the schedule."""
     average_weights: dict[str, Tensor] = field(default_factory=dict, repr=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,6 +50,10 @@ class TrainingStructures(Protocol):
 
     def announce(self, structures: Sequence[Tensor], n_gradients: Sequence[int]) -> None:
         """Say which parts will be asked for next."""
+        ...
+
+    def pieces(self) -> Iterator[Featurised]:
+        """Return the features of all structures, in their order, in as many pieces as they come."""
         ...
 
 
@@ -142,13 +146,9 @@ class LabelledStructures:
     def announce(self, structures: Sequence[Tensor], n_gradients: Sequence[int]) -> None:
         """Do nothing: everything is here."""
 
-
-def labelled_dataset(dataset: PotentialDataset, labels: Labels, *, gradients: bool) -> LabelledStructures:
-    """Lay out all entries of ``dataset``; with ``gradients``, those with forces or stress keep what they need."""
-    everything = range(len(dataset))
-    with_derivatives = (labels.has_forces | labels.has_stress) & gradients
-    featurised = dataset.featurised(everything, with_derivatives.tolist())
-    return LabelledStructures.with_labels(featurised, labels, dataset.labels(everything))
+    def pieces(self) -> Iterator[Featurised]:
+        """Return all of it."""
+        yield self.featurised
 
 
 def reference_energy(structure: Structure, atomic_energies: Mapping[str, float]) -> float:

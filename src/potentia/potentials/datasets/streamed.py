@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -16,6 +16,8 @@ from potentia.potentials.surface import Featurised, joined
 
 __all__ = ["CacheSizes", "StreamedStructures"]
 
+PIECE = 128
+"""Structures that are featurised at a time where all are."""
 Key = tuple[tuple[int, ...], int]
 
 
@@ -39,6 +41,7 @@ class StreamedStructures:
         caches: How many features are kept, of training and validation entries.
         workers: Threads that prepare parts ahead; 0 prepares each when it is asked for.
         ahead: Parts that each thread may be ahead.
+        persistent: Whether the threads outlive the parts that were announced.
     """
 
     def __init__(
@@ -49,6 +52,8 @@ class StreamedStructures:
         caches: tuple[CacheSizes, CacheSizes],
         workers: int = 0,
         ahead: int = 2,
+        *,
+        persistent: bool = True,
     ) -> None:
         self.dataset, self.labels = dataset, labels
         self.energy, self.n_atoms, self.weight = labels.energy, labels.n_atoms, labels.weight
@@ -61,7 +66,8 @@ class StreamedStructures:
             for split, sizes in zip((True, False), caches, strict=True)
             for differentiated in (True, False)
         }
-        self._pool = ThreadPoolExecutor(workers, "potentia-data") if workers else None
+        self._workers, self._persistent = workers, persistent
+        self._pool: ThreadPoolExecutor | None = None
         self._coming: dict[Key, Future[LabelledStructures]] = {}
 
     def part(self, structures: Tensor, n_gradients: int) -> tuple[LabelledStructures, Tensor]:
@@ -69,12 +75,17 @@ class StreamedStructures:
         key = _key(structures, n_gradients)
         coming = self._coming.pop(key, None)
         data = self._load(*key) if coming is None else coming.result()
+        if self._pool is not None and not self._persistent and not self._coming:
+            self._pool.shutdown()
+            self._pool = None
         return data, torch.arange(len(structures), device=self.energy.device)
 
     def announce(self, structures: Sequence[Tensor], n_gradients: Sequence[int]) -> None:
         """Begin to prepare the first few of these parts; others that were announced before are given up."""
-        if self._pool is None:
+        if not self._workers:
             return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._workers, "potentia-data")
         wanted = [_key(s, n) for s, n in zip(structures[: self.ahead], n_gradients, strict=False)]
         for key in set(self._coming) - set(wanted):
             self._coming.pop(key).cancel()
@@ -82,10 +93,20 @@ class StreamedStructures:
             if key not in self._coming:
                 self._coming[key] = self._pool.submit(self._load, *key)
 
-    def close(self) -> None:
-        """End the threads."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+    def pieces(self) -> Iterator[Featurised]:
+        """Return the features of all structures, some at a time."""
+        for begin in range(0, len(self.dataset), PIECE):
+            indices = range(begin, min(begin + PIECE, len(self.dataset)))
+            yield self._featurised(indices, [False] * len(indices))
+
+    def warm_up(self) -> None:
+        """Fill the caches before they are asked for, in the order of the entries, until they are full."""
+        for (split, differentiated), cache in self._kept.items():
+            labelled = self.has_forces | self.has_stress
+            fitting = torch.nonzero((self._train == split) & (labelled.cpu() | (not differentiated))).squeeze(1)
+            for chunk in torch.split(fitting[: cache.size], PIECE):
+                indices = chunk.tolist()
+                self._featurised(indices, [differentiated] * len(indices))
 
     def _load(self, indices: tuple[int, ...], n_gradients: int) -> LabelledStructures:
         differentiated = [k < n_gradients for k in range(len(indices))]

@@ -1,0 +1,189 @@
+"""What a training is given, as one data set: structures, a data set, or one to train on and one held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from potentia.data import Split, holdout, holdout_blocks, holdout_groups
+from potentia.errors import ConfigError, DataError, warn_user
+from potentia.potentials.datasets import PotentialDataset, StructureDataset
+from potentia.potentials.datasets.joined import JoinedDataset
+from potentia.potentials.datasets.labelled import complete_atomic_energies, reference_energy
+from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.formats.reading import Reading
+from potentia.potentials.structure import Structure
+from potentia.potentials.training_config import TorchTrainingConfig
+
+__all__ = ["TrainingInput", "require_descriptor"]
+
+FEW = 10
+"""Below so many structures held out, what goes by the validation error is warned of."""
+CHUNK = 1024
+"""Structures that are looked at together."""
+
+
+@dataclass(frozen=True)
+class TrainingInput:
+    """Structures with labels, and what of the training's settings they decide themselves."""
+
+    dataset: PotentialDataset
+    """All structures, training and test."""
+    fixed: Split | None
+    """The parts, where they were given as two data sets."""
+    prebuilt: bool
+    """Whether it was given as a data set, which owns atomic energies and filters."""
+    reading: str
+    """What was read, in words."""
+
+    @classmethod
+    def of_structures(cls, reading: Reading, descriptor: ChebyshevDescriptor) -> TrainingInput:
+        """Take structures.
+
+        Raises:
+            DataError: there are none, or one has a species that the descriptor does not know.
+        """
+        if not reading.structures:
+            raise DataError("there are no structures to train on: `structures` is empty")
+        return cls(StructureDataset(reading.structures, descriptor), None, prebuilt=False, reading=str(reading))
+
+    @classmethod
+    def of_datasets(
+        cls,
+        train: Dataset[Any],
+        test: Dataset[Any] | None,
+        descriptor: ChebyshevDescriptor,
+        *,
+        whole: bool,
+    ) -> TrainingInput:
+        """Take one data set that is to be split (``whole``), or one to train on and perhaps one held out.
+
+        Raises:
+            DataError: it is no data set of structures, or it is empty.
+            ConfigError: its descriptor is not that of the potential.
+        """
+        dataset = JoinedDataset(train) if test is None else JoinedDataset(train, test)
+        if not len(dataset):
+            raise DataError("there are no structures to train on: the data set is empty")
+        require_descriptor(dataset, descriptor)
+        first = dataset.sizes[0]
+        fixed = None if whole else Split(np.arange(first), np.arange(first, len(dataset)))
+        names = " and ".join(
+            f"{type(root).__name__} of {n:,}" for root, n in zip(dataset.roots, dataset.sizes, strict=True)
+        )
+        return cls(dataset, fixed, prebuilt=True, reading=f"data: {names}")
+
+    def atomic_energies(
+        self, config: TorchTrainingConfig, known: Mapping[str, float] | None, species: tuple[str, ...]
+    ) -> dict[str, float]:
+        """Return those of the data set, else those given, else ``known`` ones of the training gone on with, else zeros.
+
+        Raises:
+            ConfigError: data set and settings differ, or a species has none.
+        """
+        owned, given = self.dataset.atomic_energies if self.prebuilt else None, config.atomic_energies
+        if owned is not None:
+            if given is not None and complete_atomic_energies(given, species) != complete_atomic_energies(
+                owned, species
+            ):
+                raise ConfigError(
+                    f"dataset atomic_energies do not match config.atomic_energies: {owned} and {dict(given)}; "
+                    "the data set owns them, leave them out of the settings"
+                )
+            return complete_atomic_energies(owned, species)
+        if self.prebuilt and given is not None:
+            warn_user("config.atomic_energies is ignored: the data set was built without any, which means zeros")
+        elif given is not None:
+            return complete_atomic_energies(given, species)
+        elif known is not None:
+            return dict(known)
+        else:
+            warn_user(
+                "No atomic_energies provided: energies are taken relative to zero, not to free atoms. Give "
+                "atomic_energies={'H': …} in eV for energies of a sensible size"
+            )
+        return dict.fromkeys(species, 0.0)
+
+    def split(self, config: TorchTrainingConfig, seed: int) -> Split:
+        """Return the training and the test part, with warnings where the test part is too small for its use."""
+        split = self._drawn(config, seed) if self.fixed is None else self.fixed
+        for name, wanted in (("use_scheduler", config.use_scheduler), ("early_stopping", config.early_stopping)):
+            if wanted and not len(split.test):
+                raise ConfigError(
+                    f"{name}={wanted} needs structures held out, but testpercent={config.testpercent} of "
+                    f"{len(self.dataset)} structures holds out none: raise testpercent, or leave {name} out"
+                )
+            _warn_of_few(name, wanted, len(split.test))
+        _warn_of_few("save_best", config.save_best and config.checkpoint_dir is not None, len(split.test))
+        return split
+
+    def filtered(self, split: Split, config: TorchTrainingConfig, atomic_energies: Mapping[str, float]) -> Split:
+        """Leave out what is above ``max_energy`` or ``max_forces``, each part on its own: the split stays."""
+        if config.max_energy is None and config.max_forces is None:
+            return split
+        if self.prebuilt:
+            names = [name for name in ("max_energy", "max_forces") if config.__dict__[name] is not None]
+            warn_user(
+                f"{' and '.join(names)} is ignored when using prebuilt dataset objects: filter when building them"
+            )
+            return split
+        kept = np.ones(len(self.dataset), dtype=bool)
+        for k, structure in enumerate(self.dataset.labels(range(len(self.dataset)))):
+            if config.max_energy is not None and structure.energy is not None:
+                referenced = structure.energy - reference_energy(structure, atomic_energies)
+                kept[k] &= referenced / structure.n_atoms <= config.max_energy
+            if config.max_forces is not None and structure.forces is not None:
+                kept[k] &= float(np.linalg.norm(structure.forces, axis=1).max()) <= config.max_forces
+        filtered = Split(split.train[kept[split.train]], split.test[kept[split.test]])
+        if not len(filtered.train):
+            raise DataError(
+                f"max_energy={config.max_energy} and max_forces={config.max_forces} leave none of {len(split.train)} "
+                "structures to train on"
+            )
+        return filtered
+
+    def named(self, places: Sequence[int]) -> list[Structure]:
+        """Return structures with the names that tables know them by."""
+        structures = self.dataset.labels(places)
+        if not self.prebuilt:
+            return structures
+        names = [self.dataset.get_structure_identifier(k) for k in places]
+        return [replace(s, name=name) for s, name in zip(structures, names, strict=True)]
+
+    def groups(self, key: str) -> list[str | None]:
+        """Return the group that each structure names.  [structures]"""
+        found: list[str | None] = []
+        for begin in range(0, len(self.dataset), CHUNK):
+            part = self.dataset.labels(range(begin, min(begin + CHUNK, len(self.dataset))))
+            found += [None if key not in s.info else str(s.info[key]) for s in part]
+        return found
+
+    def _drawn(self, config: TorchTrainingConfig, seed: int) -> Split:
+        n = len(self.dataset)
+        match config.split_by:
+            case "group":
+                return holdout_groups(self.groups(config.group_key), config.testpercent, seed)
+            case "block":
+                gap = config.split_gap
+                return holdout_blocks(n, config.testpercent, seed, block=config.split_block, gap=gap)
+        return holdout(n, config.testpercent, seed)
+
+
+def require_descriptor(dataset: PotentialDataset, descriptor: ChebyshevDescriptor) -> None:
+    """Raise `ConfigError` unless the data set is featurised by this descriptor."""
+    own, wanted = dataset.require_descriptor().settings(), descriptor.settings()
+    differ = [f"{name}: {own.get(name)} → {wanted[name]}" for name in wanted if own.get(name) != wanted[name]]
+    if differ:
+        raise ConfigError(f"the data set has another descriptor than the potential: {', '.join(differ)}")
+
+
+def _warn_of_few(name: str, wanted: object, n_test: int) -> None:
+    if wanted and 0 < n_test < FEW:
+        warn_user(
+            f"{name}={wanted} with a validation set of only {n_test} structure(s): its errors are noisy. "
+            f"Leave {name} out, or hold out more"
+        )
