@@ -1,9 +1,9 @@
 """Passes through a perceptron in closed form: output, gradient by the input, and what both add to each weight.
 
 With inputs x_l, sums z_l = x_{l-1} W_l' + b_l and slopes s_l = a'(z_l), the output is N = x_n W_out' + b_out. Its
-gradient by the input is d_0, where the pulls d_{l-1} = (d_l s_l) W_l begin with the weights of the output. Going through
-both once more in the other direction gives the derivative of any function of N and d_0 by the weights, at half the cost
-of autograd's graph, and as a sum of outer products of which each belongs to one row of input.
+gradient by the input is d_0, where the pulls d_{l-1} = (d_l s_l) W_l begin with the weights of the output. Going
+through both once more in the other direction gives the derivative of any function of N and d_0 by the weights, at half
+the cost of autograd's graph, and as a sum of outer products of which each belongs to one row of input.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -34,7 +34,8 @@ class LossSettings:
     """α"""
     stress_weight: float = 0.0
     """β"""
-    measure: Measure = RMSE()
+    measure: Measure = field(default_factory=RMSE)
+    """How residuals are averaged."""
     unbiased: bool = False
     """Multiply the force term of a batch by 1/√(supervised / labelled atoms)."""
     groups: int = 4
@@ -124,20 +125,19 @@ class PotentialTask:
             self.settings.weights[name] * (0.0 if math.isnan(value) else value) for name, value in values.items()
         )
 
+    @torch.no_grad()
     def evaluate(self, model: AtomicNetworks, structures: Tensor) -> Evaluation:
         """Predict ``structures`` [structures] with all labels that are trained on, and sum the errors exactly."""
         sums: dict[str, ErrorSum] = {}
         collected: dict[str, list[tuple[Tensor, Tensor]]] = {"energy": [], "force": [], "stress": []}
         order = [structures[:0].cpu()]
-        with torch.no_grad():
-            for begin in range(0, len(structures), CHUNK):
-                residuals = residuals_of(model, self.data, self._all_labels(structures[begin : begin + CHUNK]))
-                order.append(residuals.structures.cpu())
-                sums = merge(sums, residuals.sums())
-                for name, pairs in collected.items():
-                    if name in residuals.kinds:
-                        one = residuals.kinds[name]
-                        pairs.append((one.reference, one.reference + one.values))
+        for begin in range(0, len(structures), CHUNK):
+            residuals = residuals_of(model, self.data, self._all_labels(structures[begin : begin + CHUNK]))
+            order.append(residuals.structures.cpu())
+            sums = merge(sums, residuals.sums())
+            for name in collected.keys() & residuals.kinds:
+                one = residuals.kinds[name]
+                collected[name].append((one.reference, one.reference + one.values))
         joined = {
             name: (torch.cat([r for r, _ in pairs]), torch.cat([p for _, p in pairs])) if pairs else _nothing()
             for name, pairs in collected.items()
@@ -155,18 +155,18 @@ class PotentialTask:
         weights = self.settings.weights
         return {**weights, "force": weights["force"] * self._force_scale(batch)} if self.settings.unbiased else weights
 
+    @torch.no_grad()
     def _rows(
         self, model: AtomicNetworks, residuals: Residuals, weights: Mapping[str, float], values: Mapping[str, Tensor]
     ) -> Iterator[Rows]:
         """Return the residuals that the loss is made of with their derivatives, a part of the batch at a time."""
         measure, pulled = self.settings.measure, {}
-        with torch.no_grad():
-            for name, value in values.items():
-                one = residuals.kinds[name]
-                pull = weights[name] * measure.pull(one.values, one.weight, value, one.weight.sum())
-                pulled[name] = Pulled(one.values.detach(), pull)
-            groups = self.settings.groups
-            yield from rows_of_batch(model, self.data, residuals.structures, residuals.derivatives, pulled, groups)
+        for name, value in values.items():
+            one = residuals.kinds[name]
+            pull = weights[name] * measure.pull(one.values, one.weight, value, one.weight.sum())
+            pulled[name] = Pulled(one.values.detach(), pull.contiguous())
+        groups = self.settings.groups
+        yield from rows_of_batch(model, self.data, residuals.structures, residuals.derivatives, pulled, groups)
 
     def _force_scale(self, batch: StructureBatch) -> float:
         """1/√(supervised / labelled atoms), 1 where nothing is labelled."""

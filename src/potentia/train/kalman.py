@@ -31,6 +31,9 @@ from potentia.train.task import BatchLoss
 
 __all__ = ["Kalman", "KalmanStepper"]
 
+STRIP = 96
+"""Rows of a covariance that are updated at a time."""
+
 
 @dataclass(frozen=True)
 class Kalman(TrainingMethod):
@@ -85,7 +88,10 @@ class KalmanStepper:
         loss = evaluate()
         if not math.isfinite(loss.value.item()):
             return Step(loss, taken=False)
-        rows = _together(list(rows_of(loss, "Kalman")))
+        parts = list(rows_of(loss, "Kalman"))
+        if not parts:  # nothing in the batch counts
+            return Step(loss, taken=True)
+        rows = _together(parts)
         if not self._covariance:
             self._covariance = [_unit(block) for block in rows.jacobian]
         change = self._change(rows)
@@ -104,31 +110,49 @@ class KalmanStepper:
         """Take over the covariances."""
         self._forgetting = state["forgetting"]
         device = self._flat.read().device
-        self._covariance = [block.to(device) for block in state["covariance"]]
+        self._covariance = [block.to(device, copy=True) for block in state["covariance"]]  # they are changed in place
 
     def _change(self, rows: Rows) -> Tensor | None:
         """Return what the weights are to lose, and learn; None, and nothing learned, where it would not be finite."""
-        gains = [block @ p for block, p in zip(rows.jacobian, self._covariance, strict=True)]  # [rows, parameters]
-        spread = rows.residual.new_zeros(len(rows.residual), len(rows.residual))
-        spread.diagonal().add_(self._settings.damping / len(spread))
-        for gain, block in zip(gains, rows.jacobian, strict=True):
-            spread.addmm_(gain, block.T)
-        root, failed = torch.linalg.cholesky_ex(spread)
-        if int(failed) or not bool(torch.isfinite(root.diagonal()).all()):
-            self._covariance = [_unit(block) for block in rows.jacobian]  # rounded away: begin anew
+        gains, spread = self._spread(rows)
+        if not bool(torch.isfinite(spread.diagonal() + rows.residual).all()):
             return None
+        root, failed = torch.linalg.cholesky_ex(spread)
+        if int(failed):  # what was learned is rounded away: begin anew, with a matrix that is positive by construction
+            self._covariance = [_unit(block) for block in rows.jacobian]
+            gains, spread = self._spread(rows)
+            root = torch.linalg.cholesky(spread)
         weighted = torch.cholesky_solve(rows.residual[:, None], root)[:, 0]
         for gain, covariance in zip(gains, self._covariance, strict=True):
             self._narrow(covariance, torch.linalg.solve_triangular(root, gain, upper=False))
         return torch.cat([weighted @ gain for gain in gains])
 
+    def _spread(self, rows: Rows) -> tuple[list[Tensor], Tensor]:
+        """Return J P of each block [rows, parameters], and S [rows, rows]."""
+        gains = [block @ p for block, p in zip(rows.jacobian, self._covariance, strict=True)]
+        n = len(rows.residual)
+        spread = torch.eye(n, dtype=torch.float64, device=rows.residual.device) * (self._settings.damping / n)
+        for gain, block in zip(gains, rows.jacobian, strict=True):
+            spread.addmm_(gain, block.T)
+        return gains, spread
+
     def _narrow(self, covariance: Tensor, seen: Tensor) -> None:
         """Take off what the batch has ``seen``, and forget a little, but never know less than at the beginning."""
-        covariance.addmm_(seen.T, seen, alpha=-1)
-        mean = float(covariance.diagonal().mean())
-        covariance /= max(self._forgetting, min(mean, 1.0))
+        mean = float(covariance.diagonal().mean() - seen.square().sum() / len(covariance))
+        _take_off(covariance, seen, max(self._forgetting, min(mean, 1.0)))
         if self._settings.process_noise:
             covariance.diagonal().add_(self._settings.process_noise)
+
+
+def _take_off(covariance: Tensor, seen: Tensor, divisor: float) -> None:
+    """Make it (covariance - seenᵀ seen) / divisor: the lower triangle, and the upper one its mirror image."""
+    for begin in range(0, len(covariance), STRIP):
+        end = min(begin + STRIP, len(covariance))
+        strip = covariance[begin:end, :end]
+        strip.addmm_(seen[:, begin:end].T, seen[:, :end], beta=1 / divisor, alpha=-1 / divisor)
+        square = strip[:, begin:]
+        square.copy_(square.tril() + square.tril(-1).T)
+        covariance[:begin, begin:end] = strip[:, :begin].T
 
 
 def _unit(block: Tensor) -> Tensor:

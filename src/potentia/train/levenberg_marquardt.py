@@ -82,8 +82,12 @@ class LevenbergMarquardtStepper:
         value = loss.value.item()
         if not math.isfinite(value):
             return Step(loss, taken=False)
-        matrix, gradient = _normal_equations(rows_of(loss, "LevenbergMarquardt"))
-        if not bool(torch.isfinite(gradient).all()):
+        parts = iter(rows_of(loss, "LevenbergMarquardt"))
+        begin = next(parts, None)
+        if begin is None:  # nothing in the batch counts
+            return Step(loss, taken=True)
+        matrix, gradient = _normal_equations(begin, parts)
+        if not bool(torch.isfinite(gradient + matrix.diagonal()).all()):
             return Step(loss, taken=False)
         origin = self._flat.read()
         size = float(matrix.diagonal().mean())
@@ -119,18 +123,14 @@ class LevenbergMarquardtStepper:
             self._damping *= 2
 
 
-def _normal_equations(parts: Iterable[Rows]) -> tuple[Tensor, Tensor]:
+def _normal_equations(begin: Rows, others: Iterable[Rows]) -> tuple[Tensor, Tensor]:
     """Return JᵀJ [parameters, parameters] and Jᵀr [parameters] of all rows."""
-    matrix = gradient = None
-    for part in parts:
+    jacobian = torch.cat(list(begin.jacobian), dim=1)
+    matrix, gradient = jacobian.T @ jacobian, jacobian.T @ begin.residual
+    for part in others:
         jacobian = torch.cat(list(part.jacobian), dim=1)
-        if matrix is None or gradient is None:
-            matrix, gradient = jacobian.T @ jacobian, jacobian.T @ part.residual
-        else:
-            matrix.addmm_(jacobian.T, jacobian)
-            gradient.addmv_(jacobian.T, part.residual)
-    assert matrix is not None
-    assert gradient is not None
+        matrix.addmm_(jacobian.T, jacobian)
+        gradient.addmv_(jacobian.T, part.residual)
     return matrix, gradient
 
 
