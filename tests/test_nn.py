@@ -7,10 +7,13 @@ import math
 import pytest
 import torch
 
-from potentia.nn import ACTIVATIONS, MLP
+from potentia.nn import ACTIVATIONS, MLP, segment_jacobian, weight_gradients
 from potentia.seeding import torch_stream
 
 every_activation = pytest.mark.parametrize("name", ACTIVATIONS)
+every_depth = pytest.mark.parametrize(
+    "hidden", [(), (5,), (5, 4), (4, 5, 3)], ids=["linear", "one layer", "two", "three"]
+)
 NEAR = {"rtol": 1e-13, "atol": 1e-15}
 
 
@@ -78,46 +81,128 @@ def test_known_values():
 
 
 @every_activation
-def test_value_and_gradient_are_forward_and_autograd(name):
-    mlp, x = network(name), rows().requires_grad_()
-    value, gradient = mlp.value_and_gradient(x)
+@every_depth
+def test_a_trace_is_forward_and_autograd(name, hidden):
+    mlp, x = network(name, hidden=hidden), rows().requires_grad_()
+    trace = mlp.trace(x.detach(), gradient=True)
     (expected,) = torch.autograd.grad(mlp(x).sum(), x)
-    torch.testing.assert_close(value, mlp(x), **NEAR)
-    torch.testing.assert_close(gradient, expected, **NEAR)
+    torch.testing.assert_close(trace.value, mlp(x).detach(), **NEAR)
+    torch.testing.assert_close(trace.gradient, expected, **NEAR)
+    without = mlp.trace(x.detach(), gradient=False)
+    assert without.gradient is None
+    assert without.pulls == []
+    assert torch.equal(without.value, trace.value)
 
 
 @every_activation
-def test_the_gradient_by_the_input_is_differentiable_by_the_weights(name):
-    mlp, x = network(name), rows(4)
-
-    def both(*parameters):
-        named = {key: p for (key, _), p in zip(mlp.named_parameters(), parameters, strict=True)}
-        return torch.func.functional_call(_Gradient(mlp), {f"mlp.{key}": p for key, p in named.items()}, (x,))
-
-    parameters = tuple(p.detach().clone().requires_grad_() for p in mlp.parameters())
-    assert torch.autograd.gradcheck(both, parameters)
+@every_depth
+def test_weight_gradients_are_those_of_autograd(name, hidden):
+    mlp, x = network(name, hidden=hidden), rows()
+    v, g = cotangents()
+    found = weight_gradients(mlp.trace(x, gradient=True).factors(v, g))
+    assert_near(found, derivative(mlp, weighted_sum(mlp, x, v, g)))
 
 
-class _Gradient(torch.nn.Module):
-    def __init__(self, mlp):
-        super().__init__()
-        self.mlp = mlp
+@every_activation
+@every_depth
+def test_without_a_cotangent_of_the_gradient_they_are_those_of_the_value(name, hidden):
+    mlp, x = network(name, hidden=hidden), rows()
+    v, _ = cotangents()
+    expected = derivative(mlp, (v * mlp(x)).sum())
+    for gradient in (False, True):
+        assert_near(weight_gradients(mlp.trace(x, gradient=gradient).factors(v)), expected)
 
-    def forward(self, x):
-        value, gradient = self.mlp.value_and_gradient(x)
-        return value, gradient.sin()  # not linear: each component counts
+
+@every_activation
+@every_depth
+def test_a_row_of_the_jacobian_is_the_derivative_of_a_segment(name, hidden):
+    mlp, x, counts = network(name, hidden=hidden), rows(), torch.tensor([2, 0, 1, 4, 0])
+    v, g = cotangents()
+    found = segment_jacobian(mlp.trace(x, gradient=True).factors(v, g), counts)
+    parts = zip(*(one.split(counts.tolist()) for one in (x, v, g)), strict=True)
+    for row, (x_, v_, g_) in zip(found, parts, strict=True):
+        expected = derivative(mlp, weighted_sum(mlp, x_, v_, g_))
+        torch.testing.assert_close(row, flat(expected), rtol=1e-12, atol=1e-14)
 
 
-def test_without_hidden_layers_it_is_linear():
-    mlp, x = network(hidden=()), rows()
-    value, gradient = mlp.value_and_gradient(x)
-    torch.testing.assert_close(gradient, mlp.weights[0].expand(len(x), 3), rtol=0, atol=0)
-    torch.testing.assert_close(value, mlp(x), rtol=0, atol=0)
+def test_the_rows_of_a_jacobian_add_up_to_the_gradient():
+    factors = network().trace(rows(), gradient=True).factors(*cotangents())
+    found = segment_jacobian(factors, torch.tensor([3, 0, 4]))
+    torch.testing.assert_close(found.sum(0), flat(weight_gradients(factors)), rtol=1e-13, atol=1e-14)
+
+
+def test_segments_without_rows_have_rows_of_zeros():
+    mlp = network()
+    n = sum(p.numel() for p in mlp.parameters())
+    factors = mlp.trace(rows(0), gradient=True).factors(*cotangents(0))
+    assert torch.equal(segment_jacobian(factors, torch.tensor([0, 0])), torch.zeros(2, n).double())
+    assert segment_jacobian(factors, torch.zeros(0, dtype=torch.int64)).shape == (0, n)
+    assert all(not part.any() for part in weight_gradients(factors))
+
+
+def test_in_float32_all_is_float32_and_near():
+    fine, coarse = network(), network(dtype=torch.float32)
+    coarse.load_state_dict({name: value.float() for name, value in fine.state_dict().items()})
+    v, g = cotangents()
+    expected = fine.trace(rows(), gradient=True)
+    found = coarse.trace(rows().float(), gradient=True)
+    counts = torch.tensor([3, 4])
+    pairs = {
+        "value": (found.value, expected.value),
+        "gradient": (found.gradient, expected.gradient),
+        "jacobian": (
+            segment_jacobian(found.factors(v.float(), g.float()), counts),
+            segment_jacobian(expected.factors(v, g), counts),
+        ),
+    }
+    for one, other in pairs.values():
+        assert one.dtype == torch.float32
+        torch.testing.assert_close(one.double(), other, rtol=1e-5, atol=1e-5)
+
+
+def test_a_trace_takes_no_part_in_the_graph_of_autograd():
+    trace = network().trace(rows(), gradient=True)
+    assert not trace.value.requires_grad
+    assert not trace.gradient.requires_grad
+
+
+def test_asking_twice_gives_the_same():
+    trace = network("gelu").trace(rows(), gradient=True)
+    first, again = (weight_gradients(trace.factors(*cotangents())) for _ in range(2))
+    assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
 
 
 def test_no_rows_give_no_values():
-    value, gradient = network().value_and_gradient(torch.empty(0, 3).double())
-    assert (value.shape, gradient.shape) == ((0,), (0, 3))
+    trace = network().trace(torch.empty(0, 3).double(), gradient=True)
+    assert (trace.value.shape, trace.gradient.shape) == ((0,), (0, 3))
+
+
+def cotangents(n=7):
+    stream = torch_stream(2, "cotangents")
+    return torch.randn(n, generator=stream).double(), torch.randn(n, 3, generator=stream).double()
+
+
+def gradient_of(mlp, x):
+    x = x.clone().requires_grad_()
+    return torch.autograd.grad(mlp(x).sum(), x, create_graph=True)[0]
+
+
+def weighted_sum(mlp, x, v, g):
+    """Σ v·N + Σ g·∇N."""
+    return (v * mlp(x)).sum() + (g * gradient_of(mlp, x)).sum()
+
+
+def derivative(mlp, value):
+    return torch.autograd.grad(value, list(mlp.parameters()), materialize_grads=True, allow_unused=True)
+
+
+def flat(parts):
+    return torch.cat([part.flatten() for part in parts])
+
+
+def assert_near(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-13)
 
 
 def test_weights_depend_on_their_stream_alone():

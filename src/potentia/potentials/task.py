@@ -35,6 +35,7 @@ class LossSettings:
     stress_weight: float = 0.0
     """β"""
     measure: Measure = field(default_factory=RMSE)
+    """How residuals are averaged."""
     unbiased: bool = False
     """Multiply the force term of a batch by 1/√(supervised / labelled atoms)."""
     groups: int = 4
@@ -124,6 +125,7 @@ class PotentialTask:
             self.settings.weights[name] * (0.0 if math.isnan(value) else value) for name, value in values.items()
         )
 
+    @torch.no_grad()
     def evaluate(self, model: AtomicNetworks, structures: Tensor) -> Evaluation:
         """Predict ``structures`` [structures] with all labels that are trained on, and sum the errors exactly."""
         sums: dict[str, ErrorSum] = {}
@@ -158,18 +160,17 @@ class PotentialTask:
         weights = settings.weights
         return {**weights, "force": weights["force"] * self._force_scale(batch)} if self.settings.unbiased else weights
 
+    @torch.no_grad()
     def _rows(
         self, model: AtomicNetworks, residuals: Residuals, weights: Mapping[str, float], values: Mapping[str, Tensor]
     ) -> Iterator[Rows]:
         """Return the residuals that the loss is made of with their derivatives, a part of the batch at a time."""
         measure, pulled = self.settings.measure, {}
-        with torch.no_grad():
-            for name, value in values.items():
-                one = residuals.kinds[name]
-                pull = weights[name] * measure.pull(one.values, one.weight, value, one.weight.sum())
-                pulled[name] = Pulled(one.values.detach(), pull)
-            groups = self.settings.groups
-            yield from rows_of_batch(model, residuals, pulled, groups)
+        for name, value in values.items():
+            one = residuals.kinds[name]
+            pull = weights[name] * measure.pull(one.values, one.weight, value, one.weight.sum())
+            pulled[name] = Pulled(one.values.detach(), pull.contiguous())
+        yield from rows_of_batch(model, residuals, pulled, self.settings.groups)
 
     def _force_scale(self, batch: StructureBatch) -> float:
         """1/√(supervised / labelled atoms), 1 where nothing is labelled."""

@@ -24,12 +24,15 @@ from torch import Tensor, nn
 from potentia.checks import number
 from potentia.errors import ConfigError
 from potentia.train.flat import FlatParameters
-from potentia.train.least_squares import Rows, rows_of
+from potentia.train.least_squares import Rows, add_products, rows_of
 from potentia.train.optimizers import TrainingMethod, check_batchsize, check_positive
 from potentia.train.steppers import Step
 from potentia.train.task import BatchLoss
 
 __all__ = ["Kalman", "KalmanStepper"]
+
+ROUNDING = 1e-10
+"""Part of the largest variance that rounding may take from the others in a batch (generously)."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,9 @@ class Kalman(TrainingMethod):
 
     batchsize: int | None = 32
     """Samples whose references are taken in at a time; None for all."""
-    damping: float = 1e-3
-    """Variance of the references over that of the weights at the beginning: small values take long first steps."""
+    damping: float = 0.1
+    """Variance of the references over that of the weights at the beginning, in the unit of the loss: small values take
+    long first steps, which may saturate a network; large ones learn slowly."""
     forgetting: float = 0.98
     """Weight of all that was learned before the present batch at the beginning, in (0, 1] ..."""
     forgetting_rate: float = 0.9987
@@ -85,7 +89,10 @@ class KalmanStepper:
         loss = evaluate()
         if not math.isfinite(loss.value.item()):
             return Step(loss, taken=False)
-        rows = _together(list(rows_of(loss, "Kalman")))
+        parts = list(rows_of(loss, "Kalman"))
+        if not parts:  # nothing in the batch counts
+            return Step(loss, taken=True)
+        rows = _together(parts)
         if not self._covariance:
             self._covariance = [_unit(block) for block in rows.jacobian]
         change = self._change(rows)
@@ -104,29 +111,39 @@ class KalmanStepper:
         """Take over the covariances."""
         self._forgetting = state["forgetting"]
         device = self._flat.read().device
-        self._covariance = [block.to(device) for block in state["covariance"]]
+        self._covariance = [block.to(device, copy=True) for block in state["covariance"]]  # they are changed in place
 
     def _change(self, rows: Rows) -> Tensor | None:
         """Return what the weights are to lose, and learn; None, and nothing learned, where it would not be finite."""
-        gains = [block @ p for block, p in zip(rows.jacobian, self._covariance, strict=True)]  # [rows, parameters]
-        spread = rows.residual.new_zeros(len(rows.residual), len(rows.residual))
-        spread.diagonal().add_(self._settings.damping / len(spread))
-        for gain, block in zip(gains, rows.jacobian, strict=True):
-            spread.addmm_(gain, block.T)
-        root, failed = torch.linalg.cholesky_ex(spread)
-        if int(failed) or not bool(torch.isfinite(root.diagonal()).all()):
-            self._covariance = [_unit(block) for block in rows.jacobian]  # rounded away: begin anew
+        gains, spread = self._spread(rows, self._covariance)
+        if not bool(torch.isfinite(spread.diagonal() + rows.residual).all()):
             return None
+        root, failed = torch.linalg.cholesky_ex(spread)
+        if int(failed):  # what was learned is rounded away: begin anew
+            self._covariance = [_unit(block) for block in rows.jacobian]
+            gains, spread = self._spread(rows, self._covariance)
+            spread.diagonal().add_(ROUNDING * spread.diagonal().max())
+            root = torch.linalg.cholesky(spread)
         weighted = torch.cholesky_solve(rows.residual[:, None], root)[:, 0]
         for gain, covariance in zip(gains, self._covariance, strict=True):
             self._narrow(covariance, torch.linalg.solve_triangular(root, gain, upper=False))
         return torch.cat([weighted @ gain for gain in gains])
 
+    def _spread(self, rows: Rows, covariances: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+        """Return J P of each block [rows, parameters], and S [rows, rows]."""
+        gains = [block @ p for block, p in zip(rows.jacobian, covariances, strict=True)]
+        n = len(rows.residual)
+        spread = torch.zeros(n, n, dtype=torch.float64, device=rows.residual.device)
+        spread.diagonal().add_(self._settings.damping / n)
+        for gain, block in zip(gains, rows.jacobian, strict=True):
+            spread.addmm_(gain, block.T)
+        return gains, spread
+
     def _narrow(self, covariance: Tensor, seen: Tensor) -> None:
         """Take off what the batch has ``seen``, and forget a little, but never know less than at the beginning."""
-        covariance.addmm_(seen.T, seen, alpha=-1)
-        mean = float(covariance.diagonal().mean())
-        covariance /= max(self._forgetting, min(mean, 1.0))
+        mean = float(covariance.diagonal().mean() - seen.square().sum() / len(covariance))
+        kept = max(self._forgetting, min(mean, 1.0))
+        add_products(covariance, seen, alpha=-1 / kept, beta=1 / kept)
         if self._settings.process_noise:
             covariance.diagonal().add_(self._settings.process_noise)
 
