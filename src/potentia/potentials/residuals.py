@@ -55,6 +55,15 @@ class Residuals:
         """Return the exact sums, without weights: per structure for energies, per component for the others."""
         return {name: ErrorSum.of(residual.values) for name, residual in self.kinds.items() if residual.values.numel()}
 
+    def owner(self, kind: str) -> Tensor:
+        """Return the structure that each row of a kind belongs to.  [rows]"""
+        if kind == "energy" or self.derivatives is None:
+            return self.structures
+        selection = self.derivatives.selection
+        if kind == "force":
+            return selection.structures[selection.owner[self.derivatives.forces]]
+        return selection.structures[self.derivatives.stress]
+
 
 def residuals_of(model: AtomicNetworks, data: LabelledStructures, batch: StructureBatch) -> Residuals:
     """Return the residuals of a batch, differentiable by the weights."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from potentia.checks import integer, number
 from potentia.errors import ConfigError
+from potentia.train import distributed
 from potentia.train.flat import FlatParameters
 from potentia.train.least_squares import Rows, rows_of
 from potentia.train.optimizers import TrainingMethod, check_batchsize, check_positive
@@ -82,7 +83,7 @@ class LevenbergMarquardtStepper:
         value = loss.value.item()
         if not math.isfinite(value):
             return Step(loss, taken=False)
-        matrix, gradient = _normal_equations(rows_of(loss, "LevenbergMarquardt"))
+        matrix, gradient = _normal_equations(rows_of(loss, "LevenbergMarquardt"), self._flat.read())
         if not bool(torch.isfinite(gradient).all()):
             return Step(loss, taken=False)
         origin = self._flat.read()
@@ -119,8 +120,8 @@ class LevenbergMarquardtStepper:
             self._damping *= 2
 
 
-def _normal_equations(parts: Iterable[Rows]) -> tuple[Tensor, Tensor]:
-    """Return JᵀJ [parameters, parameters] and Jᵀr [parameters] of all rows."""
+def _normal_equations(parts: Iterable[Rows], weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Return JᵀJ [parameters, parameters] and Jᵀr [parameters] of the rows of all processes."""
     matrix = gradient = None
     for part in parts:
         jacobian = torch.cat(list(part.jacobian), dim=1)
@@ -129,9 +130,9 @@ def _normal_equations(parts: Iterable[Rows]) -> tuple[Tensor, Tensor]:
         else:
             matrix.addmm_(jacobian.T, jacobian)
             gradient.addmv_(jacobian.T, part.residual)
-    assert matrix is not None
-    assert gradient is not None
-    return matrix, gradient
+    if matrix is None or gradient is None:  # no rows on this process
+        matrix, gradient = weights.new_zeros(len(weights), len(weights)), torch.zeros_like(weights)
+    return distributed.total(matrix), distributed.total(gradient)
 
 
 def _solved(matrix: Tensor, gradient: Tensor, ridge: float) -> Tensor | None:
