@@ -23,6 +23,7 @@ from potentia.potentials.structure import Structure
 from potentia.potentials.surface import Surface, featurise
 from potentia.potentials.training import KIND, Training
 from potentia.potentials.training_config import TorchTrainingConfig
+from potentia.train import distributed
 
 __all__ = ["FittedPotential", "TorchANNPotential"]
 
@@ -79,7 +80,8 @@ class TorchANNPotential(Estimator):
         """Train on ``structures`` and return tables and plots of the errors.
 
         With ``config.seed`` given, training starts from new weights; without, a trained potential goes on from the
-        weights and the normalisation that it has.
+        weights and the normalisation that it has. Started by ``torchrun``, its processes share the work on each batch
+        and all get the same result; the first alone writes checkpoints and shows progress.
 
         Args:
             structures: Structures, ASE Atoms, paths of files, or a mix of them; every one needs an energy.
@@ -95,9 +97,9 @@ class TorchANNPotential(Estimator):
         """
         training = Training(self.recipe(), self.descriptor, self.arch, config or TorchTrainingConfig())
         start = None if self.fitted_ is None else (self.fitted_.model, self.fitted_.atomic_energies)
-        trained = training.run(
-            read_structures([] if structures is None else structures), start, resume_from, allow_changes
-        )
+        with distributed.joined():
+            reading = read_structures([] if structures is None else structures)
+            trained = training.run(reading, start, resume_from, allow_changes)
         self.fitted_ = FittedPotential(trained.model, trained.atomic_energies, trained.record)
         return trained.out
 

@@ -42,6 +42,7 @@ from potentia.train import (
     EpochBar,
     Plateau,
     Run,
+    distributed,
     fit,
     load_checkpoint,
 )
@@ -115,6 +116,7 @@ class Training:
             "atomic_energies": atomic_energies,
             "seed": seeds["seed"],
         }
+        distributed.require_same("settings or data", repr(fingerprint).encode(), "give all the same, in one order")
         if checkpoint is not None:
             checkpoint.resume(run, fingerprint, allow)
             run.seed = seeds["seed"]
@@ -147,7 +149,7 @@ class Training:
         if checkpoint is not None:
             known = {"seed": checkpoint.run["seed"], "split_seed": checkpoint.extra["split_seed"]}
         else:
-            seed = fresh_seed() if self.config.seed is None else self.config.seed
+            seed = distributed.from_first(fresh_seed()) if self.config.seed is None else self.config.seed
             known = {"seed": seed, "split_seed": seed}
         return known | {name: value for name, value in given.items() if value is not None}
 
