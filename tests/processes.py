@@ -46,6 +46,14 @@ def together(script: str, *arguments: object, n: int = 2) -> list[subprocess.Com
     return [subprocess.CompletedProcess(command, process.returncode, out, err) for process, out, err in ends]
 
 
+def torchrun(folder: Path, script: str, *arguments: object, n: int) -> list[str]:
+    """Run a script by the real torchrun, and return what each process has printed; its logs go to ``folder``."""
+    options = ["--standalone", f"--nproc-per-node={n}", f"--log-dir={folder}", "--redirects=3"]
+    command = [sys.executable, "-m", "torch.distributed.run", *options, script, *map(str, arguments)]
+    subprocess.run(command, env=environment(), check=True, timeout=PATIENCE)
+    return [path.read_text() for path in sorted(folder.glob("*/attempt_0/*/stdout.log"))]
+
+
 def reports(script: str, *arguments: object, n: int = 2) -> list[dict]:
     """Return what each process has printed last, as JSON."""
     ends = together(script, *arguments, n=n)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from potentia.errors import TrainingError
 from potentia.train import newest_checkpoint
 from potentials import small_data
 from potentials.small_data import GRADIENTS, config, without
-from processes import reports
+from processes import reports, torchrun
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -138,6 +136,14 @@ def test_the_first_writes_and_all_go_on(both, folder):
 def test_other_data_in_one_of_them_are_noticed(both):
     for found in both:
         assert found["differences"].startswith("settings or data differ between the 2 processes (those of 1 from")
+
+
+@pytest.mark.slow
+def test_three_processes_of_torchrun_learn_what_one_does(tmp_path):
+    found = [json.loads(text)["learned"] for text in torchrun(tmp_path / "logs", __file__, tmp_path, n=3)]
+    assert repr(found[0]) == repr(found[1]) == repr(found[2])
+    for name, settings in SETTINGS.items():
+        assert_close(found[0][name], told(*trained(**settings)), CLOSE.get(name, 1e-7))
 
 
 if __name__ == "__main__":

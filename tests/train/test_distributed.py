@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ from potentia.train import (
     load_checkpoint,
     newest_checkpoint,
 )
-from processes import reports
+from processes import reports, together
 from train import toy
 
 SIZES = [3, 4, 2, 9, 5, 1, 7]
@@ -49,6 +50,14 @@ class Shared(toy.Regression):
         return BatchLoss(squared / len(batch), {"y": ErrorSum(absolute.item(), squared.item(), len(batch))})
 
 
+class Broken(Shared):
+    """One sample has no value."""
+
+    def __init__(self):
+        super().__init__()
+        self.y[self.split.train[7]] = torch.nan
+
+
 class Ask(Callback):
     """Asks to stop after the second epoch."""
 
@@ -64,6 +73,12 @@ class Kick(Callback):
         if run.epoch == 2 and distributed.rank() == 1:
             with torch.no_grad():
                 next(run.model.parameters()).view(-1)[0] += 1e-15
+
+
+class Fail(Callback):
+    def on_epoch(self, run):
+        if run.epoch == 2 and distributed.rank() == 1:
+            raise ValueError("the second has failed")
 
 
 class Send(Callback):
@@ -115,8 +130,8 @@ def test_another_thread_trains_alone_and_says_so(monkeypatch):
 # What two processes find, started once for all laws below
 
 
-def trained(callbacks=(), method=None, epochs=3, dropout=0.0, run=None):
-    return toy.train(run or toy.new_run(method, dropout=dropout), epochs, callbacks, Shared())
+def trained(callbacks=(), method=None, epochs=3, run=None, task=None):
+    return toy.train(run or toy.new_run(method, dropout=0.0), epochs, callbacks, task or Shared())
 
 
 def weights(run):
@@ -155,6 +170,13 @@ def methods(folder):
     return {name: weights(trained(method=method)) for name, method in METHODS.items()}
 
 
+def skips(folder):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"epoch \d, batch \d left out", PotentiaWarning)
+        run = trained(task=Broken())
+    return [weights(run), [row["skipped"] for row in run.history]]
+
+
 def halts(folder):
     slow_clock = [TimeBudget(1e-9)] if distributed.rank() else []
     callbacks = {"stopped": [Ask()], "time": slow_clock, "signal": [Send(), StopOnSignal()], "slow": [Sleepy()]}
@@ -184,7 +206,7 @@ def differences(folder):
     return found
 
 
-LAWS = [exchanges, methods, halts, files, differences]
+LAWS = [exchanges, methods, skips, halts, files, differences]
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +251,21 @@ def test_two_learn_what_one_does(both, name):
     assert one == pytest.approx(alone, rel=1e-9, abs=1e-12)
 
 
+def test_a_batch_that_is_not_finite_in_one_is_left_out_by_all(both):
+    one, two = (found["skips"] for found in both)
+    assert one == two
+    alone = skips(None)
+    assert one[1] == alone[1] == [1.0] * 3
+    assert one[0] == pytest.approx(alone[0], rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.slow
+def test_where_one_fails_the_other_ends_too():
+    ends = together(__file__, "fail")
+    assert all(end.returncode != 0 for end in ends)
+    assert "the second has failed" in ends[1].stderr
+
+
 def test_where_one_wants_to_halt_all_do(both):
     one, two = (found["halts"] for found in both)
     assert (
@@ -262,7 +299,13 @@ def test_weights_that_have_come_apart_are_noticed(both):
         assert text.startswith("after epoch 2 the weights differ between the 2 processes (those of 1 from those of 0)")
 
 
+def main(folder):
+    if folder == "fail":
+        trained([Fail()], epochs=1000)
+    found = {law.__name__: law(Path(folder)) for law in LAWS}
+    sys.stdout.write(json.dumps(found))
+
+
 if __name__ == "__main__":
     with distributed.joined():
-        found = {law.__name__: law(Path(sys.argv[1])) for law in LAWS}
-    sys.stdout.write(json.dumps(found))
+        main(sys.argv[1])
