@@ -36,17 +36,28 @@ class StructureBatch:
 
 
 class Plan(Sequence[StructureBatch]):
-    """The batches of an epoch; whoever takes one tells the data which come next."""
+    """The batches of an epoch; whoever takes one tells the data which come next.
 
-    def __init__(self, batches: Sequence[StructureBatch], data: TrainingStructures) -> None:
-        self._batches, self._data = batches, data
+    Args:
+        batches: All of the epoch.
+        data: Where their structures are.
+        share: What of a batch will be asked for here.
+    """
+
+    def __init__(
+        self,
+        batches: Sequence[StructureBatch],
+        data: TrainingStructures,
+        share: Callable[[StructureBatch], StructureBatch],
+    ) -> None:
+        self._batches, self._data, self._share = batches, data, share
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def __getitem__(self, k: Any) -> Any:
         """Return batch number ``k``."""
-        announce(self._data, self._batches[k:])
+        announce(self._data, [self._share(batch) for batch in self._batches[k : k + MOST_AHEAD]])
         return self._batches[k]
 
 

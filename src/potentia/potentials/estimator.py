@@ -28,7 +28,7 @@ from potentia.potentials.surface import Featurised, Surface, featurise
 from potentia.potentials.training import KIND, Start, Training
 from potentia.potentials.training_config import TorchTrainingConfig
 from potentia.potentials.training_input import TrainingInput, require_descriptor
-from potentia.train import Forecast
+from potentia.train import Forecast, distributed
 
 __all__ = ["FittedPotential", "TorchANNPotential"]
 
@@ -88,7 +88,8 @@ class TorchANNPotential(Estimator):
         """Train on structures or data sets, and return tables and plots of the errors.
 
         With ``config.seed`` given, training starts from new weights; without, a trained potential goes on from the
-        weights and the normalisation that it has.
+        weights and the normalisation that it has. Started by ``torchrun``, its processes share the work on each batch
+        and all get the same result; the first alone writes checkpoints and shows progress.
 
         Args:
             structures: Structures, ASE Atoms, paths of files, or a mix of them; every one needs an energy.
@@ -105,8 +106,9 @@ class TorchANNPotential(Estimator):
             ConfigError: settings do not fit the data, the descriptor or the checkpoint.
             TrainingError: too many batches in a row were not finite.
         """
-        given = self._given(structures, dataset, train_dataset, test_dataset)
-        trained = self._training(config).run(given, self._start(), resume_from, allow_changes)
+        with distributed.joined():
+            given = self._given(structures, dataset, train_dataset, test_dataset)
+            trained = self._training(config).run(given, self._start(), resume_from, allow_changes)
         self.fitted_ = FittedPotential(trained.model, trained.atomic_energies, trained.record)
         return trained.out
 

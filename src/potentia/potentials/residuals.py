@@ -44,8 +44,10 @@ class Derivatives:
 class Residuals:
     """Residuals of some structures; what a structure has no label for does not appear."""
 
+    structures: Tensor
+    """Which structures of all.  [structures]"""
     data: LabelledStructures
-    """Data that hold the structures."""
+    """Data that hold them."""
     places: Tensor
     """Which structures of ``data`` they are.  [structures]"""
     kinds: dict[str, Residual]
@@ -56,6 +58,14 @@ class Residuals:
     def sums(self) -> dict[str, ErrorSum]:
         """Return the exact sums, without weights: per structure for energies, per component for the others."""
         return {name: ErrorSum.of(residual.values) for name, residual in self.kinds.items() if residual.values.numel()}
+
+    def owner(self, kind: str) -> Tensor:
+        """Return the structure that each row of a kind belongs to.  [rows]"""
+        if kind == "energy" or self.derivatives is None:
+            return self.structures
+        labels = self.derivatives
+        asked = self.structures[: len(labels.stress)].to(labels.stress.device)  # they come first
+        return asked[labels.selection.owner[labels.forces]] if kind == "force" else asked[labels.stress]
 
 
 def residuals_of(model: AtomicNetworks, source: TrainingStructures, batch: StructureBatch) -> Residuals:
@@ -78,7 +88,7 @@ def residuals_of(model: AtomicNetworks, source: TrainingStructures, batch: Struc
     reference = data.energy[structures] / data.n_atoms[structures]
     predicted = (energies[0] if len(energies) == 1 else torch.cat(energies)) / data.n_atoms[structures]
     energy = Residual(predicted - reference, data.weight[structures], reference)
-    return Residuals(data, structures, {"energy": energy, **kinds}, derivatives)
+    return Residuals(batch.structures, data, structures, {"energy": energy, **kinds}, derivatives)
 
 
 def _of_forces(data: LabelledStructures, surface: Surface, labels: Derivatives) -> dict[str, Residual]:

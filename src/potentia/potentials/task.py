@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,15 +16,18 @@ from potentia.potentials.batches import StructureBatch, announce
 from potentia.potentials.datasets.labelled import TrainingStructures
 from potentia.potentials.losses import RMSE, Measure
 from potentia.potentials.networks import AtomicNetworks
-from potentia.potentials.residuals import Residuals, residuals_of
+from potentia.potentials.residuals import Residual, Residuals, residuals_of
 from potentia.potentials.rows import Pulled, rows_of_batch
-from potentia.train import BatchLoss, Rows
+from potentia.potentials.shares import KINDS, in_order, share_of, sums_of
+from potentia.train import BatchLoss, Rows, distributed
 
 __all__ = ["Evaluation", "LossSettings", "PotentialTask"]
 
 CHUNK = 64
 """Structures evaluated at a time."""
 COLUMNS = {"energy": "", "force": "_force", "stress": "_stress", "virial": "_virial"}
+PARITY = ("energy", "force", "stress")
+COMPONENTS: dict[str, tuple[int, ...]] = {"energy": (), "force": (3,), "stress": (3, 3), "virial": (3, 3)}
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,18 @@ class Evaluation:
     structures: Tensor
     """Which structure each row of ``energy`` belongs to; forces and stress come in the same order.  [structures]"""
 
+    def pairs(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return reference and prediction of each kind."""
+        return {"energy": self.energy, "force": self.force, "stress": self.stress}
+
+
+class _Evaluated(NamedTuple):
+    """What one process has evaluated."""
+
+    evaluation: Evaluation
+    owner: dict[str, Tensor]
+    """Structure that each row of a kind belongs to."""
+
 
 class PotentialTask:
     """Trains `AtomicNetworks` on labelled structures.
@@ -85,25 +101,30 @@ class PotentialTask:
     def loss(self, model: nn.Module, batch: StructureBatch) -> BatchLoss:
         """Return the loss of one batch; a term without labels in the batch is left out."""
         networks = _networks(model)
-        residuals = residuals_of(networks, self.data, batch)
+        share = share_of(batch, self.data.n_atoms)
+        residuals = residuals_of(networks, self.data, share.batch)
         weights, measure = self._weights(batch), self.settings.measure
-        values: dict[str, Tensor] = {}
-        for name, weight in weights.items():
-            if weight > 0 and name in residuals.kinds:
-                residual = residuals.kinds[name]
-                values[name] = measure.value(measure.total(residual.values, residual.weight), residual.weight.sum())
-        parts = [weights[name] * value for name, value in values.items()]
+        sums = sums_of(residuals, measure, share)
+        values = {
+            name: (measure.value(*sums.loss[name]), sums.loss[name][1])
+            for name, weight in weights.items()
+            if weight > 0 and name in sums.loss
+        }
+        parts = [weights[name] * value for name, (value, _) in values.items()]
         nothing = 0.0 * residuals.kinds["energy"].values.sum()  # e.g. force_weight=1 and a batch without forces
         return BatchLoss(
             torch.stack(parts).sum() if parts else nothing,
-            residuals.sums(),
+            sums.errors,
             rows=partial(self._rows, networks, residuals, weights, values),
-            scores=(batch.structures, residuals.kinds["energy"].values.detach().abs()),
+            scores=(batch.structures, sums.scores),
         )
 
     def score(self, model: nn.Module) -> dict[str, ErrorSum] | None:
         """Return the exact errors on the structures held out."""
-        return self.evaluate(_networks(model), self.valid).sums if len(self.valid) else None
+        if not len(self.valid):
+            return None
+        share = distributed.shared(self.valid, self._n_atoms(self.valid))
+        return distributed.total_errors(self._evaluated(_networks(model), share).evaluation.sums, KINDS)
 
     def row(self, train: Mapping[str, ErrorSum], valid: Mapping[str, ErrorSum] | None) -> dict[str, float]:
         """Return RMSE and MAE of both parts: eV/atom for energies, eV/Å for force components, eV/Å³ for stress."""
@@ -128,8 +149,19 @@ class PotentialTask:
     @torch.no_grad()
     def evaluate(self, model: AtomicNetworks, structures: Tensor) -> Evaluation:
         """Predict ``structures`` [structures] with all labels that are trained on, and sum the errors exactly."""
+        own = self._evaluated(model, distributed.shared(structures, self._n_atoms(structures)))
+        if not distributed.active():
+            return own.evaluation
+        chunks = [self._all_labels(chunk).structures for chunk in structures.split(CHUNK)] if len(structures) else []
+        order = torch.cat([structures[:0], *chunks]).cpu()
+        joined = {name: in_order(pair, own.owner[name], order) for name, pair in own.evaluation.pairs().items()}
+        sums = distributed.total_errors(own.evaluation.sums, KINDS)
+        return Evaluation(sums, joined["energy"], joined["force"], joined["stress"], order)
+
+    def _evaluated(self, model: AtomicNetworks, structures: Tensor) -> _Evaluated:
         sums: dict[str, ErrorSum] = {}
-        collected: dict[str, list[tuple[Tensor, Tensor]]] = {"energy": [], "force": [], "stress": []}
+        collected: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in PARITY}
+        owner: dict[str, list[Tensor]] = {name: [structures[:0].cpu()] for name in PARITY}
         batches = [self._all_labels(part) for part in torch.split(structures, CHUNK)] if len(structures) else []
         for k, batch in enumerate(batches):
             announce(self.data, batches[k:])
@@ -139,12 +171,17 @@ class PotentialTask:
             for name in collected.keys() & residuals.kinds.keys():
                 one = residuals.kinds[name]
                 collected[name].append((one.reference, one.reference + one.values))
-        order = [structures[:0].cpu(), *(batch.structures.cpu() for batch in batches)]
+                owner[name].append(residuals.owner(name).cpu())
         joined = {
-            name: (torch.cat([r for r, _ in pairs]), torch.cat([p for _, p in pairs])) if pairs else _nothing()
+            name: (torch.cat([r for r, _ in pairs]), torch.cat([p for _, p in pairs])) if pairs else _nothing(name)
             for name, pairs in collected.items()
         }
-        return Evaluation(sums, joined["energy"], joined["force"], joined["stress"], torch.cat(order))
+        owners = {name: torch.cat(one) for name, one in owner.items()}
+        evaluation = Evaluation(sums, joined["energy"], joined["force"], joined["stress"], owners["energy"])
+        return _Evaluated(evaluation, owners)
+
+    def _n_atoms(self, structures: Tensor) -> Tensor:
+        return self.data.n_atoms[structures.to(self.data.n_atoms.device)]
 
     def _all_labels(self, structures: Tensor) -> StructureBatch:
         labelled = self.data.has_forces[structures] | self.data.has_stress[structures]
@@ -162,13 +199,20 @@ class PotentialTask:
 
     @torch.no_grad()
     def _rows(
-        self, model: AtomicNetworks, residuals: Residuals, weights: Mapping[str, float], values: Mapping[str, Tensor]
+        self,
+        model: AtomicNetworks,
+        residuals: Residuals,
+        weights: Mapping[str, float],
+        values: Mapping[str, tuple[Tensor, Tensor]],
     ) -> Iterator[Rows]:
-        """Return the residuals that the loss is made of with their derivatives, a part of the batch at a time."""
+        """Return the residuals that the loss is made of with their derivatives, a part of the batch at a time.
+
+        ``values`` are the measure and the sum of the weights over the whole batch; ``residuals`` those of a share.
+        """
         measure, pulled = self.settings.measure, {}
-        for name, value in values.items():
-            one = residuals.kinds[name]
-            pull = weights[name] * measure.pull(one.values, one.weight, value, one.weight.sum())
+        for name, (value, whole) in values.items():
+            one = residuals.kinds.get(name, _no_residual(name, value))  # a share may lack what the batch has
+            pull = weights[name] * measure.pull(one.values, one.weight, value, whole)
             pulled[name] = Pulled(one.values.detach(), pull.contiguous())
         yield from rows_of_batch(model, residuals, pulled, self.settings.groups)
 
@@ -185,5 +229,11 @@ def _networks(model: nn.Module) -> AtomicNetworks:
     return model
 
 
-def _nothing() -> tuple[Tensor, Tensor]:
-    return torch.zeros(0, dtype=torch.float64), torch.zeros(0, dtype=torch.float64)
+def _no_residual(kind: str, like: Tensor) -> Residual:
+    values = like.new_zeros(0, *COMPONENTS[kind])
+    return Residual(values, values.new_zeros(0), values)
+
+
+def _nothing(kind: str) -> tuple[Tensor, Tensor]:
+    nothing = torch.zeros(0, *COMPONENTS[kind], dtype=torch.float64)
+    return nothing, nothing

@@ -27,6 +27,7 @@ from potentia.potentials.normalisation import set_normalisation
 from potentia.potentials.outcome import outcome
 from potentia.potentials.quality import warn_about_units
 from potentia.potentials.results import TrainOut
+from potentia.potentials.shares import share_of
 from potentia.potentials.task import LossSettings, PotentialTask
 from potentia.potentials.training_config import TorchTrainingConfig
 from potentia.potentials.training_data import training_data
@@ -39,6 +40,7 @@ from potentia.train import (
     Plateau,
     Run,
     Schedule,
+    distributed,
     fit,
     forecast,
     load_checkpoint,
@@ -168,6 +170,7 @@ class Training:
             "atomic_energies": atomic_energies,
             "seed": seeds["seed"],
         }
+        distributed.require_same("settings or data", repr(fingerprint).encode(), "give all the same, in one order")
         if checkpoint is not None:
             checkpoint.resume(run, fingerprint, allow)
             run.seed = seeds["seed"]
@@ -186,7 +189,7 @@ class Training:
         if checkpoint is not None:
             known = {"seed": checkpoint.run["seed"], "split_seed": checkpoint.extra["split_seed"]}
         else:
-            seed = fresh_seed() if self.config.seed is None else self.config.seed
+            seed = distributed.from_first(fresh_seed()) if self.config.seed is None else self.config.seed
             known = {"seed": seed, "split_seed": seed}
         return known | {name: value for name, value in given.items() if value is not None}
 
@@ -205,7 +208,7 @@ class Training:
             order = shuffled(len(train), size, run.seed)
         labelled = (data.has_forces & (config.force_weight > 0)) | (data.has_stress & (config.stress_weight > 0))
         plain = structure_batches(order, split.train, labelled.cpu().numpy(), config, run.seed)
-        return lambda epoch: Plan(plain(epoch), data)
+        return lambda epoch: Plan(plain(epoch), data, lambda batch: share_of(batch, data.n_atoms).batch)
 
     def _require_labels(self, data: TrainingStructures, split: Split) -> None:
         train = torch.from_numpy(split.train)

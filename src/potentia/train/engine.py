@@ -19,7 +19,9 @@ import torch
 from potentia.errors import DataError, PotentiaWarning, TrainingError
 from potentia.metrics import ErrorSum, merge
 from potentia.seeding import torch_seeded
+from potentia.train import distributed
 from potentia.train.callbacks import Callback
+from potentia.train.flat import FlatParameters
 from potentia.train.run import Run
 from potentia.train.task import BatchLoss, Task
 
@@ -59,6 +61,7 @@ def fit(
     try:
         for callback in callbacks:
             callback.on_begin(run)
+        _require_same_weights(run)
         while run.epoch < epochs and not run.halted:
             _epoch(run, task, batches(run.epoch), callbacks, max_bad)
         if run.halted:
@@ -80,14 +83,29 @@ def _epoch(run: Run, task: Task[Batch], plan: Sequence[Batch], callbacks: Sequen
             take_step(run, task, plan[run.batch], max_bad)
         for callback in callbacks:
             callback.on_batch(run)
-        for callback in callbacks:
-            callback.on_settled(run)
+        _settle(run, callbacks)
     if run.batch >= len(plan):
         _close_epoch(run, task)
         for callback in callbacks:
             callback.on_epoch(run)
-        for callback in callbacks:
-            callback.on_settled(run)
+        _settle(run, callbacks)
+        _require_same_weights(run)
+
+
+def _settle(run: Run, callbacks: Sequence[Callback]) -> None:
+    """Let all processes halt where one of them wants to, and let callbacks save what stands now."""
+    run.stopped, run.interrupted = distributed.agree(run.stopped, run.interrupted)
+    for callback in callbacks:
+        callback.on_settled(run)
+
+
+def _require_same_weights(run: Run) -> None:
+    if distributed.active():
+        weights = FlatParameters([p for p in run.model.parameters() if p.requires_grad]).read()
+        place = f"{run.seed} {run.epoch} {run.batch} ".encode()
+        advice = "train on machines of one kind, with the same versions, settings and order of the data"
+        what = f"after epoch {run.epoch} the weights"
+        distributed.require_same(what, place + weights.cpu().numpy().tobytes(), advice)
 
 
 def take_step(run: Run, task: Task[Batch], batch: Batch, max_bad: int = 10) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from potentia.train import distributed
+
 __all__ = ["FlatParameters"]
 
 
@@ -41,6 +43,7 @@ class FlatParameters:
         for parameter in self._parameters:
             parameter.grad = None
         loss.backward()
+        distributed.sum_gradients(self._parameters)
         return self._joined([torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters])
 
     def _joined(self, tensors: Sequence[Tensor]) -> Tensor:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from potentia.checks import number
 from potentia.errors import ConfigError
+from potentia.train import distributed
 from potentia.train.flat import FlatParameters
 from potentia.train.least_squares import Rows, add_products, rows_of
 from potentia.train.optimizers import TrainingMethod, check_batchsize, check_positive
@@ -89,10 +90,9 @@ class KalmanStepper:
         loss = evaluate()
         if not math.isfinite(loss.value.item()):
             return Step(loss, taken=False)
-        parts = list(rows_of(loss, "Kalman"))
-        if not parts:  # nothing in the batch counts
+        rows = _of_all(list(rows_of(loss, "Kalman")), self._flat.read())
+        if not len(rows.residual):  # nothing in the batch counts
             return Step(loss, taken=True)
-        rows = _together(parts)
         if not self._covariance:
             self._covariance = [_unit(block) for block in rows.jacobian]
         change = self._change(rows)
@@ -150,6 +150,18 @@ class KalmanStepper:
 
 def _unit(block: Tensor) -> Tensor:
     return torch.eye(block.shape[1], dtype=block.dtype, device=block.device)
+
+
+def _of_all(parts: Sequence[Rows], weights: Tensor) -> Rows:
+    """Return the rows of all processes, of which some may have none, in the order of their ranks."""
+    if not distributed.active():
+        return _together(parts) if parts else Rows(weights.new_zeros(0), [])
+    widths = [block.shape[1] for block in parts[0].jacobian] if parts else []
+    widths = distributed.greatest(widths + [0] * (len(weights) - len(widths)))
+    own = [torch.cat((part.residual[:, None], *part.jacobian), dim=1) for part in parts]
+    whole = distributed.stacked(torch.cat(own) if own else weights.new_zeros(0, 1 + len(weights)))
+    residual, *blocks = whole.split([1, *(width for width in widths if width)], dim=1)
+    return Rows(residual[:, 0].contiguous(), [block.contiguous() for block in blocks])
 
 
 def _together(parts: Sequence[Rows]) -> Rows:

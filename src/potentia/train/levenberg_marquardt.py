@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from potentia.checks import integer, number
 from potentia.errors import ConfigError
+from potentia.train import distributed
 from potentia.train.flat import FlatParameters
 from potentia.train.least_squares import Rows, add_products, rows_of
 from potentia.train.optimizers import TrainingMethod, check_batchsize, check_positive
@@ -82,7 +83,7 @@ class LevenbergMarquardtStepper:
         value = loss.value.item()
         if not math.isfinite(value):
             return Step(loss, taken=False)
-        equations = _normal_equations(rows_of(loss, "LevenbergMarquardt"))
+        equations = _normal_equations(rows_of(loss, "LevenbergMarquardt"), self._flat.read())
         if equations is None:  # nothing in the batch counts
             return Step(loss, taken=True)
         matrix, gradient = equations
@@ -122,17 +123,18 @@ class LevenbergMarquardtStepper:
             self._damping *= 2
 
 
-def _normal_equations(parts: Iterable[Rows]) -> tuple[Tensor, Tensor] | None:
-    """Return JᵀJ [parameters, parameters] and Jᵀr [parameters] of all rows; None where there are none."""
-    found: tuple[Tensor, Tensor] | None = None
+def _normal_equations(parts: Iterable[Rows], weights: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Return JᵀJ [parameters, parameters] and Jᵀr [parameters] of the rows of all processes; None without any."""
+    n, rows = len(weights), 0
+    matrix, gradient = weights.new_zeros(n, n), weights.new_zeros(n)
     for part in parts:
         jacobian = torch.cat(list(part.jacobian), dim=1)
-        if found is None:
-            n = jacobian.shape[1]
-            found = jacobian.new_zeros(n, n), jacobian.new_zeros(n)
-        add_products(found[0], jacobian)
-        found[1].addmv_(jacobian.T, part.residual)
-    return found
+        rows += len(jacobian)
+        add_products(matrix, jacobian)
+        gradient.addmv_(jacobian.T, part.residual)
+    if not distributed.greatest([rows])[0]:
+        return None
+    return distributed.total(matrix), distributed.total(gradient)
 
 
 def _solved(matrix: Tensor, gradient: Tensor, ridge: float) -> Tensor | None:

@@ -1,4 +1,4 @@
-"""Progress bars of a training."""
+"""Progress bars of a training; of several processes the first shows them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from potentia.train import distributed
 from potentia.train.callbacks import Callback
 from potentia.train.run import Run
 
@@ -42,7 +43,11 @@ class EpochBar(Callback):
         """Show the bar from the first batch on."""
         if self._bar is None:
             self._bar = tqdm(
-                total=self.epochs, initial=run.epoch, desc="epochs", disable=self.disable, file=self.file or sys.stderr
+                total=self.epochs,
+                initial=run.epoch,
+                desc="epochs",
+                disable=self.disable or distributed.rank() > 0,
+                file=self.file or sys.stderr,
             )
 
     def on_epoch(self, run: Run) -> None:
@@ -80,7 +85,7 @@ class BatchBar(Callback):
                 total=run.batches,
                 desc=f"epoch {run.epoch + 1}",
                 leave=False,
-                disable=self.disable,
+                disable=self.disable or distributed.rank() > 0,
                 file=self.file or sys.stderr,
             )
         self._bar.update(run.batch - self._bar.n)

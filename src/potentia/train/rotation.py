@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from potentia.checks import integer
+from potentia.train import distributed
 from potentia.train.callbacks import Callback
 from potentia.train.checkpoint import save_checkpoint
 from potentia.train.run import Run
@@ -44,7 +45,8 @@ class Checkpoints(Callback):
 
     Rotation keeps the newest ``keep`` checkpoints and removes older ones that this run has written, itself or before it
     was resumed: the list travels inside the checkpoints. It touches no other file, neither the best model nor
-    checkpoints that another run left in the same directory. The new one is written before an old one goes.
+    checkpoints that another run left in the same directory. The new one is written before an old one goes. Of several
+    processes the first writes.
 
     Args:
         directory: Where to; made when first needed.
@@ -94,11 +96,13 @@ class Checkpoints(Callback):
         run.memory[_WRITTEN] = torch.tensor(written, dtype=torch.int64)  # [checkpoints, epoch and batch]
         self._write(run, now.file_name)
         for moment in written:
-            if moment not in kept:
+            if moment not in kept and distributed.rank() == 0:
                 (self.directory / moment.file_name).unlink(missing_ok=True)
         run.memory[_WRITTEN] = torch.tensor(kept, dtype=torch.int64)
 
     def _write(self, run: Run, name: str) -> None:
+        if distributed.rank() > 0:
+            return
         self.directory.mkdir(parents=True, exist_ok=True)
         save_checkpoint(self.directory / name, run, self.settings, self.extra)
 

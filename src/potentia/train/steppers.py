@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from potentia.train import distributed
 from potentia.train.task import BatchLoss
 
 __all__ = ["GradientStepper", "Step", "Stepper"]
@@ -78,6 +79,7 @@ class GradientStepper:
         self.optimizer.zero_grad(set_to_none=True)
         loss = evaluate()
         loss.value.backward()
+        distributed.sum_gradients(self._parameters)
         finite = all_finite(loss.value, self._parameters)
         if finite:
             if self.clip_norm is not None:

@@ -16,6 +16,7 @@ import torch
 
 from potentia.checks import choice, integer, number
 from potentia.errors import ConfigError, PotentiaWarning
+from potentia.train import distributed
 from potentia.train.callbacks import Callback
 from potentia.train.run import Run
 
@@ -88,8 +89,9 @@ class StopOnSignal(Callback):
     """Interrupts the run after the present batch when a signal comes; `Checkpoints` saves it, and it can go on.
 
     Queues send SIGTERM before they end a job, Slurm also SIGUSR1 or another on request (``--signal``); SIGINT is
-    Ctrl-C. The handlers are those of before as soon as one signal has come, so a second one acts at once, and on
-    leaving. Python handles signals in its main thread only: a training in another thread warns and goes on without.
+    Ctrl-C. Of several processes it is enough that one gets it. The handlers are those of before as soon as one signal
+    has come, so a second one acts at once, and on leaving. Python handles signals in its main thread only: a training
+    in another thread warns and goes on without.
 
     Args:
         *names: Signals to listen to, SIGTERM if none is named.
@@ -98,21 +100,33 @@ class StopOnSignal(Callback):
     def __init__(self, *names: str) -> None:
         known = [name for name in _SIGNALS if name in signal.Signals.__members__]  # Windows has fewer
         self.signals = [signal.Signals[choice("signal", name, known)] for name in names or ("SIGTERM",)]
+        self._heard = ""
         self._before: dict[signal.Signals, Callable[[int, FrameType | None], Any] | int | None] = {}
 
     def on_begin(self, run: Run) -> None:
         """Listen."""
+        self._heard = ""
         if threading.current_thread() is not threading.main_thread():
             text = "StopOnSignal hears nothing: this training is not in the main thread"
             warnings.warn(text, PotentiaWarning, stacklevel=3)
             return
 
         def interrupt(number: int, frame: FrameType | None) -> None:
-            run.interrupted = f"{signal.Signals(number).name} received"
+            self._heard = f"{signal.Signals(number).name} received"
+            if not distributed.active():  # else where all processes can agree on it
+                run.interrupted = self._heard
             self.on_end(run)
 
         for one in self.signals:
             self._before[one] = signal.signal(one, interrupt)
+
+    def on_batch(self, run: Run) -> None:
+        """Say what was heard."""
+        run.interrupted = self._heard or run.interrupted
+
+    def on_epoch(self, run: Run) -> None:
+        """Say what was heard."""
+        self.on_batch(run)
 
     def on_end(self, run: Run) -> None:
         """Listen no more."""

@@ -72,6 +72,8 @@ class StreamedStructures:
 
     def part(self, structures: Tensor, n_gradients: int) -> tuple[LabelledStructures, Tensor]:
         """Return data of just these structures."""
+        if not len(structures):  # a share of a batch may be empty; some structure tells types and devices
+            return self._load((0,), 0), torch.arange(0, device=self.energy.device)
         key = _key(structures, n_gradients)
         coming = self._coming.pop(key, None)
         data = self._load(*key) if coming is None else coming.result()
