@@ -97,11 +97,10 @@ def test_a_trace_is_forward_and_autograd(name, hidden):
 @every_activation
 @every_depth
 def test_weight_gradients_are_those_of_autograd(name, hidden):
-    """Of Σ v·N + Σ g·∇N by every weight; ∇N is not differentiable by the bias of a linear network."""
     mlp, x = network(name, hidden=hidden), rows()
     v, g = cotangents()
     found = weight_gradients(mlp.trace(x, gradient=True).factors(v, g))
-    assert_near(found, derivative(mlp, lambda: (v * mlp(x)).sum() + (g * gradient_of(mlp, x)).sum()))
+    assert_near(found, derivative(mlp, weighted_sum(mlp, x, v, g)))
 
 
 @every_activation
@@ -109,7 +108,7 @@ def test_weight_gradients_are_those_of_autograd(name, hidden):
 def test_without_a_cotangent_of_the_gradient_they_are_those_of_the_value(name, hidden):
     mlp, x = network(name, hidden=hidden), rows()
     v, _ = cotangents()
-    expected = derivative(mlp, lambda: (v * mlp(x)).sum())
+    expected = derivative(mlp, (v * mlp(x)).sum())
     for gradient in (False, True):
         assert_near(weight_gradients(mlp.trace(x, gradient=gradient).factors(v)), expected)
 
@@ -122,7 +121,7 @@ def test_a_row_of_the_jacobian_is_the_derivative_of_a_segment(name, hidden):
     found = segment_jacobian(mlp.trace(x, gradient=True).factors(v, g), counts)
     parts = zip(*(one.split(counts.tolist()) for one in (x, v, g)), strict=True)
     for row, (x_, v_, g_) in zip(found, parts, strict=True):
-        expected = derivative(mlp, lambda x=x_, v=v_, g=g_: (v * mlp(x)).sum() + (g * gradient_of(mlp, x)).sum())
+        expected = derivative(mlp, weighted_sum(mlp, x_, v_, g_))
         torch.testing.assert_close(row, flat(expected), rtol=1e-12, atol=1e-14)
 
 
@@ -188,8 +187,13 @@ def gradient_of(mlp, x):
     return torch.autograd.grad(mlp(x).sum(), x, create_graph=True)[0]
 
 
-def derivative(mlp, function):
-    return torch.autograd.grad(function(), list(mlp.parameters()), materialize_grads=True, allow_unused=True)
+def weighted_sum(mlp, x, v, g):
+    """Σ v·N + Σ g·∇N."""
+    return (v * mlp(x)).sum() + (g * gradient_of(mlp, x)).sum()
+
+
+def derivative(mlp, value):
+    return torch.autograd.grad(value, list(mlp.parameters()), materialize_grads=True, allow_unused=True)
 
 
 def flat(parts):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from potentia.data import Split, holdout, shuffled
 from potentia.metrics import ErrorSum
 from potentia.seeding import stream, torch_seeded
-from potentia.train import Adam, BatchLoss, Callback, Checkpoints, Plateau, Run, fit
+from potentia.train import Adam, BatchLoss, Callback, Checkpoints, Plateau, Rows, Run, fit
 
 SETTINGS = {"seed": 5, "testpercent": 20, "method": {"batchsize": 4}, "data": "toy"}
 EPOCHS = 6
@@ -31,7 +31,7 @@ class Regression:
 
     def loss(self, model: nn.Module, batch: np.ndarray) -> BatchLoss:
         residual = self._residual(model, self.split.train[batch])
-        return BatchLoss(residual.square().mean(), {"y": ErrorSum.of(residual)})
+        return BatchLoss(residual.square().mean(), {"y": ErrorSum.of(residual)}, rows=lambda: [rows_of(model, residual)])
 
     def score(self, model: nn.Module) -> dict[str, ErrorSum] | None:
         assert not torch.is_grad_enabled()
@@ -47,6 +47,14 @@ class Regression:
     def _residual(self, model: nn.Module, samples: np.ndarray) -> Tensor:
         index = torch.from_numpy(samples)
         return model(self.x[index]) - self.y[index]
+
+
+def rows_of(model: nn.Module, residual: Tensor) -> Rows:
+    """Return the rows of a mean square, all parameters in one block."""
+    scaled = residual.flatten() * (2 / residual.numel()) ** 0.5
+    parameters = list(model.parameters())
+    derivatives = [torch.autograd.grad(row, parameters, retain_graph=True) for row in scaled]
+    return Rows(scaled.detach(), [torch.stack([torch.cat([d.flatten() for d in row]) for row in derivatives])])
 
 
 class Slow(Callback):
@@ -74,7 +82,8 @@ def new_run(method=None, schedule=None, seed=5, dropout=0.1) -> Run:
 
 def train(run: Run, epochs: int = EPOCHS, callbacks=(), task=None) -> Run:
     task = task or Regression()
-    fit(run, task, shuffled(len(task.split.train), run.method.batchsize, run.seed), epochs, callbacks)
+    samples = len(task.split.train)
+    fit(run, task, shuffled(samples, run.method.samples_per_batch(samples), run.seed), epochs, callbacks)
     return run
 
 

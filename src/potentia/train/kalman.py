@@ -33,6 +33,8 @@ __all__ = ["Kalman", "KalmanStepper"]
 
 STRIP = 96
 """Rows of a covariance that are updated at a time."""
+ROUNDING = 1e-10
+"""Part of the largest variance that rounding may take from the others in a batch (generously)."""
 
 
 @dataclass(frozen=True)
@@ -114,24 +116,26 @@ class KalmanStepper:
 
     def _change(self, rows: Rows) -> Tensor | None:
         """Return what the weights are to lose, and learn; None, and nothing learned, where it would not be finite."""
-        gains, spread = self._spread(rows)
+        gains, spread = self._spread(rows, self._covariance)
         if not bool(torch.isfinite(spread.diagonal() + rows.residual).all()):
             return None
         root, failed = torch.linalg.cholesky_ex(spread)
-        if int(failed):  # what was learned is rounded away: begin anew, with a matrix that is positive by construction
+        if int(failed):  # what was learned is rounded away: begin anew
             self._covariance = [_unit(block) for block in rows.jacobian]
-            gains, spread = self._spread(rows)
+            gains, spread = self._spread(rows, self._covariance)
+            spread.diagonal().add_(ROUNDING * spread.diagonal().max())
             root = torch.linalg.cholesky(spread)
         weighted = torch.cholesky_solve(rows.residual[:, None], root)[:, 0]
         for gain, covariance in zip(gains, self._covariance, strict=True):
             self._narrow(covariance, torch.linalg.solve_triangular(root, gain, upper=False))
         return torch.cat([weighted @ gain for gain in gains])
 
-    def _spread(self, rows: Rows) -> tuple[list[Tensor], Tensor]:
+    def _spread(self, rows: Rows, covariances: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Return J P of each block [rows, parameters], and S [rows, rows]."""
-        gains = [block @ p for block, p in zip(rows.jacobian, self._covariance, strict=True)]
+        gains = [block @ p for block, p in zip(rows.jacobian, covariances, strict=True)]
         n = len(rows.residual)
-        spread = torch.eye(n, dtype=torch.float64, device=rows.residual.device) * (self._settings.damping / n)
+        spread = torch.zeros(n, n, dtype=torch.float64, device=rows.residual.device)
+        spread.diagonal().add_(self._settings.damping / n)
         for gain, block in zip(gains, rows.jacobian, strict=True):
             spread.addmm_(gain, block.T)
         return gains, spread
