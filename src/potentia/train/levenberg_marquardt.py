@@ -44,9 +44,9 @@ class LevenbergMarquardt(TrainingMethod):
     increase: float = 4.0
     """The damping is multiplied by this when a step has not lowered the loss, above 1 ..."""
     decrease: float = 3.0
-    """... and divided by this when it has, as much as expected, above 1."""
+    """... and divided by this when it has, by more than 3/4 of what was expected, above 1; doubled below 1/4."""
     max_evaluations: int = 20
-    """Steps that are tried with growing damping before a batch is given up."""
+    """Steps that are tried with growing damping before a batch is given up; the damping then begins anew."""
 
     method_name: ClassVar[str] = "lm"
 
