@@ -31,7 +31,9 @@ class Regression:
 
     def loss(self, model: nn.Module, batch: np.ndarray) -> BatchLoss:
         residual = self._residual(model, self.split.train[batch])
-        return BatchLoss(residual.square().mean(), {"y": ErrorSum.of(residual)}, rows=lambda: [rows_of(model, residual)])
+        return BatchLoss(
+            residual.square().mean(), {"y": ErrorSum.of(residual)}, rows=lambda: [rows_of(model, residual)]
+        )
 
     def score(self, model: nn.Module) -> dict[str, ErrorSum] | None:
         assert not torch.is_grad_enabled()

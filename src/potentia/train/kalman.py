@@ -47,8 +47,9 @@ class Kalman(TrainingMethod):
 
     batchsize: int | None = 32
     """Samples whose references are taken in at a time; None for all."""
-    damping: float = 1e-3
-    """Variance of the references over that of the weights at the beginning: small values take long first steps."""
+    damping: float = 0.1
+    """Variance of the references over that of the weights at the beginning, in the unit of the loss: small values take
+    long first steps, which may saturate a network; large ones learn slowly."""
     forgetting: float = 0.98
     """Weight of all that was learned before the present batch at the beginning, in (0, 1] ..."""
     forgetting_rate: float = 0.9987
