@@ -218,7 +218,7 @@ def test_a_task_without_residuals_is_refused_with_what_to_take():
         def loss(self, model, batch):
             return BatchLoss(super().loss(model, batch).value)
 
-    with pytest.raises(ConfigError, match="Kalman needs a loss made of residuals, .*: take Adam or LBFGS"):
+    with pytest.raises(ConfigError, match=r"Kalman needs a loss made of residuals, .*: take Adam or LBFGS"):
         toy.train(toy.new_run(METHOD), task=Other())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -84,7 +85,7 @@ def test_rosenbrocks_valley_is_walked_to_its_end():
     stepper = problem.stepper()
     losses = [stepper.step(problem).loss.value.item() for _ in range(30)]
     torch.testing.assert_close(problem.weights.detach(), torch.ones(2).double(), rtol=1e-9, atol=1e-9)
-    assert all(later <= earlier for earlier, later in zip(losses, losses[1:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(losses))
 
 
 def test_the_loss_is_never_raised_however_bad_the_model():
@@ -94,7 +95,7 @@ def test_the_loss_is_never_raised_however_bad_the_model():
         problem = Problem(lambda w: torch.stack((torch.sin(5 * w[0]) + w[1], w[1] * w[2] - 1, w.cos().sum())), start)
         stepper = problem.stepper(damping=1e-6)
         losses = [stepper.step(problem).loss.value.item() for _ in range(15)]
-        assert all(later <= earlier for earlier, later in zip(losses, losses[1:], strict=False))
+        assert all(later <= earlier for earlier, later in pairwise(losses))
 
 
 def test_the_damping_shrinks_where_the_model_holds_and_not_below_its_least():
@@ -176,7 +177,7 @@ def test_a_batch_that_is_not_finite_changes_nothing(where, bad):
 
     assert not stepper.step(spoiled).taken
     assert problem.weights.tolist() == [-1.2, 1.0]
-    assert stepper.state() == {"damping": 1e-3}
+    assert stepper.state() == {"damping": 0.1}
 
 
 def test_a_step_to_where_the_loss_is_not_finite_is_damped_away():
@@ -192,7 +193,7 @@ def test_weights_that_no_row_sees_stay():
     problem = Problem(lambda w: w[:1] - 2, [0.0, 5.0])
     problem.stepper().step(problem)
     assert problem.weights[1].item() == 5.0
-    assert problem.weights[0].item() == pytest.approx(2, rel=1e-2)
+    assert problem.weights[0].item() == pytest.approx(2 / 1.05, rel=1e-14)  # the mean of the diagonal is 1/2
 
 
 def test_a_batch_without_rows_is_taken_and_changes_nothing():
@@ -210,7 +211,7 @@ def test_it_learns_in_few_epochs():
     assert whole[-1]["RMSE_train"] < 0.2 * adam[-1]["RMSE_train"]
     assert parts[-1]["RMSE_train"] < adam[-1]["RMSE_train"]
     losses = [row["RMSE_train"] for row in whole]
-    assert all(later <= earlier for earlier, later in zip(losses, losses[1:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(losses))
 
 
 def test_a_converged_run_ends_with_its_reason():
@@ -234,7 +235,7 @@ def test_a_task_without_residuals_is_refused_with_what_to_take():
         def loss(self, model, batch):
             return BatchLoss(super().loss(model, batch).value)
 
-    with pytest.raises(ConfigError, match="LevenbergMarquardt needs a loss made of residuals, .*: take Adam or LBFGS"):
+    with pytest.raises(ConfigError, match=r"LevenbergMarquardt needs a loss made of residuals, .*: take Adam or LBFGS"):
         toy.train(toy.new_run(METHOD), task=Other())
 
 

@@ -24,15 +24,13 @@ from torch import Tensor, nn
 from potentia.checks import number
 from potentia.errors import ConfigError
 from potentia.train.flat import FlatParameters
-from potentia.train.least_squares import Rows, rows_of
+from potentia.train.least_squares import Rows, add_products, rows_of
 from potentia.train.optimizers import TrainingMethod, check_batchsize, check_positive
 from potentia.train.steppers import Step
 from potentia.train.task import BatchLoss
 
 __all__ = ["Kalman", "KalmanStepper"]
 
-STRIP = 96
-"""Rows of a covariance that are updated at a time."""
 ROUNDING = 1e-10
 """Part of the largest variance that rounding may take from the others in a batch (generously)."""
 
@@ -144,20 +142,10 @@ class KalmanStepper:
     def _narrow(self, covariance: Tensor, seen: Tensor) -> None:
         """Take off what the batch has ``seen``, and forget a little, but never know less than at the beginning."""
         mean = float(covariance.diagonal().mean() - seen.square().sum() / len(covariance))
-        _take_off(covariance, seen, max(self._forgetting, min(mean, 1.0)))
+        kept = max(self._forgetting, min(mean, 1.0))
+        add_products(covariance, seen, alpha=-1 / kept, beta=1 / kept)
         if self._settings.process_noise:
             covariance.diagonal().add_(self._settings.process_noise)
-
-
-def _take_off(covariance: Tensor, seen: Tensor, divisor: float) -> None:
-    """Make it (covariance - seenᵀ seen) / divisor: the lower triangle, and the upper one its mirror image."""
-    for begin in range(0, len(covariance), STRIP):
-        end = min(begin + STRIP, len(covariance))
-        strip = covariance[begin:end, :end]
-        strip.addmm_(seen[:, begin:end].T, seen[:, :end], beta=1 / divisor, alpha=-1 / divisor)
-        square = strip[:, begin:]
-        square.copy_(square.tril() + square.tril(-1).T)
-        covariance[:begin, begin:end] = strip[:, :begin].T
 
 
 def _unit(block: Tensor) -> Tensor:

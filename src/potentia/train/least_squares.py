@@ -10,7 +10,10 @@ from torch import Tensor
 from potentia.errors import ConfigError
 from potentia.train.task import BatchLoss
 
-__all__ = ["Rows", "rows_of"]
+__all__ = ["Rows", "add_products", "rows_of"]
+
+STRIP = 96
+"""Rows of a matrix that are updated at a time."""
 
 
 @dataclass(frozen=True)
@@ -32,3 +35,17 @@ def rows_of(loss: BatchLoss, method: str) -> Iterable[Rows]:
     if loss.rows is None:
         raise ConfigError(f"{method} needs a loss made of residuals, which this task does not have: take Adam or LBFGS")
     return loss.rows()
+
+
+def add_products(matrix: Tensor, rows: Tensor, alpha: float = 1.0, beta: float = 1.0) -> None:
+    """Make a symmetric ``matrix`` [parameters, parameters] β·matrix + α·rowsᵀ rows, exactly symmetric again.
+
+    In strips of the lower triangle, which the upper one mirrors: that is nearly half the work.
+    """
+    for begin in range(0, len(matrix), STRIP):
+        end = min(begin + STRIP, len(matrix))
+        strip = matrix[begin:end, :end]
+        strip.addmm_(rows[:, begin:end].T, rows[:, :end], alpha=alpha, beta=beta)
+        square = strip[:, begin:]
+        square.copy_(square.tril() + square.tril(-1).T)
+        matrix[:begin, begin:end] = strip[:, :begin].T

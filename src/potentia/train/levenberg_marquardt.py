@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from potentia.checks import integer, number
 from potentia.errors import ConfigError
 from potentia.train.flat import FlatParameters
-from potentia.train.least_squares import Rows, rows_of
+from potentia.train.least_squares import Rows, add_products, rows_of
 from potentia.train.optimizers import TrainingMethod, check_batchsize, check_positive
 from potentia.train.steppers import Step
 from potentia.train.task import BatchLoss
@@ -39,7 +39,7 @@ class LevenbergMarquardt(TrainingMethod):
 
     batchsize: int | None = None
     """Samples in a batch; None for all in one, which is what the method is made for."""
-    damping: float = 1e-3
+    damping: float = 0.1
     """Added to the diagonal at the beginning, as a part of its mean."""
     increase: float = 4.0
     """The damping is multiplied by this when a step has not lowered the loss, above 1 ..."""
@@ -82,11 +82,10 @@ class LevenbergMarquardtStepper:
         value = loss.value.item()
         if not math.isfinite(value):
             return Step(loss, taken=False)
-        parts = iter(rows_of(loss, "LevenbergMarquardt"))
-        begin = next(parts, None)
-        if begin is None:  # nothing in the batch counts
+        equations = _normal_equations(rows_of(loss, "LevenbergMarquardt"))
+        if equations is None:  # nothing in the batch counts
             return Step(loss, taken=True)
-        matrix, gradient = _normal_equations(begin, parts)
+        matrix, gradient = equations
         if not bool(torch.isfinite(gradient + matrix.diagonal()).all()):
             return Step(loss, taken=False)
         origin = self._flat.read()
@@ -123,15 +122,17 @@ class LevenbergMarquardtStepper:
             self._damping *= 2
 
 
-def _normal_equations(begin: Rows, others: Iterable[Rows]) -> tuple[Tensor, Tensor]:
-    """Return JᵀJ [parameters, parameters] and Jᵀr [parameters] of all rows."""
-    jacobian = torch.cat(list(begin.jacobian), dim=1)
-    matrix, gradient = jacobian.T @ jacobian, jacobian.T @ begin.residual
-    for part in others:
+def _normal_equations(parts: Iterable[Rows]) -> tuple[Tensor, Tensor] | None:
+    """Return JᵀJ [parameters, parameters] and Jᵀr [parameters] of all rows; None where there are none."""
+    found: tuple[Tensor, Tensor] | None = None
+    for part in parts:
         jacobian = torch.cat(list(part.jacobian), dim=1)
-        matrix.addmm_(jacobian.T, jacobian)
-        gradient.addmv_(jacobian.T, part.residual)
-    return matrix, gradient
+        if found is None:
+            n = jacobian.shape[1]
+            found = jacobian.new_zeros(n, n), jacobian.new_zeros(n)
+        add_products(found[0], jacobian)
+        found[1].addmv_(jacobian.T, part.residual)
+    return found
 
 
 def _solved(matrix: Tensor, gradient: Tensor, ridge: float) -> Tensor | None:
