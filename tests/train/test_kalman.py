@@ -245,7 +245,7 @@ def test_resumed_from_any_checkpoint_equals_unbroken(method, tmp_path):
     whole = toy.numbers(toy.train(toy.new_run(method), callbacks=[saving]))
     paths = sorted(tmp_path.glob("checkpoint_*.pt"))
     assert len(paths) == toy.EPOCHS * (6 + 1)
-    for path in paths:
+    for path in paths[::3]:  # each place in an epoch comes, and its end
         run = toy.new_run(method, seed=99)
         load_checkpoint(path).resume(run, toy.SETTINGS)
         toy.assert_same(toy.numbers(toy.train(run)), whole)

@@ -80,7 +80,7 @@ class TorchTrainingConfig:
     """Measure of each term: ``"rmse"`` as above, ``"mae"``, or ``"huber"`` between them."""
     huber_delta: float = 0.01
     """Where Huber's function goes over from squares to absolute values (eV/atom, eV/Å)."""
-    force_rows: int = 4
+    force_rows: int = 8
     """Rows that the forces of a structure are gathered in, for `Kalman` and `LevenbergMarquardt`."""
     force_weight_schedule: Sequence[tuple[int, float]] | None = None
     """Force weight by epoch, ``[(epoch, α), …]`` from 0 on, with straight lines between; None keeps ``force_weight``.
