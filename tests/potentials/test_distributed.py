@@ -59,7 +59,7 @@ def told(potential, out):
             for part, parity in parities.items()
             if parity is not None
             for name, value in vars(parity).items()
-            if value is not None
+            if isinstance(value, np.ndarray)
         },
         "split": [out.train_indices, out.test_indices, out.seed, out.split_seed],
     }

@@ -47,7 +47,7 @@ def test_it_learns_more_in_an_epoch_than_adam(method, loss):
     assert reached(method, loss) < 0.7 * reached("adam", loss)
 
 
-@pytest.mark.parametrize("groups", [1, 7])
+@pytest.mark.parametrize("groups", [1, 2])
 def test_the_number_of_rows_changes_the_path_and_not_that_it_learns(groups):
     _, out = train(EPOCHS, method=METHODS["kalman"], force_rows=groups, **GRADIENTS)
     _, four = train(EPOCHS, method=METHODS["kalman"], **GRADIENTS)
