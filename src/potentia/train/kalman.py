@@ -87,6 +87,8 @@ class KalmanStepper:
         if not math.isfinite(loss.value.item()):
             return Step(loss, taken=False)
         rows = _of_all(list(rows_of(loss, "Kalman")), self._flat.read())
+        if not len(rows.residual):
+            return Step(loss, taken=True)  # a loss of nothing
         if not self._covariance:
             self._covariance = [_unit(block) for block in rows.jacobian]
         change = self._change(rows)
@@ -142,6 +144,8 @@ def _of_all(parts: Sequence[Rows], weights: Tensor) -> Rows:
         return _together(parts)
     widths = [block.shape[1] for block in parts[0].jacobian] if parts else []
     widths = distributed.greatest(widths + [0] * (len(weights) - len(widths)))
+    if not any(widths):
+        return _together(())
     own = [torch.cat((part.residual[:, None], *part.jacobian), dim=1) for part in parts]
     whole = distributed.stacked(torch.cat(own) if own else weights.new_zeros(0, 1 + len(weights)))
     residual, *blocks = whole.split([1, *(width for width in widths if width)], dim=1)
@@ -149,5 +153,7 @@ def _of_all(parts: Sequence[Rows], weights: Tensor) -> Rows:
 
 
 def _together(parts: Sequence[Rows]) -> Rows:
+    if not parts:
+        return Rows(torch.zeros(0, dtype=torch.float64), [])
     blocks = zip(*(part.jacobian for part in parts), strict=True)
     return Rows(torch.cat([part.residual for part in parts]), [torch.cat(block) for block in blocks])
