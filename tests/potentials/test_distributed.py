@@ -32,6 +32,8 @@ SETTINGS = {
     "lbfgs": {**GRADIENTS, "method": LBFGS()},
     "kalman": {**GRADIENTS, "method": Kalman(batchsize=3)},
     "kalman, one structure": {"method": Kalman(batchsize=1)},
+    "kalman, only forces": {"force_weight": 1.0, "method": Kalman(batchsize=1)},
+    "lm, only forces": {"force_weight": 1.0, "method": LevenbergMarquardt(batchsize=2)},
     "lm": {**GRADIENTS, "method": LevenbergMarquardt()},
 }
 CLOSE = {"single precision": 1e-4}

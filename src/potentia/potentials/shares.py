@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -55,22 +56,31 @@ def share_of(batch: StructureBatch, n_atoms: Tensor) -> Share:
     return Share(StructureBatch(batch.structures[places.to(batch.structures.device)], gradients), places, n)
 
 
-def sums_of(residuals: Residuals, measure: Measure, share: Share) -> BatchSums:
-    """Add up the ``residuals`` of all shares of a batch, with one exchange between the processes."""
+def sums_of(residuals: Residuals, measure: Measure, names: Collection[str], share: Share) -> BatchSums:
+    """Add up the ``residuals`` of all shares of a batch, with one exchange between the processes.
+
+    Of the kinds only those in ``names`` enter the loss.
+    """
     terms = {
         name: (measure.total(residual.values, residual.weight), residual.weight.sum())
         for name, residual in residuals.kinds.items()
+        if name in names
     }
     errors, scores = residuals.sums(), residuals.kinds["energy"].values.detach().abs()
     if not distributed.active():
         return BatchSums(terms, errors, scores)
-    parts = {name: torch.stack([*pair, *_numbers(errors.get(name), pair[0])]) for name, pair in terms.items()}
+    nothing = residuals.kinds["energy"].values[:0].sum()  # keeps a share without labels in the graph
+    none = (nothing, nothing.detach())
+    parts = {
+        name: torch.stack([*terms.get(name, none), *_numbers(errors.get(name, ErrorSum.zero), scores)])
+        for name in residuals.kinds
+    }
     parts["scores"] = scores.new_zeros(share.whole).index_put((share.places.to(scores.device),), scores)
     whole = distributed.totals(parts, {**dict.fromkeys(KINDS, 5), "scores": share.whole})
     scores = whole.pop("scores").detach()
     counted = {name: one.detach()[2:].tolist() for name, one in whole.items()}
     return BatchSums(
-        {name: (one[0], one[1].detach()) for name, one in whole.items()},
+        {name: (one[0], one[1].detach()) for name, one in whole.items() if name in names},
         {name: ErrorSum(one, two, round(count)) for name, (one, two, count) in counted.items() if count},
         scores,
     )
@@ -88,6 +98,5 @@ def in_order(pair: tuple[Tensor, Tensor], owner: Tensor, wanted: Tensor) -> tupl
     return one[order], two[order]
 
 
-def _numbers(errors: ErrorSum | None, like: Tensor) -> Tensor:
-    one = errors or ErrorSum.zero
-    return like.new_tensor([one.absolute, one.squared, one.count])
+def _numbers(errors: ErrorSum, like: Tensor) -> Tensor:
+    return like.new_tensor([errors.absolute, errors.squared, errors.count])

@@ -104,16 +104,13 @@ class PotentialTask:
         share = share_of(batch, self.data.n_atoms)
         residuals = residuals_of(networks, self.data, share.batch)
         weights, measure = self._weights(batch), self.settings.measure
-        sums = sums_of(residuals, measure, share)
-        values = {
-            name: (measure.value(*sums.loss[name]), sums.loss[name][1])
-            for name, weight in weights.items()
-            if weight > 0 and name in sums.loss
-        }
+        sums = sums_of(residuals, measure, [name for name, weight in weights.items() if weight > 0], share)
+        values = {name: (measure.value(*sums.loss[name]), sums.loss[name][1]) for name in weights if name in sums.loss}
         parts = [weights[name] * value for name, (value, _) in values.items()]
-        nothing = 0.0 * residuals.kinds["energy"].values.sum()  # e.g. force_weight=1 and a batch without forces
+        if not parts:  # e.g. force_weight=1 and a batch without forces
+            parts = [0.0 * distributed.total(residuals.kinds["energy"].values.sum())]
         return BatchLoss(
-            torch.stack(parts).sum() if parts else nothing,
+            torch.stack(parts).sum(),
             sums.errors,
             rows=partial(self._rows, networks, residuals, weights, values),
             scores=(batch.structures, sums.scores),

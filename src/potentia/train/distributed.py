@@ -210,8 +210,8 @@ class _Total(torch.autograd.Function):
         return gradient
 
 
-def _reduced(tensor: Tensor, how: Any = dist.ReduceOp.SUM) -> Tensor:
-    dist.all_reduce(tensor, how)
+def _reduced(tensor: Tensor, how: Any = None) -> Tensor:
+    dist.all_reduce(tensor, dist.ReduceOp.SUM if how is None else how)
     return tensor
 
 

@@ -155,9 +155,11 @@ def _unit(block: Tensor) -> Tensor:
 def _of_all(parts: Sequence[Rows], weights: Tensor) -> Rows:
     """Return the rows of all processes, of which some may have none, in the order of their ranks."""
     if not distributed.active():
-        return _together(parts) if parts else Rows(weights.new_zeros(0), [])
+        return _together(parts)
     widths = [block.shape[1] for block in parts[0].jacobian] if parts else []
     widths = distributed.greatest(widths + [0] * (len(weights) - len(widths)))
+    if not any(widths):
+        return _together(())
     own = [torch.cat((part.residual[:, None], *part.jacobian), dim=1) for part in parts]
     whole = distributed.stacked(torch.cat(own) if own else weights.new_zeros(0, 1 + len(weights)))
     residual, *blocks = whole.split([1, *(width for width in widths if width)], dim=1)
@@ -165,5 +167,7 @@ def _of_all(parts: Sequence[Rows], weights: Tensor) -> Rows:
 
 
 def _together(parts: Sequence[Rows]) -> Rows:
+    if not parts:
+        return Rows(torch.zeros(0, dtype=torch.float64), [])
     blocks = zip(*(part.jacobian for part in parts), strict=True)
     return Rows(torch.cat([part.residual for part in parts]), [torch.cat(block) for block in blocks])
