@@ -46,7 +46,7 @@ class Plan(Sequence[StructureBatch]):
 
     def __getitem__(self, k: Any) -> Any:
         """Return batch number ``k``."""
-        announce(self._data, self._batches[k:])
+        announce(self._data, self._batches[k : k + MOST_AHEAD])
         return self._batches[k]
 
 
