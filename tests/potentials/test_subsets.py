@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from potentia.data import shuffled
 from potentia.errors import DataError
 from potentia.potentials.batches import gradient_subset, structure_batches
 from potentials import small_data
@@ -78,7 +79,7 @@ def test_in_the_long_run_every_candidate_is_drawn():
 def test_each_structure_is_in_one_batch_of_an_epoch_and_the_supervised_come_first():
     train, labelled = np.array([0, 2, 3, 4, 6, 7, 9]), np.arange(10) % 2 == 0
     config = small_data.config(force_weight=0.5, force_fraction=0.5, force_resample_num_epochs=1)
-    plans = [structure_batches(train, labelled, config, 1)(epoch) for epoch in range(4)]
+    plans = [structure_batches(shuffled(7, 4, 1), train, labelled, config, 1)(epoch) for epoch in range(4)]
     for epoch, plan in enumerate(plans):
         assert [len(batch.structures) for batch in plan] == [4, 3]
         assert sorted(k for batch in plan for k in batch.structures.tolist()) == train.tolist()

@@ -10,6 +10,8 @@ import pytest
 
 from potentia import SGD, Adam, TorchTrainingConfig
 from potentia.errors import ConfigError
+from potentia.potentials.training_config import LARGE
+from potentia.train import LBFGS, AdamW, Cosine, Kalman, LevenbergMarquardt
 
 DEFAULTS = {
     "iterations": 100,
@@ -62,7 +64,27 @@ DEFAULTS = {
     "scheduler_min_lr": 1e-6,
 }
 """Those of ænet, contract 1.4."""
-OWN = {"stress_weight": 0.0, "checkpoint_batches": 0}
+OWN = {
+    "split_by": "structure",
+    "split_block": 100,
+    "split_gap": 0,
+    "group_key": "config_type",
+    "group_weights": None,
+    "stress_weight": 0.0,
+    "loss": "rmse",
+    "huber_delta": 0.01,
+    "force_rows": 4,
+    "force_weight_schedule": None,
+    "memory_limit": None,
+    "output_dir": ".",
+    "checkpoint_batches": 0,
+    "schedule": None,
+    "average": None,
+    "early_stopping": None,
+    "early_stopping_min_delta": 0.0,
+    "max_time": None,
+    "stop_on_signal": True,
+}
 """What this project adds."""
 
 
@@ -109,7 +131,26 @@ REFUSED = [
     ("scheduler_patience must be", "scheduler_patience", [-1]),
     ("scheduler_factor must be", "scheduler_factor", [-0.5, 1.5]),
     ("scheduler_min_lr must be", "scheduler_min_lr", [-1e-6]),
-    ("method must be", "method", ["adam", Adam]),
+    ("method must be", "method", ["adagrad", Adam, 3]),
+    ("device must be the name of a torch device", "device", ["gpu", "cuda:x", 1.5]),
+    ("memory_limit must be", "memory_limit", ["much", -1, 1.5, "8XB"]),
+    ("split_by must be", "split_by", ["frame"]),
+    ("split_block must be", "split_block", [0]),
+    ("split_gap must be", "split_gap", [-1]),
+    (r"group_weights\['bulk'\] must be", "group_weights", [{"bulk": -1.0}, {"bulk": "2"}]),
+    ("loss must be", "loss", ["mse"]),
+    ("huber_delta must be", "huber_delta", [0.0, -1.0]),
+    ("force_rows must be", "force_rows", [0]),
+    ("force_weight_schedule must list pairs", "force_weight_schedule", [[], [(0,)]]),
+    ("weight of force_weight_schedule must be", "force_weight_schedule", [[(0, 1.5)]]),
+    ("epoch of force_weight_schedule must be", "force_weight_schedule", [[(-1, 0.5)]]),
+    ("in ascending order", "force_weight_schedule", [[(3, 0.1), (3, 0.2)]]),
+    ("force_weight_schedule needs a force_weight above 0", "force_weight_schedule", [[(0, 0.1)]]),
+    ("schedule must be", "schedule", ["cosine", 3]),
+    ("average must be", "average", ["ema", 0.9]),
+    ("early_stopping must be", "early_stopping", [0, -1]),
+    ("early_stopping_min_delta must be", "early_stopping_min_delta", [-1.0]),
+    ("duration must be", "max_time", [0, "soon"]),
 ]
 
 
@@ -143,29 +184,28 @@ def test_an_unknown_field_is_an_error():
             TorchTrainingConfig(**{name: 1})
 
 
-LATER = {
-    "sampling_policy": "energy_weighted",
-    "cache_feature_max_entries": 10,
-    "cache_neighbor_max_entries": 10,
-    "cache_force_triplet_max_entries": 10,
-    "cache_persist_dir": "cache",
-    "cache_scope": "train",
-    "num_workers": 2,
-    "prefetch_factor": 4,
-    "save_energies": True,
-    "save_forces": True,
-}
+@pytest.mark.parametrize("method", [Adam, AdamW, SGD, LBFGS, LevenbergMarquardt, Kalman])
+def test_a_method_can_be_named(method):
+    assert TorchTrainingConfig(method=method.method_name).method == method()
 
 
-@pytest.mark.parametrize("name", LATER)
-def test_what_is_for_later_says_so_and_names_itself(name):
-    with pytest.raises(NotImplementedError, match=rf"{name}={LATER[name]!r} .* leave {name} out"):
-        TorchTrainingConfig(**{name: LATER[name]})
+def test_auto_takes_kalman_for_small_networks_and_adam_for_large_ones():
+    config = TorchTrainingConfig(method="auto")
+    assert config.method_for(LARGE) == Kalman()
+    assert config.method_for(LARGE + 1) == Adam()
+    assert dataclasses.replace(config, force_weight=0.1).method_for(100) == Kalman(batchsize=8)
+    assert TorchTrainingConfig(method="sgd").method_for(100) == SGD()
 
 
-def test_mixed_memory_is_for_later():
-    with pytest.raises(NotImplementedError, match="reserved for a future real mixed-memory execution mode"):
-        TorchTrainingConfig(memory_mode="mixed")
+def test_two_rules_for_one_rate_are_refused():
+    with pytest.raises(ConfigError, match="two rules for one learning rate"):
+        TorchTrainingConfig(use_scheduler=True, schedule=Cosine(10))
+
+
+def test_the_scheduled_weight_of_forces_goes_in_straight_lines():
+    config = TorchTrainingConfig(force_weight=0.5, force_weight_schedule=[(2, 0.1), (4, 0.5), (5, 0.2)])
+    assert [config.force_weight_at(epoch) for epoch in range(7)] == pytest.approx([0.1, 0.1, 0.1, 0.3, 0.5, 0.2, 0.2])
+    assert TorchTrainingConfig(force_weight=0.5).force_weight_at(3) is None
 
 
 def test_settings_do_not_change():

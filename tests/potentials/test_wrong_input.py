@@ -119,9 +119,13 @@ def test_a_file_that_is_not_there_is_named(tmp_path, attempt):
     attempt(FileFormatError, r"no such file: .*nowhere\.xsf", [*small_data.frames(), tmp_path / "nowhere.xsf"])
 
 
-@pytest.mark.parametrize("structures", [None, [], ()])
+@pytest.mark.parametrize("structures", [[], ()])
 def test_nothing_to_train_on_is_told(structures, attempt):
     attempt(DataError, "there are no structures to train on", structures)
+
+
+def test_nothing_given_is_told(attempt):
+    attempt(DataError, "Provide either 'structures' or 'dataset'/'train_dataset' .*, got none of them", None)
 
 
 @pytest.mark.parametrize("item", [3, None, {"positions": []}, np.zeros((3, 3))], ids=str)
@@ -229,7 +233,8 @@ def test_energies_of_more_species_than_needed_do_no_harm():
 
 
 def test_the_same_structure_twice_does_no_harm():
-    out = small_data.fresh().train(small_data.frames() * 2, small_data.config(**small_data.GRADIENTS))
+    with pytest.warns(PotentiaWarning, match=r"test structures are nearly in the training part as well \(2 exactly"):
+        out = small_data.fresh().train(small_data.frames() * 2, small_data.config(**small_data.GRADIENTS))
     assert sorted(out.train_indices + out.test_indices) == list(range(20))
     assert np.isfinite(out.stats["final_RMSE_force_train"])
 

@@ -7,7 +7,6 @@ test part drawn so holds near copies of the training part and its error says lit
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from potentia.checks import integer, number
-from potentia.errors import ConfigError, DataError, PotentiaWarning
+from potentia.errors import ConfigError, DataError, warn_user
 from potentia.seeding import stream
 
 __all__ = ["Split", "holdout", "holdout_blocks", "holdout_groups"]
@@ -169,11 +168,7 @@ def _closest(sizes: NDArray[np.int64], wanted: float, rng: np.random.Generator) 
 
 def _warn_if_far_off(got: int, wanted: float, of: str) -> None:
     if not 1 / FAR_OFF <= got / max(wanted, 1.0) <= FAR_OFF:
-        warnings.warn(
-            f"{got} samples are held out where {wanted:.4g} were wanted: {of} give no closer size",
-            PotentiaWarning,
-            stacklevel=3,
-        )
+        warn_user(f"{got} samples are held out where {wanted:.4g} were wanted: {of} give no closer size")
 
 
 def _split(held_out: NDArray[np.bool_]) -> Split:

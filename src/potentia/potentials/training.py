@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from potentia.data import Split, drawn, shuffled
-from potentia.errors import DataError, warn_user
+from potentia.errors import ConfigError, DataError, warn_user
 from potentia.estimator import require_checkpoint_of
 from potentia.potentials.batches import Plan, StructureBatch, structure_batches
 from potentia.potentials.callbacks import training_callbacks
@@ -124,7 +124,7 @@ class Training:
         run.model.eval()
         assert isinstance(run.model, AtomicNetworks)
         out = outcome(run, ready.task, ready.split, given, config, ready.seeds)
-        return Trained(run.model, ready.atomic_energies, {**record, "training_history": _columns(run.history)}, out)
+        return Trained(run.model, ready.atomic_energies, {**record, "training_history": _columns(out.history)}, out)
 
     def forecast(self, given: TrainingInput, start: Start | None) -> Forecast:
         """Measure the first batches of the training, and give back how long it would take."""
@@ -141,6 +141,7 @@ class Training:
     ) -> Prepared:
         """Split, filter, featurise, look at the labels, and set up networks and run."""
         config = self.config
+        self._device()
         checkpoint = None if resume_from is None else load_checkpoint(resume_from)
         if checkpoint is not None:
             require_checkpoint_of(KIND, checkpoint.extra, checkpoint.path)
@@ -239,7 +240,22 @@ class Training:
             model.load_state_dict(start[0].state_dict())
         else:
             set_normalisation(dict(model.named_buffers()), data, torch.from_numpy(split.train), config)
-        return model.to(descriptor.device if config.device is None else config.device)
+        return model.to(self._device())
+
+    def _device(self) -> torch.device:
+        """Where the networks are."""
+        config, features = self.config, self.descriptor.device
+        if config.memory_mode == "mixed" and features.type != "cpu":
+            raise ConfigError(
+                f"memory_mode='mixed' keeps features on the host, but the descriptor is on {features}: make it with "
+                "device='cpu', and name the GPU in config.device"
+            )
+        device = features if config.device is None else torch.device(config.device)
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            raise ConfigError(f"device={str(device)!r} cannot be used here: {error}") from None
+        return device
 
     def _schedule(self) -> Schedule | None:
         config = self.config

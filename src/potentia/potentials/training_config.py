@@ -8,11 +8,13 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from potentia.checks import choice, integer, number
 from potentia.config import plain
 from potentia.errors import ConfigError
+from potentia.potentials.datasets.memory import bytes_of
 from potentia.train import (
     LBFGS,
     SGD,
@@ -246,15 +248,15 @@ class TorchTrainingConfig:
             integer("max_checkpoints", self.max_checkpoints, low=1)
         choice("precision", self.precision, ("auto", "float32", "float64"))
         choice("memory_mode", self.memory_mode, ("cpu", "gpu", "mixed"))
+        bytes_of(self.memory_limit)
+        if self.device is not None:
+            _require_device_name(self.device)
         choice("cache_scope", self.cache_scope, ("all", "train", "val"))
 
     def _check_schedule(self) -> None:
-        if self.use_scheduler:
-            if self.schedule is not None:
-                raise ConfigError(
-                    "use_scheduler=True and schedule are two rules for one learning rate: give one of them"
-                )
-            _named("scheduler_", Plateau, self.scheduler_patience, self.scheduler_factor, self.scheduler_min_lr)
+        _named("scheduler_", Plateau, self.scheduler_patience, self.scheduler_factor, self.scheduler_min_lr)
+        if self.use_scheduler and self.schedule is not None:
+            raise ConfigError("use_scheduler=True and schedule are two rules for one learning rate: give one of them")
         if self.schedule is not None and not isinstance(self.schedule, Schedule):
             raise ConfigError(
                 f"schedule must be Cosine(...), StepDecay(...) or another Schedule, got {self.schedule!r}"
@@ -357,6 +359,16 @@ def _method(method: object) -> Any:
     if method is None:
         return Adam()
     return METHODS[choice("method", method, tuple(METHODS))]() if isinstance(method, str) else method
+
+
+def _require_device_name(name: object) -> None:
+    """Raise `ConfigError` unless torch knows such a device."""
+    try:
+        torch.device(name)  # type: ignore[arg-type]  # that is the question
+    except (RuntimeError, TypeError):
+        raise ConfigError(
+            f"device must be the name of a torch device such as 'cpu' or 'cuda:1', got {name!r}"
+        ) from None
 
 
 def _named(prefix: str, cls: Callable[..., object], *values: object) -> None:

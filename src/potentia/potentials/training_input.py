@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -146,13 +146,13 @@ class TrainingInput:
             )
         return filtered
 
-    def named(self, places: Sequence[int]) -> list[Structure]:
-        """Return structures with the names that tables know them by."""
-        structures = self.dataset.labels(places)
-        if not self.prebuilt:
-            return structures
-        names = [self.dataset.get_structure_identifier(k) for k in places]
-        return [replace(s, name=name) for s, name in zip(structures, names, strict=True)]
+    def named(self, places: Sequence[int]) -> Iterator[Structure]:
+        """Yield structures with the names that tables know them by, some read at a time."""
+        for begin in range(0, len(places), CHUNK):
+            part = places[begin : begin + CHUNK]
+            for k, structure in zip(part, self.dataset.labels(part), strict=True):
+                name = self.dataset.get_structure_identifier(k) if self.prebuilt else structure.name
+                yield replace(structure, name=name)
 
     def groups(self, key: str) -> list[str | None]:
         """Return the group that each structure names.  [structures]"""

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 
-from potentia.errors import DataError, PotentiaWarning, TrainingError
+from potentia.errors import DataError, TrainingError, warn_user
 from potentia.metrics import ErrorSum, merge
 from potentia.seeding import torch_seeded
 from potentia.train import distributed
@@ -56,7 +55,7 @@ def fit(
     run.interrupted = ""
     if run.stopped and run.epoch < epochs:
         text = f"nothing is trained: this run was stopped after epoch {run.epoch} ({run.stopped})"
-        warnings.warn(text, PotentiaWarning, stacklevel=2)
+        warn_user(text)
         return
     try:
         for callback in callbacks:
@@ -144,7 +143,7 @@ def _leave_out(run: Run, loss: BatchLoss, max_bad: int) -> None:
         )
     if run.skipped == 1:
         text = f"{where} left out: {what} is not finite (said once an epoch; column `skipped` counts)"
-        warnings.warn(text, PotentiaWarning, stacklevel=2)
+        warn_user(text)
 
 
 def take_score(run: Run, task: Task[Batch]) -> dict[str, ErrorSum] | None:

@@ -7,7 +7,6 @@ import re
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import torch
 
 from potentia.checks import choice, integer, number
-from potentia.errors import ConfigError, PotentiaWarning
+from potentia.errors import ConfigError, warn_user
 from potentia.train import distributed
 from potentia.train.callbacks import Callback
 from potentia.train.run import Run
@@ -108,7 +107,7 @@ class StopOnSignal(Callback):
         self._heard = ""
         if threading.current_thread() is not threading.main_thread():
             text = "StopOnSignal hears nothing: this training is not in the main thread"
-            warnings.warn(text, PotentiaWarning, stacklevel=3)
+            warn_user(text)
             return
 
         def interrupt(number: int, frame: FrameType | None) -> None:

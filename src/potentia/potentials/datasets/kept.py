@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from potentia.potentials.descriptors.base import Descriptor, Features
@@ -26,7 +26,13 @@ def kept_features(
 
     The file is named after content and settings, so it is found again if and only if both are the same.
     """
-    settings = {**descriptor.settings(), "device": "any", "gradients": gradients, "content": content}
+    settings = {
+        **descriptor.settings(),
+        "device": "any",
+        "layout": asdict(descriptor.layout),
+        "gradients": gradients,
+        "content": content,
+    }
     mark = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     path = Path(directory) / f"features-{mark[:24]}.safetensors"
     if path.is_file():

@@ -12,7 +12,6 @@ with one weight s per species. Features are [R, A, Rw, Aw], and [R, A] when ther
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from potentia.checks import choice, integer, number
-from potentia.errors import ConfigError, PotentiaWarning
+from potentia.errors import ConfigError, warn_user
 from potentia.potentials.descriptors.base import Descriptor, Features
 from potentia.potentials.descriptors.expansion import angular_tables
 from potentia.potentials.descriptors.kernels import Kernels
@@ -173,12 +172,10 @@ class ChebyshevDescriptor(Descriptor):
             return
         p = int(close[np.argmin(square[close])])
         atom = int(np.searchsorted(neighbours.start, p, side="right")) - 1
-        warnings.warn(
+        warn_user(
             f"{len(close) // 2} pair(s) of atoms in {structure.label} are closer than min_cutoff = {self.min_cutoff} Å "
             f"and are not seen by the descriptor; the closest are atoms {atom} and {int(neighbours.neighbour[p])} at "
-            f"{np.sqrt(square[p]):.3f} Å. Remove this frame, or lower min_cutoff",
-            PotentiaWarning,
-            stacklevel=4,
+            f"{np.sqrt(square[p]):.3f} Å. Remove this frame, or lower min_cutoff"
         )
 
 
