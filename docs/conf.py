@@ -12,6 +12,7 @@ extensions = [
     "myst_parser",
     "sphinx.ext.apidoc",
     "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
@@ -33,6 +34,7 @@ apidoc_modules = [
     }
 ]
 apidoc_templates_path = []
+autosummary_generate = False  # tables of names only, on docs/api.md
 
 # A name is documented where it is defined, not again where it is offered.
 autodoc_default_options = {"ignore-module-all": True, "member-order": "bysource"}

@@ -82,7 +82,10 @@ class MAE(Measure):
 
 @dataclass(frozen=True)
 class Huber(Measure):
-    """r²/(2δ) for residuals below δ, |r| - δ/2 above (P. J. Huber, Ann. Math. Stat. 35 (1964) 73), in the unit of r."""
+    """``r²/(2δ)`` for residuals below δ, ``|r| - δ/2`` above, in the unit of r.
+
+    P. J. Huber, Ann. Math. Stat. 35 (1964) 73.
+    """
 
     delta: float
     """Where squares become absolute values (eV/atom, eV/Å)."""
@@ -94,7 +97,7 @@ class Huber(Measure):
         return inside * (size - inside / 2) / self.delta
 
     def curvature(self, residual: Tensor, value: Tensor) -> Tensor:
-        """Return 1/δ inside and 1/|r| outside."""
+        """Return 1/δ inside and ``1/|r|`` outside."""
         return 1 / residual.abs().clamp_min(self.delta)
 
 

@@ -1,8 +1,8 @@
 """The residuals of a batch as rows of a least-squares problem, with their derivatives by the weights.
 
 A structure brings one row for its energy, and a few for its forces and one for its stress: with scaled components ρ of
-a group of labels, the row is |ρ| and its derivative ρ·∂ρ/|ρ|. So the rows have the exact gradient of the loss, while a
-row costs one JVP of the descriptor instead of one for each component.
+a group of labels, the row is ``|ρ|`` and its derivative ``ρ·∂ρ/|ρ|``. So the rows have the exact gradient of the loss,
+while a row costs one JVP of the descriptor instead of one for each component.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ class Best(NamedTuple):
     """The best monitored value so far, and after how many epochs it came."""
 
     value: float = math.inf
+    """Less is better; infinite where no epoch has had a value yet."""
     epoch: int = 0
     """0 where no epoch has had a value yet."""
 

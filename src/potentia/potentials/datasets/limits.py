@@ -23,7 +23,7 @@ class Limits:
     max_energy: float | None = None
     """Largest (E − Σ E_atom)/N (eV per atom)."""
     max_forces: float | None = None
-    """Largest magnitude |F| of the force on an atom (eV/Å)."""
+    """Largest magnitude ``|F|`` of the force on an atom (eV/Å)."""
 
     def __post_init__(self) -> None:
         if self.max_energy is not None:

@@ -1,1 +1,1 @@
-"""File formats of structures: XSF by our own reader, all else through ASE."""
+"""Files of structures, of training sets and of predictions: those of ænet by our own readers, all else through ASE."""

@@ -56,7 +56,9 @@ class Reading:
     """The structures read, and from where how many came with which labels."""
 
     structures: list[Structure]
+    """All frames, in the order of the input."""
     sources: list[SourceCount]
+    """One for each file, and one for all objects given."""
 
     @property
     def table(self) -> pd.DataFrame:
