@@ -26,7 +26,7 @@ X, Y = draw("x", 24, 5), draw("y", 24)
 
 
 class Line:
-    """Half the mean square of X w - y."""
+    """Half the mean square of X w - y, called 1: what counts as noise goes by the value of the loss."""
 
     def __init__(self):
         self.weights = nn.Parameter(draw("w", 5))
@@ -39,7 +39,7 @@ class Line:
             rows = Rows(
                 residual + (spoil if where == "residual" else 0), [jacobian + (spoil if where == "jacobian" else 0)]
             )
-            value = residual.square().sum() / 2 + (spoil if where == "loss" else 0)
+            value = torch.ones(()) + (spoil if where == "loss" else 0)
             return BatchLoss(value, rows=lambda: [rows])
 
         return evaluate
@@ -97,7 +97,7 @@ def test_blocks_that_rows_do_not_join_are_filters_of_their_own():
         weights = nn.Parameter(torch.zeros(sum(block.shape[1] for block in blocks)).double())
         stepper = Kalman(damping=damping).stepper([weights])
         for _ in range(3):
-            stepper.step(lambda r=residual, j=blocks: BatchLoss(r.square().sum(), rows=lambda: [Rows(r, j)]))
+            stepper.step(lambda r=residual, j=blocks: BatchLoss(torch.ones(()), rows=lambda: [Rows(r, j)]))
         found[name] = (weights.detach(), stepper.state()["covariance"])
     joined = torch.cat([found["first"][0], found["second"][0]])
     torch.testing.assert_close(found["both"][0], joined, rtol=1e-12, atol=1e-14)
@@ -108,7 +108,7 @@ def test_blocks_that_rows_do_not_join_are_filters_of_their_own():
 def test_forgetting_follows_the_last_samples_and_fades():
     """By hand for one weight and one row: P' = P R/(R + P)/λ, and 1 - λ shrinks by the rate."""
     weight, forgetting, p = nn.Parameter(torch.zeros(1).double()), 0.5, 1.0
-    stepper = Kalman(damping=2.0, forgetting=forgetting, forgetting_rate=0.9).stepper([weight])
+    stepper = Kalman(damping=4.0, forgetting=forgetting, forgetting_rate=0.9).stepper([weight])
     rows = Rows(torch.ones(1).double(), [torch.ones(1, 1).double()])
     expected = 0.0
     for _ in range(5):
@@ -120,6 +120,30 @@ def test_forgetting_follows_the_last_samples_and_fades():
         assert stepper.state()["forgetting"] == pytest.approx(forgetting, rel=1e-14)
         assert stepper.state()["covariance"][0].item() == pytest.approx(p, rel=1e-13)
     assert weight.item() == pytest.approx(expected, rel=1e-13)
+
+
+def test_what_counts_as_noise_goes_by_the_loss():
+    """A problem in other units (residuals, derivatives and loss each times their powers of them) is the same."""
+    found = []
+    for unit in (1.0, 1e-3, 1e3):
+        weights = nn.Parameter(torch.zeros(4).double())
+        stepper = Kalman().stepper([weights])
+        for k in range(3):
+            jacobian, residual = draw(f"j{k}", 6, 4) * unit**0.5, draw(f"r{k}", 6) * unit**0.5
+            rows = Rows(residual, [jacobian])
+            stepper.step(lambda r=rows, u=unit: BatchLoss(torch.tensor(0.3 * u), rows=lambda: [r]))
+        found.append(weights.detach())
+    torch.testing.assert_close(found[1], found[0], rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(found[2], found[0], rtol=1e-6, atol=1e-9)
+
+
+def test_a_loss_of_zero_teaches_nothing():
+    weights = nn.Parameter(draw("start", 4))
+    before = weights.detach().clone()
+    stepper = Kalman().stepper([weights])
+    rows = Rows(torch.zeros(6).double(), [draw("j", 6, 4)])
+    assert stepper.step(lambda: BatchLoss(torch.zeros(()), rows=lambda: [rows])).taken
+    assert torch.equal(weights.detach(), before)
 
 
 def test_process_noise_is_added_to_each_variance():
@@ -139,7 +163,7 @@ def test_covariances_stay_symmetric_positive_and_below_the_prior():
         part = torch.arange(k, k + 8) % 64
         jacobian = x[part] * torch.cos(x[part] @ weights.detach())[:, None]
         rows = Rows(torch.sin(x[part] @ weights.detach()) - target[part], [jacobian])
-        assert stepper.step(lambda r=rows: BatchLoss(r.residual.square().sum(), rows=lambda: [r])).taken
+        assert stepper.step(lambda r=rows: BatchLoss(torch.tensor(0.1), rows=lambda: [r])).taken
         covariance = stepper.state()["covariance"][0]
         assert torch.equal(covariance, covariance.T)
         assert float(covariance.diagonal().mean()) <= 1 + 1e-12

@@ -6,9 +6,12 @@ together ("multi-stream"), and a forgetting factor that grows to 1 (T. B. Blank,
 
 With residuals r and their derivatives J_b by block b, each of covariance P_b, a batch changes
 
-    S = damping/rows·I + Σ_b J_b P_b J_bᵀ
+    S = damping·loss/rows·I + Σ_b J_b P_b J_bᵀ
     w_b -= P_b J_bᵀ S⁻¹ r
     P_b = (P_b - P_b J_bᵀ S⁻¹ J_b P_b) / forgetting
+
+Rows have the gradient of the loss (`potentia.train.least_squares`): those of a root mean square L of n residuals are the
+residuals over √(nL), so that noise of variance damping·L² of these is noise of damping·L/n of the rows.
 """
 
 from __future__ import annotations
@@ -46,9 +49,9 @@ class Kalman(TrainingMethod):
 
     batchsize: int | None = 32
     """Samples whose references are taken in at a time; None for all."""
-    damping: float = 0.1
-    """Variance of the references over that of the weights at the beginning, in the unit of the loss: small values take
-    long first steps, which may saturate a network; large ones learn slowly."""
+    damping: float = 1.0
+    """How much of the residuals counts as noise of the references: at 1, the variance of these is as large as the
+    square of the present loss. Small values learn fast and may go astray, large ones learn slowly."""
     forgetting: float = 0.98
     """Weight of all that was learned before the present batch at the beginning, in (0, 1] ..."""
     forgetting_rate: float = 0.9987
@@ -88,14 +91,15 @@ class KalmanStepper:
     def step(self, evaluate: Callable[[], BatchLoss]) -> Step:
         """Take in one batch, unless something in it is not finite."""
         loss = evaluate()
-        if not math.isfinite(loss.value.item()):
-            return Step(loss, taken=False)
+        value = loss.value.item()
+        if not math.isfinite(value) or value <= 0:  # nothing to learn from what is met exactly
+            return Step(loss, taken=value <= 0)
         rows = _of_all(list(rows_of(loss, "Kalman")), self._flat.read())
         if not len(rows.residual):  # nothing in the batch counts
             return Step(loss, taken=True)
         if not self._covariance:
             self._covariance = [_unit(block) for block in rows.jacobian]
-        change = self._change(rows)
+        change = self._change(rows, value)
         if change is None:
             return Step(loss, taken=False)
         self._flat.write(self._flat.read() - change)
@@ -113,15 +117,15 @@ class KalmanStepper:
         device = self._flat.read().device
         self._covariance = [block.to(device, copy=True) for block in state["covariance"]]  # they are changed in place
 
-    def _change(self, rows: Rows) -> Tensor | None:
+    def _change(self, rows: Rows, loss: float) -> Tensor | None:
         """Return what the weights are to lose, and learn; None, and nothing learned, where it would not be finite."""
-        gains, spread = self._spread(rows, self._covariance)
+        gains, spread = self._spread(rows, loss)
         if not bool(torch.isfinite(spread.diagonal() + rows.residual).all()):
             return None
         root, failed = torch.linalg.cholesky_ex(spread)
         if int(failed):  # what was learned is rounded away: begin anew
             self._covariance = [_unit(block) for block in rows.jacobian]
-            gains, spread = self._spread(rows, self._covariance)
+            gains, spread = self._spread(rows, loss)
             spread.diagonal().add_(ROUNDING * spread.diagonal().max())
             root = torch.linalg.cholesky(spread)
         weighted = torch.cholesky_solve(rows.residual[:, None], root)[:, 0]
@@ -129,12 +133,12 @@ class KalmanStepper:
             self._narrow(covariance, torch.linalg.solve_triangular(root, gain, upper=False))
         return torch.cat([weighted @ gain for gain in gains])
 
-    def _spread(self, rows: Rows, covariances: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+    def _spread(self, rows: Rows, loss: float) -> tuple[list[Tensor], Tensor]:
         """Return J P of each block [rows, parameters], and S [rows, rows]."""
-        gains = [block @ p for block, p in zip(rows.jacobian, covariances, strict=True)]
+        gains = [block @ p for block, p in zip(rows.jacobian, self._covariance, strict=True)]
         n = len(rows.residual)
         spread = torch.zeros(n, n, dtype=torch.float64, device=rows.residual.device)
-        spread.diagonal().add_(self._settings.damping / n)
+        spread.diagonal().add_(self._settings.damping * loss / n)
         for gain, block in zip(gains, rows.jacobian, strict=True):
             spread.addmm_(gain, block.T)
         return gains, spread
