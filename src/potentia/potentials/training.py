@@ -232,7 +232,8 @@ class Training:
         """Networks that go on from ``start``, or new ones with the normalisation of the training part."""
         config, descriptor = self.config, self.descriptor
         dtype = DTYPES.get(config.precision, descriptor.dtype)
-        model = AtomicNetworks(self.arch, descriptor.species, descriptor.n_features, seed, dtype)
+        drawn = AtomicNetworks(self.arch, descriptor.species, descriptor.n_features, seed, torch.float64)
+        model = drawn.to(dtype)  # the same weights in every precision, but for rounding
         if start is not None:
             model.load_state_dict(start[0].state_dict())
         else:

@@ -366,7 +366,9 @@ def _require_device_name(name: object) -> None:
     try:
         torch.device(name)  # type: ignore[arg-type]  # that is the question
     except (RuntimeError, TypeError):
-        raise ConfigError(f"device must be the name of a torch device such as 'cpu' or 'cuda:1', got {name!r}") from None
+        raise ConfigError(
+            f"device must be the name of a torch device such as 'cpu' or 'cuda:1', got {name!r}"
+        ) from None
 
 
 def _named(prefix: str, cls: Callable[..., object], *values: object) -> None:
