@@ -72,8 +72,8 @@ def test_killed_while_it_rotates_the_newest_checkpoint_is_there(tmp_path, monkey
             raise KeyboardInterrupt
         unlink(path, missing_ok=missing_ok)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Path, "unlink", dies)
+    monkeypatch.setattr(Path, "unlink", dies)
+    with pytest.raises(KeyboardInterrupt):
         train(checkpoint_dir=tmp_path, max_checkpoints=1, iterations=3, **SETTINGS)
     assert len(list(tmp_path.iterdir())) == 2
     goes_on(newest_checkpoint(tmp_path), unbroken)
@@ -189,7 +189,7 @@ def test_a_disk_that_fails_at_the_end_of_an_epoch_loses_only_what_came_after(tmp
     goes_on(newest_checkpoint(tmp_path), unbroken)
 
 
-def test_kalman_is_killed_and_goes_on_too(tmp_path):
+def test_kalman_is_killed_and_goes_on_too(tmp_path, monkeypatch):
     settings = {"method": Kalman(batchsize=4), **GRADIENTS}
     saved, write = [], Checkpoints.on_settled
 
@@ -199,8 +199,8 @@ def test_kalman_is_killed_and_goes_on_too(tmp_path):
         if len(saved) == 5:
             raise KeyboardInterrupt
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Checkpoints, "on_settled", dies)
+    monkeypatch.setattr(Checkpoints, "on_settled", dies)
+    with pytest.raises(KeyboardInterrupt):
         train(checkpoint_dir=tmp_path, iterations=4, **(SETTINGS | settings))
     potential, out = train(None, newest_checkpoint(tmp_path), iterations=2, **settings)
     assert result(potential, out) == result(*train(iterations=len(out.errors), **settings))

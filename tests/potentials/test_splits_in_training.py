@@ -105,5 +105,8 @@ def test_a_resumed_training_keeps_its_split(tmp_path):
     train(FRAMES, checkpoint_dir=tmp_path, iterations=1, **settings)
     path = tmp_path / "checkpoint_epoch_0001.pt"
     assert result(*train(FRAMES, path, iterations=2, **settings)) == result(*whole)
+    others = [replace(s, info={"config_type": f"{k // 3}"}) for k, s in enumerate(FRAMES)]
+    with pytest.raises(ConfigError, match=r"data\.groups_sha256: '.* → '"):
+        train(others, path, **settings)
     with pytest.raises(ConfigError, match=r"config\.split_by: 'group' → 'structure'"):
         train(FRAMES, path, **{**settings, "split_by": "structure"})

@@ -283,7 +283,7 @@ def together(folder):
 
 def test_kernels_take_turns_where_they_must(tmp_path):
     """Numba's own pool of threads ends the process when it is used by two threads at a time."""
-    code = "from pathlib import Path; import sys; from potentials.test_streaming import together; together(Path(sys.argv[1]))"
+    code = "import pathlib, sys; from potentials.test_streaming import together; together(pathlib.Path(sys.argv[1]))"
     environment = os.environ | {
         "NUMBA_THREADING_LAYER": "workqueue",
         "NUMBA_NUM_THREADS": "2",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -164,7 +166,7 @@ class Training:
         fingerprint = {
             "recipe": {**self.recipe, "descriptor": {**self.recipe["descriptor"], "device": "any"}},
             "config": replace(config, method=method).fingerprint(),
-            "data": {"structures": len(given.dataset), "sha256": mark},
+            "data": {"structures": len(given.dataset), "sha256": mark} | _mark_of_groups(given, config),
             "split": {"train": len(split.train), "test": len(split.test), "split_seed": seeds["split_seed"]},
             "atomic_energies": atomic_energies,
             "seed": seeds["seed"],
@@ -267,6 +269,14 @@ def _all_structures(given: TrainingInput) -> Any:
     n = len(given.dataset)
     for begin in range(0, n, 1024):
         yield from given.dataset.labels(range(begin, min(begin + 1024, n)))
+
+
+def _mark_of_groups(given: TrainingInput, config: TorchTrainingConfig) -> dict[str, str]:
+    """Return a mark of the groups that structures name, where they count in the training."""
+    if config.split_by != "group" and config.group_weights is None:
+        return {}
+    groups = json.dumps(given.groups(config.group_key))
+    return {"groups_sha256": hashlib.sha256(groups.encode()).hexdigest()}
 
 
 def _n_parameters(network: torch.nn.Module) -> int:
