@@ -104,9 +104,8 @@ def test_the_data_set_owns_the_energies_of_free_atoms():
 
 
 def test_energies_of_free_atoms_that_come_too_late_are_ignored_loudly():
-    dataset = in_memory(SOME, free=None)
+    dataset, potential = in_memory(SOME, free=None), small_data.fresh()
     with pytest.warns(PotentiaWarning, match=r"config\.atomic_energies is ignored") as caught:
-        potential = small_data.fresh()
         potential.train(dataset=dataset, config=small_data.config())
     assert potential.learned()["atomic_energies"] == {"Ti": 0.0, "O": 0.0}
     assert [Path(w.filename).name for w in caught] == [Path(__file__).name]

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import random
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -16,6 +10,7 @@ from potentia import SGD, Adam, TorchANNPotential
 from potentia.errors import ConfigError
 from potentia.train import newest_checkpoint
 from potentials import small_data
+from potentials.runs import result
 from potentials.small_data import GRADIENTS
 
 pytestmark = [
@@ -45,12 +40,6 @@ def train(epochs, folder=None, resume_from=None, structures=None, allow=(), **se
     config = small_data.config(iterations=epochs, checkpoint_dir=folder, **options)
     out = potential.train(structures or small_data.frames(), config, resume_from, allow_changes=allow)
     return potential, out
-
-
-def result(potential, out):
-    """Everything that two equal trainings have in common: all but the times."""
-    kept = [{name: value for name, value in row.items() if name not in small_data.TIMES} for row in out.history]
-    return small_data.weights(potential), repr(kept), out.train_indices, out.test_indices, out.seed, out.split_seed
 
 
 def names(folder):
@@ -215,33 +204,3 @@ def test_a_trained_potential_resumes_from_the_checkpoint_not_from_itself(tmp_pat
     config = small_data.config(**{**FORCES, "seed": None})
     out = potential.train(small_data.frames(), config, tmp_path / "checkpoint_epoch_0002.pt")
     assert result(potential, out) == result(*whole)
-
-
-def kill_and_resume(folder, least):
-    """Kill a training in another process once ``least`` epochs are done, and resume it for two epochs."""
-    script = [sys.executable, Path(small_data.__file__), folder]
-    with subprocess.Popen(script, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and process.poll() is None:
-            newest = newest_checkpoint(folder)
-            if newest is not None and int(newest.name[17:21]) >= least and "batch" in newest.name:
-                break
-            time.sleep(0.001)
-        time.sleep(random.uniform(0, 0.02))
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, "the training was over before it could be killed"
-    path = newest_checkpoint(folder)
-    assert path is not None
-    resumed = train(2, None, path, **GRADIENTS)
-    assert result(*resumed) == result(*train(len(resumed[1].errors), **GRADIENTS))
-    return path.name
-
-
-def test_killed_and_resumed_it_is_the_same(tmp_path):
-    kill_and_resume(tmp_path, 1)
-
-
-@pytest.mark.slow
-def test_killed_at_any_time_and_resumed_it_is_the_same(tmp_path):
-    places = [kill_and_resume(tmp_path / str(k), k % 4) for k in range(12)]
-    assert len(set(places)) > 4

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 import threading
-from dataclasses import replace
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
-from potentia import ChebyshevDescriptor, StructureDataset
-from potentia.errors import PotentiaWarning
+from potentia import Adam, ChebyshevDescriptor, Structure, StructureDataset
+from potentia.errors import ConfigError, DataError, FileFormatError, PotentiaWarning
+from potentia.potentials.datasets.memory import bytes_of, machine_memory
+from potentia.potentials.datasets.streamed import PIECE
+from potentia.potentials.formats.xsf import write_xsf
 from potentia.potentials.surface import Featurised
 from potentials import small_data
-from potentials.runs import result, train
+from potentials.runs import database, in_memory, result, train
 from potentials.small_data import GRADIENTS, without
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SOME = [without(s, *(["forces", "stress"] if k % 4 == 1 else [])) for k, s in enumerate(small_data.frames(12))]
 CACHES = {"cache_features": True, "cache_neighbors": True, "cache_force_triplets": True}
+DATA = in_memory(SOME)
 DRAWN = {"force_fraction": 0.5, "force_resample_num_epochs": 1, **GRADIENTS}
 
 
@@ -66,7 +75,7 @@ def featurisations(monkeypatch, **changes):
 
     with monkeypatch.context() as patch:
         patch.setattr(StructureDataset, "featurised", counting)
-        train(SOME, memory_limit=0, **changes)
+        train(SOME, **{"memory_limit": 0, **changes})
     return sum(counts)
 
 
@@ -99,41 +108,192 @@ def test_warm_up_is_skipped_where_workers_prepare(expected):
         assert streamed(**CACHES, cache_warmup=True, num_workers=2) == expected["energies"]
 
 
-def peak_held(monkeypatch, structures, **changes):
-    """Return the largest number of featurised structures that were held at a time in the loop."""
-    import weakref
+# ---------------------------------------------------------------------------------------------------------- memory
 
-    alive, peak, lock = {}, [0], threading.Lock()
-    init = Featurised.__init__
+
+@pytest.fixture
+def held(monkeypatch):
+    """Return the numbers of featurised structures that were alive whenever a new one was made."""
+    alive, seen, lock, make = {}, [], threading.Lock(), Featurised.__init__
 
     def counting(self, *parts):
-        init(self, *parts)
+        make(self, *parts)
         with lock:
-            key = id(self)
-            alive[key] = self.geometry.n_structures
-            weakref.finalize(self, alive.pop, key, None)
-            peak[0] = max(peak[0], sum(alive.values()))
+            alive[id(self)] = self.geometry.n_structures
+            seen.append(sum(alive.values()))
+        weakref.finalize(self, alive.pop, id(self), None)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Featurised, "__init__", counting)
-        train(structures, **changes)
-    return peak[0]
+    monkeypatch.setattr(Featurised, "__init__", counting)
+    return seen
 
 
-def test_the_memory_of_streaming_does_not_grow_with_the_data(monkeypatch):
-    """128 structures are featurised at a time where all are looked at: copies of one object are alive for a moment."""
-    many = [replace(s, name=f"{k}") for k, s in enumerate(small_data.frames(400, ("O",)))]
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_memory_of_streaming_does_not_grow_with_the_data(workers, held):
+    """The most is held where all are looked at once before the first epoch, some at a time."""
+    many = [
+        Structure([[0, 0, 0], [1.2 + 0.001 * k, 0, 0]], ["O", "O"], energy=-6.0 - 0.001 * k) for k in range(6 * PIECE)
+    ]
     descriptor = ChebyshevDescriptor(("O",), 1, 3.0, 0, 3.0)
-    for workers in (0, 2):
-        peaks = []
-        for n in (200, 400):
-            potential = small_data.fresh(descriptor=descriptor)
-            peaks.append(_peak_of(monkeypatch, potential, many[:n], num_workers=workers))
-        assert peaks[1] <= 4 * 128 < 1.5 * 400
-        assert peaks[1] <= peaks[0] + 16
+    peaks = []
+    for n in (3 * PIECE, 6 * PIECE):
+        held.clear()
+        settings = {"memory_limit": 0, "iterations": 1, "num_workers": workers, "atomic_energies": {"O": -3.0}}
+        settings |= {"method": Adam(batchsize=32), "testpercent": 0}
+        small_data.fresh(descriptor=descriptor).train(many[:n], small_data.config(**settings))
+        peaks.append(max(held))
+    assert peaks[1] < 5 * PIECE
+    assert peaks[1] <= peaks[0] + 2 * 64
 
 
-def _peak_of(monkeypatch, potential, structures, **changes):
-    config = small_data.config(memory_limit=0, iterations=1, atomic_energies={"O": -3.0}, **changes)
-    monkeypatch.setattr("potentials.test_streaming.train", lambda s, **_: potential.train(s, config))
-    return peak_held(monkeypatch, structures)
+def test_what_fits_into_memory_is_not_streamed(monkeypatch):
+    monkeypatch.setattr("potentia.potentials.training_data.AMPLE", 10**9)
+    tried = 12
+    for limit, made in ((None, 0), ("1GB", 0), ("1kB", 2 * 12 + 12 + 3 * 12)):
+        found = featurisations(monkeypatch, iterations=3, memory_limit=limit)
+        assert found >= tried + 12
+        assert (found > tried + 12) == (made > 0)
+
+
+def test_the_limit_counts_pairs_where_derivatives_need_them(monkeypatch, held):
+    monkeypatch.setattr("potentia.potentials.training_data.AMPLE", 10**9)
+    sizes = [DATA.featurised(range(len(SOME)), [wanted] * len(SOME)).nbytes for wanted in (False, True)]
+    limit = sum(sizes) // 2
+    train(SOME, memory_limit=limit)
+    assert max(held) >= len(SOME)
+    held.clear()
+    energies = featurisations(monkeypatch, memory_limit=limit, iterations=3)
+    assert featurisations(monkeypatch, memory_limit=limit, iterations=3, **GRADIENTS) > 2 * energies
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("1kB", 1024), ("2 MB", 2 * 2**20), ("1.5GiB", 3 * 2**29), ("100", 100), (7, 7), (0, 0)]
+)
+def test_sizes_are_read(text, size):
+    assert bytes_of(text) == size
+
+
+def test_half_of_the_machine_is_the_limit_by_default():
+    assert bytes_of(None) == machine_memory() // 2 > 2**26
+
+
+# ------------------------------------------------------------------------------------------------- features on disk
+
+
+def forbid_kernels(monkeypatch):
+    def forbidden(*_):
+        raise AssertionError("features were made again")
+
+    monkeypatch.setattr(ChebyshevDescriptor, "features", forbidden)
+    monkeypatch.setattr(ChebyshevDescriptor, "geometry", forbidden)
+
+
+@pytest.mark.parametrize("weights", ["energies", "forces"])
+def test_features_are_kept_for_the_next_training(weights, expected, tmp_path, monkeypatch):
+    settings = {"cache_persist_dir": tmp_path / "kept"} | (DRAWN if weights == "forces" else {})
+    assert result(*train(SOME, **settings)) == expected[weights]
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+    forbid_kernels(monkeypatch)
+    assert result(*train(SOME, **settings)) == expected[weights]
+    assert result(*train(SOME, **{**settings, "cache_persist_dir": str(tmp_path / "kept")})) == expected[weights]
+
+
+def test_other_data_or_pairs_are_another_file(tmp_path):
+    settings = {"cache_persist_dir": tmp_path}
+    train(SOME, **settings)
+    train(SOME, **settings, **GRADIENTS)
+    train(SOME[::-1], **settings)
+    train(small_data.frames(), **settings)
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_damaged_file_is_named_and_not_believed(tmp_path):
+    train(SOME, cache_persist_dir=tmp_path)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(FileFormatError, match=path.name):
+        train(SOME, cache_persist_dir=tmp_path)
+
+
+def test_features_of_streamed_data_are_kept_in_databases(tmp_path):
+    with pytest.raises(ConfigError, match="build an HDF5StructureDataset with persist_features=True"):
+        train(SOME, memory_limit=0, cache_persist_dir=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+# ------------------------------------------------------------------------------------------------- order and threads
+
+
+def test_the_order_of_files_is_the_order_of_structures_and_no_more(tmp_path):
+    """Which structures are held out and how they are shuffled goes by place: the same places, the same training."""
+    for k, s in enumerate(SOME):
+        write_xsf(tmp_path / f"{k:02d}.xsf", without(s, "stress"))
+    paths = sorted(tmp_path.iterdir())
+    order = np.random.default_rng(0).permutation(len(paths)).tolist()
+    potential, out = train([paths[k] for k in order], force_weight=0.3)
+    other, same = train([tmp_path / f"{k:02d}.xsf" for k in order], force_weight=0.3, memory_limit=0)
+    assert result(potential, out) == result(other, same)
+    parts = {
+        f"{name}_dataset": in_memory([paths[order[k]] for k in sorted(indices, key=lambda k: order[k])])
+        for name, indices in (("train", out.train_indices), ("test", out.test_indices))
+    }
+    _, sorted_out = train(datasets=parts, iterations=0, force_weight=0.3)
+    _, none = train([paths[k] for k in order], iterations=0, force_weight=0.3)
+    for one, another in ((sorted_out.train_parity, none.train_parity), (sorted_out.test_parity, none.test_parity)):
+        assert sorted(one.energy_ref) == sorted(another.energy_ref)
+        np.testing.assert_allclose(sorted(one.energy_pred), sorted(another.energy_pred), rtol=1e-12)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_of_the_source_ends_the_training(workers, monkeypatch):
+    calls = []
+    make = StructureDataset.featurised
+
+    def failing(dataset, indices, differentiated):
+        calls.append(indices)
+        if len(calls) > 5:
+            raise DataError("the disk is gone")
+        return make(dataset, indices, differentiated)
+
+    monkeypatch.setattr(StructureDataset, "featurised", failing)
+    potential = small_data.fresh()
+    with pytest.raises(DataError, match="the disk is gone"):
+        potential.train(SOME, small_data.config(memory_limit=0, num_workers=workers))
+    assert not potential.is_trained()
+
+
+def test_threads_end_with_the_training():
+    before = threading.active_count()
+    for persistent in (True, False):
+        streamed(num_workers=3, persistent_workers=persistent)
+    assert threading.active_count() <= before
+
+
+def together(folder):
+    """Featurise, predict and train in several threads at once, and compare with one after the other."""
+    potential = small_data.trained()
+    frames = small_data.frames(10)
+    alone = potential.predict(frames, eval_forces=True).total_energy
+    with ThreadPoolExecutor(4) as pool:
+        many = list(pool.map(lambda _: potential.predict(frames, eval_forces=True).total_energy, range(40)))
+    assert many == [alone] * 40
+    dataset = database(folder / "plain.h5", SOME)
+    settings = {"datasets": {"dataset": dataset}, "memory_limit": 0, **GRADIENTS}
+    assert result(*train(num_workers=3, **settings)) == result(*train(**settings))
+
+
+def test_kernels_take_turns_where_they_must(tmp_path):
+    """Numba's own pool of threads ends the process when it is used by two threads at a time."""
+    code = "import pathlib, sys; from potentials.test_streaming import together; together(pathlib.Path(sys.argv[1]))"
+    environment = os.environ | {
+        "NUMBA_THREADING_LAYER": "workqueue",
+        "NUMBA_NUM_THREADS": "2",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, tmp_path],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

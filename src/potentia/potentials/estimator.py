@@ -197,7 +197,8 @@ class TorchANNPotential(Estimator):
                 replace(s, name=entries.get_structure_identifier(k))
                 for k, s in zip(part, entries.labels(part), strict=True)
             ]
-            self._predict_part(structures, lambda part=part: entries.featurised(part, [out.gradients] * len(part)), out)
+            make = partial(entries.featurised, part, [out.gradients] * len(part))
+            self._predict_part(structures, make, out)
         out.timing["total"] = time.perf_counter() - begun
         return out.result()
 

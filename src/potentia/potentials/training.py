@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -166,7 +168,7 @@ class Training:
         fingerprint = {
             "recipe": {**self.recipe, "descriptor": {**self.recipe["descriptor"], "device": "any"}},
             "config": replace(config, method=method).fingerprint(),
-            "data": {"structures": len(given.dataset), "sha256": mark},
+            "data": {"structures": len(given.dataset), "sha256": mark} | _mark_of_groups(given, config),
             "split": {"train": len(split.train), "test": len(split.test), "split_seed": seeds["split_seed"]},
             "atomic_energies": atomic_energies,
             "seed": seeds["seed"],
@@ -235,7 +237,8 @@ class Training:
         """Networks that go on from ``start``, or new ones with the normalisation of the training part."""
         config, descriptor = self.config, self.descriptor
         dtype = DTYPES.get(config.precision, descriptor.dtype)
-        model = AtomicNetworks(self.arch, descriptor.species, descriptor.n_features, seed, dtype)
+        drawn = AtomicNetworks(self.arch, descriptor.species, descriptor.n_features, seed, torch.float64)
+        model = drawn.to(dtype)  # the same weights in every precision, but for rounding
         if start is not None:
             model.load_state_dict(start[0].state_dict())
         else:
@@ -269,6 +272,14 @@ def _all_structures(given: TrainingInput) -> Any:
     n = len(given.dataset)
     for begin in range(0, n, 1024):
         yield from given.dataset.labels(range(begin, min(begin + 1024, n)))
+
+
+def _mark_of_groups(given: TrainingInput, config: TorchTrainingConfig) -> dict[str, str]:
+    """Return a mark of the groups that structures name, where they count in the training."""
+    if config.split_by != "group" and config.group_weights is None:
+        return {}
+    groups = json.dumps(given.groups(config.group_key))
+    return {"groups_sha256": hashlib.sha256(groups.encode()).hexdigest()}
 
 
 def _n_parameters(network: torch.nn.Module) -> int:

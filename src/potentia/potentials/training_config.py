@@ -361,10 +361,10 @@ def _method(method: object) -> Any:
     return METHODS[choice("method", method, tuple(METHODS))]() if isinstance(method, str) else method
 
 
-def _require_device_name(name: object) -> None:
+def _require_device_name(name: str) -> None:
     """Raise `ConfigError` unless torch knows such a device."""
     try:
-        torch.device(name)  # type: ignore[arg-type]  # that is the question
+        torch.device(name)
     except (RuntimeError, TypeError):
         raise ConfigError(
             f"device must be the name of a torch device such as 'cpu' or 'cuda:1', got {name!r}"

@@ -103,7 +103,8 @@ def _weights(given: TrainingInput, config: TorchTrainingConfig, own: np.ndarray)
             f"group_weights names {', '.join(missing)}, but no structure has that {config.group_key!r}; there are: "
             f"{', '.join(known) or 'none'}"
         )
-    return own * np.array([1.0 if name is None else wanted.get(name, 1.0) for name in groups])
+    factors = np.array([1.0 if name is None else wanted.get(name, 1.0) for name in groups])
+    return np.asarray(own * factors, dtype=np.float64)
 
 
 def _bytes_needed(given: TrainingInput, differentiated: np.ndarray, n_atoms: np.ndarray) -> int:

@@ -58,7 +58,7 @@ class JoinedDataset(PotentialDataset):
     def get_structure_identifier(self, idx: int) -> str:
         """Return the name that the entry has in its own data set."""
         number = self.checked_index(idx)
-        return self.roots[self.part[number]].get_structure_identifier(int(self.source_index[number]))
+        return self.roots[int(self.part[number])].get_structure_identifier(int(self.source_index[number]))
 
     def labels(self, indices: Sequence[int]) -> list[Structure]:
         """Return many structures, in the order given."""

@@ -33,16 +33,25 @@ __all__ = [
 class TrainingStructures(Protocol):
     """Structures to train on, wherever their features are: labels of all, and the features of those asked for."""
 
-    energy: Tensor
-    """Relative to free atoms, eV.  [structures], float64"""
-    n_atoms: Tensor
-    """[structures], float64"""
-    has_forces: Tensor
-    """[structures], bool"""
-    has_stress: Tensor
-    """[structures], bool"""
-    weight: Tensor
-    """Weight in the loss.  [structures], float64"""
+    @property
+    def energy(self) -> Tensor:
+        """Relative to free atoms, eV.  [structures], float64"""
+
+    @property
+    def n_atoms(self) -> Tensor:
+        """[structures], float64"""
+
+    @property
+    def has_forces(self) -> Tensor:
+        """[structures], bool"""
+
+    @property
+    def has_stress(self) -> Tensor:
+        """[structures], bool"""
+
+    @property
+    def weight(self) -> Tensor:
+        """Weight in the loss.  [structures], float64"""
 
     def part(self, structures: Tensor, n_gradients: int) -> tuple[LabelledStructures, Tensor]:
         """Return data that hold ``structures``, and their places there; the first ``n_gradients`` with derivatives."""

@@ -106,8 +106,9 @@ class StreamedStructures:
         for (split, differentiated), cache in self._kept.items():
             labelled = self.has_forces | self.has_stress
             fitting = torch.nonzero((self._train == split) & (labelled.cpu() | (not differentiated))).squeeze(1)
-            for chunk in torch.split(fitting[: cache.size], PIECE):
-                indices = chunk.tolist()
+            chosen = fitting[: cache.size].tolist()
+            for begin in range(0, len(chosen), PIECE):
+                indices = chosen[begin : begin + PIECE]
                 self._featurised(indices, [differentiated] * len(indices))
 
     def _load(self, indices: tuple[int, ...], n_gradients: int) -> LabelledStructures:
