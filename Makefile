@@ -13,10 +13,10 @@ export MPLBACKEND = Agg
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup fix check test slow docs bench pyg clean
+.PHONY: help demo setup fix check test slow docs bench bench-tio2 bench-mlearn pyg clean
 
 help: ## print this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(SETUP) ## train a small potential and ask it, on the CPU
 	$(BIN)/python examples/demo.py
@@ -50,6 +50,12 @@ docs: $(SETUP) ## the documentation, to docs/_build/html; warnings are errors
 
 bench: $(SETUP) ## measure the potentials
 	$(BIN)/python benchmarks/potentials.py $(ARGS)
+
+bench-tio2: $(SETUP) ## errors against time of each training method, on 7,815 structures of TiO2
+	$(BIN)/python benchmarks/tio2.py $(ARGS)
+
+bench-mlearn: $(SETUP) ## test errors on the mlearn sets beside published potentials
+	$(BIN)/python benchmarks/mlearn.py $(ARGS)
 
 pyg: $(SETUP) ## build the optional torch-scatter and torch-cluster from source into .venv
 	$(BIN)/pip install -q ninja setuptools wheel
