@@ -10,8 +10,8 @@ With residuals r and their derivatives J_b by block b, each of covariance P_b, a
     w_b -= P_b J_bᵀ S⁻¹ r
     P_b = (P_b - P_b J_bᵀ S⁻¹ J_b P_b) / forgetting
 
-Rows have the gradient of the loss (`potentia.train.least_squares`): those of a root mean square L of n residuals are the
-residuals over √(nL), so that noise of variance damping·L² of these is noise of damping·L/n of the rows.
+Rows have the gradient of the loss (`potentia.train.least_squares`): those of a root mean square L of n residuals are
+the residuals over √(nL), so that noise of variance damping·L² of these is noise of damping·L/n of the rows.
 """
 
 from __future__ import annotations
