@@ -13,7 +13,7 @@ export MPLBACKEND = Agg
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup fix check test slow docs bench bench-tio2 bench-mlearn pyg clean
+.PHONY: help demo setup fix check test slow docs bench bench-tio2 bench-mlearn bench-water pyg clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench: $(SETUP) ## measure the potentials
 
 bench-tio2: $(SETUP) ## errors against time of each training method, on 7,815 structures of TiO2
 	$(BIN)/python benchmarks/tio2.py $(ARGS)
+
+bench-water: $(SETUP) ## each training method on the water of examples/data
+	$(BIN)/python benchmarks/water.py $(ARGS)
 
 bench-mlearn: $(SETUP) ## test errors on the mlearn sets beside published potentials
 	$(BIN)/python benchmarks/mlearn.py $(ARGS)

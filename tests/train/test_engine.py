@@ -53,8 +53,8 @@ class Diary(Callback):
     def on_epoch(self, run):
         self.lines.append(("epoch", run.epoch, len(run.history)))
 
-    def on_halt(self, run):
-        self.lines.append(("halt", run.epoch, run.batch))
+    def on_rest(self, run):
+        self.lines.append(("rest", run.epoch, run.batch))
 
     def on_end(self, run):
         self.lines.append(("end", run.epoch, run.batch))
@@ -83,6 +83,7 @@ def test_callbacks_are_called_in_order():
     assert diary.lines == [
         ("begin", 0, 0),
         *(("batch", 0, 1), ("batch", 0, 2), ("epoch", 1, 1), ("batch", 1, 1), ("batch", 1, 2), ("epoch", 2, 2)),
+        ("rest", 2, 0),
         ("end", 2, 0),
     ]
 
@@ -103,7 +104,7 @@ def test_callbacks_are_told_of_a_halt_whoever_asks_for_it(field):
 
     diary = Diary()
     toy.train(toy.new_run(), callbacks=[diary, Stop()])
-    assert diary.lines[-3:] == [("batch", 0, 2), ("halt", 0, 2), ("end", 0, 2)]
+    assert diary.lines[-3:] == [("batch", 0, 2), ("rest", 0, 2), ("end", 0, 2)]
 
 
 def test_epochs_are_counted_from_the_beginning_of_the_run():

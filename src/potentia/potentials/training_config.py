@@ -164,7 +164,7 @@ class TorchTrainingConfig:
     checkpoint_dir: str | None = "checkpoints"
     """Directory of checkpoints; None for no files."""
     checkpoint_interval: int = 1
-    """Epochs between checkpoints; 0 for none."""
+    """Epochs between checkpoints, of which the last one is followed by one in any case; 0 for none."""
     checkpoint_batches: int = 0
     """Batches between checkpoints inside an epoch; 0 for none."""
     max_checkpoints: int | None = None

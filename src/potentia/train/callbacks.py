@@ -25,8 +25,8 @@ class Callback:
         Behind an epoch ``run.batch`` is 0.
         """
 
-    def on_halt(self, run: Run) -> None:
-        """Called once when the run has been stopped or interrupted, after the last batch or epoch: save it here."""
+    def on_rest(self, run: Run) -> None:
+        """Called once when nothing is left to do: after the last epoch, or where the run was stopped or interrupted."""
 
     def on_end(self, run: Run) -> None:
         """Called once when the engine leaves, also with an error: close what is open, and save nothing here."""

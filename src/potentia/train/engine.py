@@ -63,9 +63,8 @@ def fit(
         _require_same_weights(run)
         while run.epoch < epochs and not run.halted:
             _epoch(run, task, batches(run.epoch), callbacks, max_bad)
-        if run.halted:
-            for callback in callbacks:
-                callback.on_halt(run)
+        for callback in callbacks:
+            callback.on_rest(run)
     finally:
         for callback in callbacks:
             callback.on_end(run)

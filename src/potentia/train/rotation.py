@@ -52,7 +52,7 @@ class Checkpoints(Callback):
         directory: Where to; made when first needed.
         settings: What the run belongs to, see `potentia.train.checkpoint.Checkpoint`.
         extra: What to store beside the run.
-        every_epochs: Write after so many epochs; 0 for never.
+        every_epochs: Write after so many epochs and after the last one; 0 for never.
         every_batches: Write also in the middle of an epoch after so many batches of it; 0 for never.
         keep: How many to keep; None for all.
         save_best: Write ``best_model.pt`` whenever the monitored value is the best so far.
@@ -85,9 +85,10 @@ class Checkpoints(Callback):
         if self.save_best and run.batch == 0 and run.best.epoch == run.epoch:
             self._write(run, BEST)
 
-    def on_halt(self, run: Run) -> None:
-        """Write where the run has come to rest, so that it can go on from there."""
-        self._write_and_rotate(run)
+    def on_rest(self, run: Run) -> None:
+        """Write where the run has come to rest, so that it can go on from there; without ``every_epochs`` only early."""
+        if run.halted or (self.every_epochs and Moment(run.epoch, run.batch) not in _written(run)):
+            self._write_and_rotate(run)
 
     def _write_and_rotate(self, run: Run) -> None:
         now = Moment(run.epoch, run.batch)

@@ -142,6 +142,9 @@ class Run:
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Give the model the averaged weights, if there are any, and take them away again on leaving."""
+        if not self.average_weights:
+            yield
+            return
         own = {name: weights.clone() for name, weights in self._weights().items() if name in self.average_weights}
         self.take_average()
         try:
