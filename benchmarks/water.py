@@ -7,6 +7,7 @@ held out. Nothing here passes or fails.
 from __future__ import annotations
 
 import time
+import warnings
 
 import torch
 from machine import describe_machine
@@ -24,6 +25,7 @@ from potentia import (
     TrainingMethod,
     read_structures,
 )
+from potentia.errors import PotentiaWarning
 from potentia.train import Cosine
 
 METHODS: tuple[tuple[str, TrainingMethod, TrainingMethod, int, bool], ...] = (
@@ -40,6 +42,7 @@ METHODS: tuple[tuple[str, TrainingMethod, TrainingMethod, int, bool], ...] = (
 def main() -> None:
     """Train and print."""
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore", PotentiaWarning)  # a near copy across the split
     structures = read_structures(WATER).structures
     free = ReferenceEnergies.from_regression(structures, fixed_atomic_energies={"O": 0.0}).atomic_energies
     descriptor = ChebyshevDescriptor(["O", "H"], 10, 6.0, 4, 5.0)

@@ -86,11 +86,6 @@ class Prepared:
     scores: ErrorScores | None
     """Of the structures, where they are drawn by their errors."""
 
-    @property
-    def epochs(self) -> int:
-        """Completed epochs."""
-        return self.run.epoch
-
 
 @dataclass(frozen=True)
 class Training:
