@@ -86,7 +86,7 @@ class Checkpoints(Callback):
             self._write(run, BEST)
 
     def on_rest(self, run: Run) -> None:
-        """Write where the run has come to rest, so that it can go on; without ``every_epochs`` only if that is early."""
+        """Write where the run came to rest, so that it can go on; without ``every_epochs`` only if it ended early."""
         if run.halted or (self.every_epochs and Moment(run.epoch, run.batch) not in _written(run)):
             self._write_and_rotate(run)
 
