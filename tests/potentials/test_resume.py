@@ -127,15 +127,15 @@ def test_only_the_newest_checkpoints_are_kept(tmp_path):
     train(3, tmp_path / "three", max_checkpoints=3, checkpoint_interval=2, save_best=True, testpercent=40)
     assert names(tmp_path / "three") == [
         "best_model.pt",
-        "checkpoint_epoch_0002.pt",
         "checkpoint_epoch_0002_batch_000001.pt",
         "checkpoint_epoch_0002_batch_000002.pt",
+        "checkpoint_epoch_0003.pt",
     ]
 
 
 def test_checkpoints_come_as_often_as_asked_for(tmp_path):
     train(5, tmp_path / "a", checkpoint_interval=2, checkpoint_batches=0)
-    assert names(tmp_path / "a") == ["checkpoint_epoch_0002.pt", "checkpoint_epoch_0004.pt"]
+    assert names(tmp_path / "a") == [f"checkpoint_epoch_000{k}.pt" for k in (2, 4, 5)]  # the last one in any case
     train(2, tmp_path / "b", checkpoint_interval=0, checkpoint_batches=0)
     assert not (tmp_path / "b").exists()
 

@@ -73,7 +73,7 @@ OWN = {
     "stress_weight": 0.0,
     "loss": "rmse",
     "huber_delta": 0.01,
-    "force_rows": 4,
+    "force_rows": 8,
     "force_weight_schedule": None,
     "memory_limit": None,
     "output_dir": ".",

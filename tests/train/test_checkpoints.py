@@ -34,9 +34,9 @@ def test_names_carry_the_completed_epochs_and_batches(tmp_path):
     ]
 
 
-def test_every_so_many_epochs(tmp_path):
+def test_every_so_many_epochs_and_after_the_last_one(tmp_path):
     toy.train(toy.new_run(), callbacks=[Checkpoints(tmp_path, {}, every_epochs=4, save_best=False)])
-    assert names(tmp_path) == epochs(4)
+    assert names(tmp_path) == epochs(4, 6)
 
 
 def test_none_at_all(tmp_path):

@@ -116,17 +116,21 @@ class Training:
         callbacks = training_callbacks(
             config, epochs, ready.fingerprint, extra, ready.scores, with_test=len(ready.split.test) > 0
         )
-        fit(run, ready.task, ready.batches, epochs, callbacks)
-        run.take_average()
-        run.model.eval()
+        try:
+            fit(run, ready.task, ready.batches, epochs, callbacks)
+            run.take_average()
+            run.model.eval()
+            out = outcome(run, ready.task, ready.split, given, config, ready.seeds)
+        finally:
+            ready.task.data.close()
         assert isinstance(run.model, AtomicNetworks)
-        out = outcome(run, ready.task, ready.split, given, config, ready.seeds)
         return Trained(run.model, ready.atomic_energies, {**record, "training_history": _columns(out.history)}, out)
 
     def forecast(self, given: TrainingInput, start: Start | None) -> Forecast:
         """Measure the first batches of the training, and give back how long it would take."""
         ready = self.prepare(given, start, None, ())
         found = forecast(ready.run, ready.task, ready.batches, self.config.iterations)
+        ready.task.data.close()
         return replace(found, memory_bytes=peak_memory())
 
     def prepare(

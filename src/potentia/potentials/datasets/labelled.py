@@ -65,6 +65,10 @@ class TrainingStructures(Protocol):
         """Return the features of all structures, in their order, in as many pieces as they come."""
         ...
 
+    def close(self) -> None:
+        """End what works ahead; the data can be used on."""
+        ...
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -158,6 +162,9 @@ class LabelledStructures:
     def pieces(self) -> Iterator[Featurised]:
         """Return all of it."""
         yield self.featurised
+
+    def close(self) -> None:
+        """Do nothing: nothing works ahead."""
 
 
 def reference_energy(structure: Structure, atomic_energies: Mapping[str, float]) -> float:

@@ -77,9 +77,8 @@ class StreamedStructures:
         key = _key(structures, n_gradients)
         coming = self._coming.pop(key, None)
         data = self._load(*key) if coming is None else coming.result()
-        if self._pool is not None and not self._persistent and not self._coming:
-            self._pool.shutdown()
-            self._pool = None
+        if not self._persistent and not self._coming:
+            self.close()
         return data, torch.arange(len(structures), device=self.energy.device)
 
     def announce(self, structures: Sequence[Tensor], n_gradients: Sequence[int]) -> None:
@@ -94,6 +93,12 @@ class StreamedStructures:
         for key in wanted:
             if key not in self._coming:
                 self._coming[key] = self._pool.submit(self._load, *key)
+
+    def close(self) -> None:
+        """End the threads; what they were preparing is given up, and they begin again with the next announcement."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        self._pool, self._coming = None, {}
 
     def pieces(self) -> Iterator[Featurised]:
         """Return the features of all structures, some at a time."""
