@@ -9,6 +9,7 @@ also one whose part is empty. Without other processes each is the identity.
 from __future__ import annotations
 
 import atexit
+import gc
 import hashlib
 import multiprocessing
 import os
@@ -269,5 +270,7 @@ def _backend(wanted: int) -> str:
 
 
 def _part() -> None:
+    """Leave the group while the interpreter is whole: its threads may hold tensors that Python has to free."""
     if dist.is_initialized():
         dist.destroy_process_group()
+        gc.collect()
