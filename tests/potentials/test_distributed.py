@@ -28,6 +28,7 @@ SETTINGS = {
     "one structure": {**GRADIENTS, "method": Adam(mu=0.01, batchsize=1), "testpercent": 10},
     "no test": {**GRADIENTS, "testpercent": 0},
     "only forces": {"force_weight": 1.0, "method": Adam(mu=0.01, batchsize=2)},
+    "streamed": {**GRADIENTS, "memory_limit": 0, "num_workers": 1},
     "single precision": {**GRADIENTS, "precision": "float32"},
     "lbfgs": {**GRADIENTS, "method": LBFGS()},
     "kalman": {**GRADIENTS, "method": Kalman(batchsize=3)},
