@@ -18,7 +18,7 @@ from potentials import small_data
 from potentials.small_data import GRADIENTS, config, without
 from processes import reports, torchrun
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 
 FEW = {"force_weight": 0.4, "stress_weight": 0.2, "force_fraction": 0.6, "force_scale_unbiased": True}
 SETTINGS = {
@@ -141,7 +141,6 @@ def test_other_data_in_one_of_them_are_noticed(both):
         assert found["differences"].startswith("settings or data differ between the 2 processes (those of 1 from")
 
 
-@pytest.mark.slow
 def test_three_processes_of_torchrun_learn_what_one_does(tmp_path):
     found = [json.loads(text)["learned"] for text in torchrun(tmp_path / "logs", __file__, tmp_path, n=3)]
     assert repr(found[0]) == repr(found[1]) == repr(found[2])

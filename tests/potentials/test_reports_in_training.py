@@ -188,6 +188,7 @@ def test_time_is_up_and_the_rest_is_trained_later(limit, tmp_path, monkeypatch):
     assert result(*train(FRAMES, path, iterations=3, **settings)) == result(*train(FRAMES, iterations=4, **settings))
 
 
+@pytest.mark.slow
 def test_a_training_that_gets_sigterm_ends_well_and_is_resumed(tmp_path):
     script = [sys.executable, Path(small_data.__file__), tmp_path]
     with subprocess.Popen(script, stderr=subprocess.PIPE) as process:

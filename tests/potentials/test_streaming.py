@@ -276,6 +276,7 @@ def together(folder):
     assert result(*train(num_workers=3, **settings)) == result(*train(**settings))
 
 
+@pytest.mark.slow
 def test_kernels_take_turns_where_they_must(tmp_path):
     """Numba's own pool of threads ends the process when it is used by two threads at a time."""
     code = "import pathlib, sys; from potentials.test_streaming import together; together(pathlib.Path(sys.argv[1]))"

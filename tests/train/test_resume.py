@@ -127,6 +127,7 @@ def test_interrupted_in_mid_epoch_and_resumed_equals_unbroken(tmp_path):
     toy.assert_same(toy.numbers(toy.train(resumed(path))), toy.numbers(toy.train(toy.new_run())))
 
 
+@pytest.mark.slow
 def test_killed_at_any_time_and_resumed_equals_unbroken(tmp_path):
     process = subprocess.Popen([sys.executable, Path(toy.__file__), tmp_path])
     deadline = time.monotonic() + 60
