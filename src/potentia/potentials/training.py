@@ -155,9 +155,9 @@ class Training:
             known = checkpoint.extra["learned"]["atomic_energies"]
         atomic_energies = given.atomic_energies(config, known, self.descriptor.species)
         split = given.filtered(split, config, atomic_energies)
-        everything = given.dataset.labels(range(0, len(given.dataset), max(1, len(given.dataset) // LOOKED_AT)))
-        warn_about_units(everything, atomic_energies)
-        mark = content_hash(_all_structures(given), self.descriptor.species_to_idx)
+        some = given.dataset.labels(range(0, len(given.dataset), max(1, len(given.dataset) // LOOKED_AT)))
+        warn_about_units(some, atomic_energies)
+        mark = content_hash(given.structures(), self.descriptor.species_to_idx)
         data = training_data(given, split, config, atomic_energies, mark)
         self._require_labels(data, split)
         self._warn_of_copies(data, split)
@@ -264,13 +264,6 @@ class Training:
         if not config.use_scheduler:
             return config.schedule
         return Plateau(config.scheduler_patience, config.scheduler_factor, config.scheduler_min_lr)
-
-
-def _all_structures(given: TrainingInput) -> Any:
-    """Every structure, some read at a time."""
-    n = len(given.dataset)
-    for begin in range(0, n, 1024):
-        yield from given.dataset.labels(range(begin, min(begin + 1024, n)))
 
 
 def _mark_of_groups(given: TrainingInput, config: TorchTrainingConfig) -> dict[str, str]:

@@ -13,7 +13,8 @@ from potentia.data import Split, holdout, holdout_blocks, holdout_groups
 from potentia.errors import ConfigError, DataError, warn_user
 from potentia.potentials.datasets import PotentialDataset, StructureDataset
 from potentia.potentials.datasets.joined import JoinedDataset
-from potentia.potentials.datasets.labelled import complete_atomic_energies, reference_energy
+from potentia.potentials.datasets.labelled import complete_atomic_energies
+from potentia.potentials.datasets.limits import Limits
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.formats.reading import Reading
 from potentia.potentials.structure import Structure
@@ -131,13 +132,8 @@ class TrainingInput:
                 f"{' and '.join(names)} is ignored when using prebuilt dataset objects: filter when building them"
             )
             return split
-        kept = np.ones(len(self.dataset), dtype=bool)
-        for k, structure in enumerate(self.dataset.labels(range(len(self.dataset)))):
-            if config.max_energy is not None and structure.energy is not None:
-                referenced = structure.energy - reference_energy(structure, atomic_energies)
-                kept[k] &= referenced / structure.n_atoms <= config.max_energy
-            if config.max_forces is not None and structure.forces is not None:
-                kept[k] &= float(np.linalg.norm(structure.forces, axis=1).max()) <= config.max_forces
+        limits = Limits(atomic_energies, config.max_energy, config.max_forces)
+        kept = np.array([limits.keep(structure) for structure in self.structures()], dtype=bool)
         filtered = Split(split.train[kept[split.train]], split.test[kept[split.test]])
         if not len(filtered.train):
             raise DataError(
@@ -146,21 +142,21 @@ class TrainingInput:
             )
         return filtered
 
-    def named(self, places: Sequence[int]) -> Iterator[Structure]:
-        """Yield structures with the names that tables know them by, some read at a time."""
+    def structures(self, places: Sequence[int] | None = None) -> Iterator[Structure]:
+        """Yield the structures at ``places``, or all, some read at a time."""
+        places = range(len(self.dataset)) if places is None else places
         for begin in range(0, len(places), CHUNK):
-            part = places[begin : begin + CHUNK]
-            for k, structure in zip(part, self.dataset.labels(part), strict=True):
-                name = self.dataset.get_structure_identifier(k) if self.prebuilt else structure.name
-                yield replace(structure, name=name)
+            yield from self.dataset.labels(places[begin : begin + CHUNK])
+
+    def named(self, places: Sequence[int]) -> Iterator[Structure]:
+        """Yield structures with the names that tables know them by."""
+        for k, structure in zip(places, self.structures(places), strict=True):
+            name = self.dataset.get_structure_identifier(k) if self.prebuilt else structure.name
+            yield replace(structure, name=name)
 
     def groups(self, key: str) -> list[str | None]:
         """Return the group that each structure names.  [structures]"""
-        found: list[str | None] = []
-        for begin in range(0, len(self.dataset), CHUNK):
-            part = self.dataset.labels(range(begin, min(begin + CHUNK, len(self.dataset))))
-            found += [None if key not in s.info else str(s.info[key]) for s in part]
-        return found
+        return [None if key not in s.info else str(s.info[key]) for s in self.structures()]
 
     def _drawn(self, config: TorchTrainingConfig, seed: int) -> Split:
         n = len(self.dataset)
