@@ -1,4 +1,7 @@
-"""Builds of a database that are killed at random moments. Run as a script it prints what was found after each."""
+"""Builds of a database that are killed at random moments, as a script.
+
+The script itself opens no file of HDF5 and uses no kernel, so that what it forks has no lock of it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import signal
 import sys
 import time
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -28,39 +32,48 @@ def build(path: Path, version: int) -> None:
     HDF5StructureDataset(None, path, records, mode="build").build_database(show_progress=False)
 
 
-def build_for_ever(path: Path, version: int) -> None:
-    while True:
-        version += 1
+def build_for_ever(path: Path) -> None:
+    for version in count():
         build(path, version)
 
 
 def state(path: Path) -> dict[str, object]:
-    """Read all of the file: it is whole when all entries are there and of one version."""
+    """Read all of a file: it is whole when all entries are there and of one version."""
     with HDF5StructureDataset(None, path, mode="load") as dataset:
         structures = dataset.labels(range(len(dataset)))
-        versions = {structure.energy for structure in structures}
-        whole = len(structures) == SOURCES * FRAMES and len(versions) == 1
-    return {"whole": whole, "version": versions.pop(), "left": len(list(path.parent.iterdir())) - 1}
+    versions = {structure.energy for structure in structures}
+    whole = len(structures) == SOURCES * FRAMES and len(versions) == 1
+    return {"whole": whole, "version": versions.pop()}
 
 
-def main(path: Path, kills: int, seed: int) -> None:
-    begun = time.perf_counter()
-    build(path, 0)
-    duration, draw = time.perf_counter() - begun, random.Random(seed)
-    found = []
-    for _ in range(kills):
+def place(path: Path) -> int | None:
+    """Return what tells a file from the one that takes its place."""
+    return path.stat().st_ino if path.exists() else None
+
+
+def main(folder: Path, kills: int, seed: int) -> None:
+    """Kill builds of one file; after each, keep what stands there as ``k.h5`` and how many other files are there."""
+    path, draw = folder / "build" / "a.h5", random.Random(seed)
+    path.parent.mkdir()
+    left = []
+    for k in range(kills):
+        before = place(path)
         child = os.fork()
         if not child:
             try:
-                build_for_ever(path, int(state(path)["version"]))
+                build_for_ever(path)
             finally:
                 os._exit(1)
-        time.sleep(draw.uniform(0.2, 3) * duration)
+        while place(path) == before:
+            if os.waitpid(child, os.WNOHANG)[0]:
+                sys.exit("the builds ended before they could be killed")
+            time.sleep(0.001)
+        time.sleep(draw.uniform(0, 0.15))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        found.append(state(path))
-    build(path, -1)
-    print(json.dumps({"found": found, "after": state(path)}))  # noqa: T201
+        os.link(path, folder / f"{k}.h5")
+        left.append(len(list(path.parent.iterdir())) - 1)
+    print(json.dumps(left))  # noqa: T201
 
 
 if __name__ == "__main__":
