@@ -1,6 +1,14 @@
 """Neural network potentials of the ænet kind: atoms in, energies, forces and stress out."""
 
 from potentia.potentials.calculator import ANNCalculator
+from potentia.potentials.committee import (
+    AenetEnsembleResult,
+    TorchCommitteeConfig,
+    TorchCommitteeMemberResult,
+    TorchCommitteePotential,
+    TorchCommitteePredictResult,
+    TorchCommitteeTrainResult,
+)
 from potentia.potentials.datasets import (
     CachedStructureDataset,
     FilePathSourceCollection,
@@ -28,6 +36,7 @@ from potentia.potentials.training_config import TorchTrainingConfig
 
 __all__ = [
     "ANNCalculator",
+    "AenetEnsembleResult",
     "CachedStructureDataset",
     "ChebyshevDescriptor",
     "Energies",
@@ -45,6 +54,11 @@ __all__ = [
     "StructureDataset",
     "TarArchiveXSFSourceCollection",
     "TorchANNPotential",
+    "TorchCommitteeConfig",
+    "TorchCommitteeMemberResult",
+    "TorchCommitteePotential",
+    "TorchCommitteePredictResult",
+    "TorchCommitteeTrainResult",
     "TorchTrainingConfig",
     "TrainOut",
     "TrnSet",

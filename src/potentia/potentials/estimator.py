@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Self, TypeAlias
 
-import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from potentia.checks import integer
 from potentia.errors import DataError
 from potentia.estimator import Estimator
 from potentia.potentials.datasets.joined import JoinedDataset
-from potentia.potentials.datasets.labelled import complete_atomic_energies, reference_energy
+from potentia.potentials.datasets.labelled import complete_atomic_energies
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.formats.reading import StructureLike, read_structures
 from potentia.potentials.networks import Architecture, AtomicNetworks, checked_architecture
+from potentia.potentials.predicting import Predictor
 from potentia.potentials.predictions import PredictOut
 from potentia.potentials.results import TrainOut
-from potentia.potentials.structure import Structure
-from potentia.potentials.surface import Featurised, Surface, featurise
 from potentia.potentials.training import KIND, Start, Training
 from potentia.potentials.training_config import TorchTrainingConfig
 from potentia.potentials.training_input import TrainingInput, require_descriptor
@@ -107,8 +102,8 @@ class TorchANNPotential(Estimator):
             TrainingError: too many batches in a row were not finite.
         """
         with distributed.joined():
-            given = self._given(structures, dataset, train_dataset, test_dataset)
-            trained = self._training(config).run(given, self._start(), resume_from, allow_changes)
+            given = self.given(structures, dataset, train_dataset, test_dataset)
+            trained = self.training(config).run(given, self._start(), resume_from, allow_changes)
         self.fitted_ = FittedPotential(trained.model, trained.atomic_energies, trained.record)
         return trained.out
 
@@ -126,8 +121,8 @@ class TorchANNPotential(Estimator):
         The time is that of the epochs; reading and featurising, which this has done already, come on top. Nothing of
         the potential is changed. Arguments and errors are those of `train`.
         """
-        given = self._given(structures, dataset, train_dataset, test_dataset)
-        return self._training(config).forecast(given, self._start())
+        given = self.given(structures, dataset, train_dataset, test_dataset)
+        return self.training(config).forecast(given, self._start())
 
     def predict(
         self,
@@ -151,17 +146,8 @@ class TorchANNPotential(Estimator):
             NotFittedError: the potential is not trained.
             DataError: a structure cannot be used: the message names file, frame and atom.
         """
-        self.require_trained()
-        assert self.fitted_ is not None
-        integer("batch_size", batch_size, low=1)
-        begun = time.perf_counter()
-        items = read_structures(structures).structures
-        out = _Predictions(self.fitted_.atomic_energies, forces=eval_forces, stress=eval_stress)
-        for begin in range(0, len(items), batch_size):
-            part = items[begin : begin + batch_size]
-            self._predict_part(part, partial(featurise, part, self.descriptor, [out.gradients] * len(part)), out)
-        out.timing["total"] = time.perf_counter() - begun
-        return out.result()
+        predictor = self._predictor(eval_forces, eval_stress, batch_size)
+        return predictor.structures(read_structures(structures).structures)[0]
 
     def predict_dataset(
         self,
@@ -184,23 +170,10 @@ class TorchANNPotential(Estimator):
             DataError: it is no data set of structures.
             ConfigError: its descriptor is another.
         """
-        self.require_trained()
-        assert self.fitted_ is not None
-        integer("batch_size", batch_size, low=1)
-        begun = time.perf_counter()
+        predictor = self._predictor(eval_forces, eval_stress, batch_size)
         entries = JoinedDataset(dataset)
         require_descriptor(entries, self.descriptor)
-        out = _Predictions(self.fitted_.atomic_energies, forces=eval_forces, stress=eval_stress)
-        for begin in range(0, len(entries), batch_size):
-            part = range(begin, min(begin + batch_size, len(entries)))
-            structures = [
-                replace(s, name=entries.get_structure_identifier(k))
-                for k, s in zip(part, entries.labels(part), strict=True)
-            ]
-            make = partial(entries.featurised, part, [out.gradients] * len(part))
-            self._predict_part(structures, make, out)
-        out.timing["total"] = time.perf_counter() - begun
-        return out.result()
+        return predictor.entries(entries)[0]
 
     def cohesive_energy(self, structure: StructureLike, atomic_energies: Mapping[str, float] | None = None) -> float:
         """Return the energy of one structure relative to free atoms (eV).
@@ -257,13 +230,18 @@ class TorchANNPotential(Estimator):
         }
 
     @classmethod
-    def from_parts(cls, recipe: Mapping[str, Any], learned: Mapping[str, Any]) -> Self:
-        """Build a trained potential from `recipe` and `learned`."""
+    def from_recipe(cls, recipe: Mapping[str, Any]) -> Self:
+        """Build an untrained potential from `recipe`."""
         settings = dict(recipe["descriptor"])
         descriptor = ChebyshevDescriptor(**{**settings, "dtype": DTYPES[settings["dtype"]]})
         arch = {name: [(nodes, act) for nodes, act in layers] for name, layers in recipe["arch"].items()}
-        potential = cls(arch, descriptor)
-        state = learned["model"]
+        return cls(arch, descriptor)
+
+    @classmethod
+    def from_parts(cls, recipe: Mapping[str, Any], learned: Mapping[str, Any]) -> Self:
+        """Build a trained potential from `recipe` and `learned`."""
+        potential = cls.from_recipe(recipe)
+        descriptor, state = potential.descriptor, learned["model"]
         model = AtomicNetworks(potential.arch, descriptor.species, descriptor.n_features, 0, state["e_shift"].dtype)
         model.load_state_dict(state)
         notes = {"extra_metadata": learned["extra_metadata"]} if learned.get("extra_metadata") else {}
@@ -271,33 +249,31 @@ class TorchANNPotential(Estimator):
         potential.fitted_ = FittedPotential(model.to(descriptor.device), dict(learned["atomic_energies"]), record)
         return potential
 
-    def _predict_part(self, structures: Sequence[Structure], make: Callable[[], Featurised], out: _Predictions) -> None:
+    def _predictor(self, forces: bool, stress: bool, batch_size: int) -> Predictor:
+        self.require_trained()
         assert self.fitted_ is not None
-        marks = [time.perf_counter()]
-        featurised = make()
-        selection = featurised.geometry.everything
-        marks.append(time.perf_counter())
-        with torch.no_grad():
-            surface = featurised.surface(self.fitted_.model, selection, gradients=out.gradients)
-        marks.append(time.perf_counter())
-        out.timing["featurization"] += marks[1] - marks[0]
-        out.timing["force_eval" if out.gradients else "energy_eval"] += marks[2] - marks[1]
-        out.add(structures, surface, featurised.geometry.volume.tolist())
+        fitted = self.fitted_
+        return Predictor(self.descriptor, [fitted.model], fitted.atomic_energies, forces, stress, batch_size)
 
-    def _training(self, config: TorchTrainingConfig | None) -> Training:
+    def training(self, config: TorchTrainingConfig | None) -> Training:
+        """Return a training of this potential with these settings."""
         return Training(self.recipe(), self.descriptor, self.arch, config or TorchTrainingConfig())
 
     def _start(self) -> Start | None:
         return None if self.fitted_ is None else (self.fitted_.model, self.fitted_.atomic_energies)
 
-    def _given(
+    def given(
         self,
         structures: Structures | None,
         dataset: Dataset[Any] | None,
         train_dataset: Dataset[Any] | None,
         test_dataset: Dataset[Any] | None,
     ) -> TrainingInput:
-        """Return what a training is given; it must be given in one way."""
+        """Return what `train` is given, as one data set.
+
+        Raises:
+            DataError: it is given in more than one way, or in none.
+        """
         ways = {"structures": structures, "dataset": dataset, "train_dataset": train_dataset}
         given = [name for name, value in ways.items() if value is not None]
         if len(given) != 1 or (test_dataset is not None and train_dataset is None):
@@ -316,48 +292,3 @@ class TorchANNPotential(Estimator):
 
 def _on(device: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {**recipe, "descriptor": {**recipe["descriptor"], "device": device}}
-
-
-class _Predictions:
-    """Collects predictions, structure by structure."""
-
-    def __init__(self, atomic_energies: Mapping[str, float], *, forces: bool, stress: bool) -> None:
-        self.free = atomic_energies
-        self.structures: list[Structure] = []
-        self.cohesive: list[float] = []
-        self.atomic: list[np.ndarray[Any, Any]] = []
-        self.forces: list[np.ndarray[Any, Any]] | None = [] if forces else None
-        self.stress: list[np.ndarray[Any, Any] | None] | None = [] if stress else None
-        self.gradients = forces or stress
-        self.timing = {"featurization": 0.0, "energy_eval": 0.0, "force_eval": 0.0, "total": 0.0}
-
-    def add(self, structures: Sequence[Structure], surface: Surface, volumes: Sequence[float]) -> None:
-        """Take over what was found for some structures."""
-        counts = [s.n_atoms for s in structures]
-        self.structures.extend(structures)
-        self.cohesive.extend(surface.energy.tolist())
-        for structure, part in zip(structures, torch.split(surface.atomic.double(), counts), strict=True):
-            free = np.array([self.free[name] for name in structure.species])
-            self.atomic.append(part.cpu().numpy() + free)
-        if self.forces is not None and surface.gradient is not None:
-            self.forces.extend(-g.double().cpu().numpy() for g in torch.split(surface.gradient, counts))
-        if self.stress is not None and surface.strain is not None:
-            strain = (surface.strain + surface.strain.transpose(1, 2)).double().cpu().numpy() / 2
-            self.stress.extend(None if np.isnan(v) else s / v for s, v in zip(strain, volumes, strict=True))
-
-    def result(self) -> PredictOut:
-        """Return all that was collected."""
-        reference = [reference_energy(s, self.free) for s in self.structures]
-        return PredictOut(
-            coords=[s.positions.copy() for s in self.structures],
-            forces=self.forces,
-            atom_types=[list(s.species) for s in self.structures],
-            atom_energies=self.atomic,
-            cohesive_energy=self.cohesive,
-            total_energy=[c + r for c, r in zip(self.cohesive, reference, strict=True)],
-            structure_paths=[s.label for s in self.structures],
-            timing=self.timing,
-            stress=self.stress,
-            cells=[None if s.cell is None else s.cell.copy() for s in self.structures],
-            pbc=[s.pbc.copy() for s in self.structures],
-        )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from potentia.checks import array_of_shape
@@ -13,7 +15,7 @@ from potentia.errors import ConfigError
 from potentia.potentials.datasets.labelled import TrainingStructures
 from potentia.potentials.training_config import TorchTrainingConfig
 
-__all__ = ["energy_scale", "feature_scale", "set_normalisation"]
+__all__ = ["Normalisation", "energy_scale", "feature_statistics", "normalisation", "set_normalisation"]
 
 CONSTANT = 1e-10
 """A feature whose standard deviation is below this, or below this part of its mean, never varies: it is dropped."""
@@ -21,8 +23,24 @@ CHUNK = 128
 """Structures whose features are summed at a time."""
 
 
-def feature_scale(parts: Callable[[], Iterable[Tensor]]) -> tuple[Tensor, Tensor]:
-    """Return mean and 1/standard deviation of features in two passes over ``parts`` [atoms, features]; 0 for constants.
+@dataclass(frozen=True, eq=False)
+class Normalisation:
+    """What brings features to mean 0 and standard deviation 1, and energies to [-1, 1]."""
+
+    features: bool
+    """Whether features are brought to anything at all."""
+    feature_mean: NDArray[np.float64]
+    """[features]"""
+    feature_std: NDArray[np.float64]
+    """[features]"""
+    e_shift: float
+    """eV/atom"""
+    e_scaling: float
+    """1/eV"""
+
+
+def feature_statistics(parts: Callable[[], Iterable[Tensor]]) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of features in two passes over ``parts`` [atoms, features].
 
     The sums are taken part by part, so they do not depend on where the features come from.
     """
@@ -33,7 +51,7 @@ def feature_scale(parts: Callable[[], Iterable[Tensor]]) -> tuple[Tensor, Tensor
     squares = torch.zeros(())
     for part in parts():
         squares = squares + (part.double() - mean).square().sum(0)
-    return mean, _inverse(mean, (squares / count).sqrt())
+    return mean, (squares / count).sqrt()
 
 
 def energy_scale(energy_per_atom: Tensor) -> tuple[float, float]:
@@ -47,21 +65,34 @@ def energy_scale(energy_per_atom: Tensor) -> tuple[float, float]:
     return (high + low) / 2, 2 / (high - low)
 
 
-def set_normalisation(
-    buffers: Mapping[str, Tensor], data: TrainingStructures, train: Tensor, config: TorchTrainingConfig
-) -> None:
-    """Fill the normalisation ``buffers`` of the networks from structures ``train`` and what ``config`` gives."""
+def normalisation(
+    data: TrainingStructures, train: Tensor, config: TorchTrainingConfig, n_features: int
+) -> Normalisation:
+    """Return the normalisation from structures ``train`` and what ``config`` gives."""
     if config.feature_stats is not None:
-        mean, scale = _given_feature_stats(config.feature_stats, len(buffers["feature_mean"]))
+        mean, std = _given_feature_stats(config.feature_stats, n_features)
     elif config.normalize_features:
-        mean, scale = feature_scale(lambda: _features(data, train))
+        mean, std = feature_statistics(lambda: _features(data, train))
     else:
-        mean, scale = torch.zeros_like(buffers["feature_mean"]), torch.ones_like(buffers["feature_scale"])
+        mean, std = torch.zeros(n_features), torch.ones(n_features)
     shift, scaling = energy_scale(data.energy[train] / data.n_atoms[train]) if config.normalize_energy else (0.0, 1.0)
+    return Normalisation(
+        features=config.normalize_features or config.feature_stats is not None,
+        feature_mean=mean.double().cpu().numpy(),
+        feature_std=std.double().cpu().numpy(),
+        e_shift=shift if config.E_shift is None else config.E_shift,
+        e_scaling=scaling if config.E_scaling is None else config.E_scaling,
+    )
+
+
+def set_normalisation(buffers: Mapping[str, Tensor], found: Normalisation) -> None:
+    """Fill the normalisation ``buffers`` of the networks; features that never vary get scale 0."""
+    mean = torch.from_numpy(found.feature_mean)
     buffers["feature_mean"].copy_(mean)
+    scale = _inverse(mean, torch.from_numpy(found.feature_std)) if found.features else torch.ones_like(mean)
     buffers["feature_scale"].copy_(scale)
-    buffers["e_shift"].fill_(shift if config.E_shift is None else config.E_shift)
-    buffers["e_scaling"].fill_(scaling if config.E_scaling is None else config.E_scaling)
+    buffers["e_shift"].fill_(found.e_shift)
+    buffers["e_scaling"].fill_(found.e_scaling)
 
 
 def _features(data: TrainingStructures, train: Tensor) -> Iterator[Tensor]:
@@ -82,7 +113,7 @@ def _given_feature_stats(stats: Mapping[str, object], n_features: int) -> tuple[
     )
     if not bool((std >= 0).all()):
         raise ConfigError("feature_stats['std'] must not be negative")
-    return mean, _inverse(mean, std)
+    return mean, std
 
 
 def _inverse(mean: Tensor, std: Tensor) -> Tensor:

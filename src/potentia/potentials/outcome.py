@@ -55,6 +55,7 @@ def outcome(
         train_indices=split.train.tolist(),
         test_indices=split.test.tolist(),
         ended=run.stopped or run.interrupted,
+        resumable=bool(run.interrupted) and not run.stopped,
     )
 
 

@@ -100,6 +100,8 @@ class TrainOut:
     """What was read and left out, in words."""
     ended: str = ""
     """Why the training ended before its last epoch: stopped for good, or interrupted; empty if it did not."""
+    resumable: bool = False
+    """Whether it was interrupted and can go on from its newest checkpoint."""
     seed: int | None = None
     """Seed of the weights, the order of the batches and all other draws."""
     split_seed: int | None = None

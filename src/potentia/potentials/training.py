@@ -25,7 +25,7 @@ from potentia.potentials.duplicates import duplicates_among
 from potentia.potentials.fingerprints import fingerprints_of
 from potentia.potentials.losses import measure_of
 from potentia.potentials.networks import Architecture, AtomicNetworks
-from potentia.potentials.normalisation import set_normalisation
+from potentia.potentials.normalisation import normalisation, set_normalisation
 from potentia.potentials.outcome import outcome
 from potentia.potentials.quality import warn_about_units
 from potentia.potentials.results import TrainOut
@@ -68,6 +68,8 @@ class Trained:
     atomic_energies: dict[str, float]
     record: dict[str, Any]
     out: TrainOut
+    best_val_loss: float
+    """The lowest monitored value, NaN where there was none."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,8 @@ class Training:
         finally:
             ready.task.data.close()
         assert isinstance(run.model, AtomicNetworks)
-        return Trained(run.model, ready.atomic_energies, {**record, "training_history": _columns(out.history)}, out)
+        record |= {"training_history": _columns(out.history)}
+        return Trained(run.model, ready.atomic_energies, record, out, run.best.value)
 
     def forecast(self, given: TrainingInput, start: Start | None) -> Forecast:
         """Measure the first batches of the training, and give back how long it would take."""
@@ -155,12 +158,10 @@ class Training:
             known = checkpoint.extra["learned"]["atomic_energies"]
         atomic_energies = given.atomic_energies(config, known, self.descriptor.species)
         split = given.filtered(split, config, atomic_energies)
-        some = given.dataset.labels(range(0, len(given.dataset), max(1, len(given.dataset) // LOOKED_AT)))
-        warn_about_units(some, atomic_energies)
         mark = content_hash(given.structures(), self.descriptor.species_to_idx)
         data = training_data(given, split, config, atomic_energies, mark)
-        self._require_labels(data, split)
-        self._warn_of_copies(data, split)
+        if not given.inspected:
+            self.inspect(given, data, split, atomic_energies)
         model = self._model(start, seeds["seed"], data, split)
         method = config.method_for(max(_n_parameters(network) for network in model.networks))
         run = Run(model, method, self._schedule(), seed=seeds["seed"], average=config.average)
@@ -184,6 +185,15 @@ class Training:
         scores = ErrorScores(len(given.dataset)) if config.sampling_policy == "error_weighted" else None
         batches = self._batches(run, data, split, scores)
         return Prepared(run, task, batches, given, split, atomic_energies, seeds, fingerprint, scores)
+
+    def inspect(
+        self, given: TrainingInput, data: TrainingStructures, split: Split, atomic_energies: Mapping[str, float]
+    ) -> None:
+        """Look at the labels, and for copies across the split: what is wrong is an error, what is odd a warning."""
+        some = given.dataset.labels(range(0, len(given.dataset), max(1, len(given.dataset) // LOOKED_AT)))
+        warn_about_units(some, atomic_energies)
+        self._require_labels(data, split)
+        self._warn_of_copies(data, split)
 
     def _seeds(self, checkpoint: Checkpoint | None) -> dict[str, int]:
         """The seeds of this training: those given, else those of the checkpoint, else new ones."""
@@ -241,7 +251,8 @@ class Training:
         if start is not None:
             model.load_state_dict(start[0].state_dict())
         else:
-            set_normalisation(dict(model.named_buffers()), data, torch.from_numpy(split.train), config)
+            found = normalisation(data, torch.from_numpy(split.train), config, descriptor.n_features)
+            set_normalisation(dict(model.named_buffers()), found)
         return model.to(self._device())
 
     def _device(self) -> torch.device:

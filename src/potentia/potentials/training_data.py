@@ -91,7 +91,9 @@ def _streamed(given: TrainingInput, labels: Labels, split: Split, config: TorchT
 
 
 def _weights(given: TrainingInput, config: TorchTrainingConfig, own: np.ndarray) -> np.ndarray:
-    """Weight of each structure, its own times that of its group.  [structures]"""
+    """Weight of each structure: its own times that of its group, as often as it counts.  [structures]"""
+    if given.multiplicity is not None:
+        own = own * given.multiplicity
     wanted = config.group_weights
     if wanted is None:
         return own

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from potentia.data import Split, holdout, holdout_blocks, holdout_groups
@@ -40,6 +41,10 @@ class TrainingInput:
     """Whether it was given as a data set, which owns atomic energies and filters."""
     reading: str
     """What was read, in words."""
+    multiplicity: NDArray[np.int64] | None = None
+    """How often each structure counts in the loss; None for once.  [structures]"""
+    inspected: bool = False
+    """Whether what is odd about it has been told before."""
 
     @classmethod
     def of_structures(cls, reading: Reading, descriptor: ChebyshevDescriptor) -> TrainingInput:
@@ -118,8 +123,9 @@ class TrainingInput:
                     f"{name}={wanted} needs structures held out, but testpercent={config.testpercent} of "
                     f"{len(self.dataset)} structures holds out none: raise testpercent, or leave {name} out"
                 )
-            _warn_of_few(name, wanted, len(split.test))
-        _warn_of_few("save_best", config.save_best and config.checkpoint_dir is not None, len(split.test))
+            _warn_of_few(name, wanted and not self.inspected, len(split.test))
+        saves = config.save_best and config.checkpoint_dir is not None
+        _warn_of_few("save_best", saves and not self.inspected, len(split.test))
         return split
 
     def filtered(self, split: Split, config: TorchTrainingConfig, atomic_energies: Mapping[str, float]) -> Split:
@@ -141,6 +147,15 @@ class TrainingInput:
                 "structures to train on"
             )
         return filtered
+
+    def kinds(self) -> dict[str, str | None]:
+        """Return what the training and the test part come from, in words for records."""
+        names = [type(root).__name__ for root in self.dataset.roots] if isinstance(self.dataset, JoinedDataset) else []
+        whole = names or [type(self.dataset).__name__]
+        train, test = (
+            (f"Subset[{whole[0]}]",) * 2 if self.fixed is None else (whole[0], whole[1] if whole[1:] else None)
+        )
+        return {"resolved_train_dataset": train, "resolved_test_dataset": test}
 
     def structures(self, places: Sequence[int] | None = None) -> Iterator[Structure]:
         """Yield the structures at ``places``, or all, some read at a time."""

@@ -1,0 +1,330 @@
+"""`TorchCommitteePotential`: several potentials of one kind, trained side by side and asked together."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+from torch.utils.data import Dataset
+
+from potentia.config import differences
+from potentia.ensemble import CommitteeConfig, Member, read_metadata, train_members
+from potentia.ensemble.members import COMPLETED
+from potentia.ensemble.run import Committee
+from potentia.ensemble.spread import checked_aggregation
+from potentia.errors import ConfigError, NotFittedError
+from potentia.potentials.committee.predictions import TorchCommitteePredictResult
+from potentia.potentials.committee.results import TorchCommitteeMemberResult, TorchCommitteeTrainResult
+from potentia.potentials.committee.shared import SharedData, shared_data
+from potentia.potentials.committee.training import MemberTraining
+from potentia.potentials.datasets.joined import JoinedDataset
+from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.estimator import FittedPotential, Structures, TorchANNPotential
+from potentia.potentials.formats.reading import read_structures
+from potentia.potentials.networks import Architecture, checked_architecture
+from potentia.potentials.predicting import Predictor
+from potentia.potentials.training_config import TorchTrainingConfig
+from potentia.potentials.training_input import TrainingInput, require_descriptor
+from potentia.seeding import fresh_seed
+from potentia.train.stopping import seconds_of
+
+__all__ = ["TorchCommitteePotential"]
+
+
+class TorchCommitteePotential:
+    """Potentials of one architecture and descriptor whose predictions are put together, with their spread.
+
+    The members differ in the seed of their weights and batches, and, if asked for, in the structures they see. All
+    share the split, the features, the energies of free atoms, and the normalisation of features and energies, which
+    are those of the whole training part.
+
+    Args:
+        arch: Hidden layers of each species, as for `TorchANNPotential`.
+        descriptor: The descriptor of atoms.
+
+    Example:
+        >>> descriptor = ChebyshevDescriptor(["H"], rad_order=1, rad_cutoff=2.0, ang_order=0, ang_cutoff=2.0)
+        >>> committee = TorchCommitteePotential({"H": [(4, "tanh")]}, descriptor=descriptor)
+        >>> committee.is_trained()
+        False
+    """
+
+    def __init__(self, arch: Mapping[str, Sequence[tuple[int, str]]], descriptor: ChebyshevDescriptor) -> None:
+        self.descriptor = descriptor
+        self.arch: Architecture = checked_architecture(arch, descriptor.species)
+        self.member_model_paths: list[Path] = []
+        """Files of the trained members."""
+        self._members: list[TorchANNPotential] | None = None
+
+    def train(
+        self,
+        structures: Structures | None = None,
+        config: TorchTrainingConfig | None = None,
+        committee_config: CommitteeConfig | None = None,
+        *,
+        dataset: Dataset[Any] | None = None,
+        train_dataset: Dataset[Any] | None = None,
+        test_dataset: Dataset[Any] | None = None,
+        executor: Executor | None = None,
+    ) -> TorchCommitteeTrainResult:
+        """Train the members, and write model, history and summary of each into a directory.
+
+        Members that the directory has already are kept if data and settings are the same: after a failure or an
+        interrupt, the same call trains what is missing, from the checkpoints where there are any. ``config.max_time``
+        is for all members together. A member equals a single potential trained with its seed, to the bit where it uses
+        as many threads, unless ``resample`` gives it a part of the data.
+
+        Args:
+            structures: Structures, ASE Atoms, paths of files, or a mix of them; every one needs an energy.
+            config: Settings of each training; the defaults of `TorchTrainingConfig` if None.
+            committee_config: How many members, from which seeds, where; five members if None.
+            dataset: A data set to be split like structures, instead of them.
+            train_dataset: A data set to train on, all of it, instead of them.
+            test_dataset: With ``train_dataset``, what is held out.
+            executor: Who trains the members: any executor of `concurrent.futures` whose workers see the same files,
+                such as those of Dask, MPI or Slurm.
+
+        Raises:
+            DataError: a structure cannot be used: the message names file, frame and atom.
+            ConfigError: settings do not fit the data, the descriptor, or what is in the directory.
+            TrainingError: members have failed; the others are trained.
+        """
+        config, wanted = config or TorchTrainingConfig(), committee_config or CommitteeConfig(num_members=5)
+        begun = time.time()
+        template = TorchANNPotential(self.arch, self.descriptor)
+        default = config.device or str(self.descriptor.device)
+        if wanted.max_parallel > 1 and wanted.devices is None and not default.startswith("cpu"):
+            raise ConfigError(
+                "Parallel committee training on a non-CPU device requires an explicit devices=[...] list: "
+                "name a device for each of the members that are trained at a time"
+            )
+        given = template.given(structures, dataset, train_dataset, test_dataset)
+        directory = wanted.directory.absolute()
+        directory.mkdir(parents=True, exist_ok=True)
+        seeds, split_seed = _seeds(directory, wanted, config)
+        members = [
+            Member(k, seed, split_seed, wanted.device_of(k, default), directory / f"member_{k:03d}",
+                   checkpoints=config.checkpoint_dir is not None)
+            for k, seed in enumerate(seeds)
+        ]  # fmt: skip
+        shown = config.show_progress and executor is None and wanted.max_parallel == 1
+        config = replace(config, show_progress=shown, show_batch_progress=shown and config.show_batch_progress)
+        with shared_data(given, template.training(config), split_seed, directory) as shared:
+            deadline = None if config.max_time is None else begun + seconds_of(config.max_time)
+            work = MemberTraining(template.recipe(), config, wanted, shared, deadline)
+            committee = Committee(
+                wanted, members, _identity(template, config, wanted, shared, split_seed),
+                _metadata(template, config, given),
+            )  # fmt: skip
+            done = train_members(committee, work, TorchCommitteeMemberResult, executor)
+        result = TorchCommitteeTrainResult(**vars(done))
+        self.member_model_paths = [member.model_path for member in result.completed_members]
+        self._members = None
+        return result
+
+    def predict(
+        self,
+        structures: Structures,
+        eval_forces: bool = False,
+        *,
+        eval_stress: bool = False,
+        aggregation: str = "mean",
+        reference_member: int = 0,
+        batch_size: int = 32,
+    ) -> TorchCommitteePredictResult:
+        """Return what the members predict, and how far they differ; features are computed once for all.
+
+        Args:
+            structures: Structures, ASE Atoms, paths of files, or a mix of them; no labels are needed.
+            eval_forces: Also forces.
+            eval_stress: Also stress, in `TorchCommitteePredictResult.member_outputs`.
+            aggregation: ``"mean"``, or ``"reference"`` to answer with one of the members.
+            reference_member: Which one.
+            batch_size: Structures worked on at a time: memory, not numbers.
+
+        Raises:
+            NotFittedError: there are no trained members.
+            DataError: a structure cannot be used: the message names file, frame and atom.
+            ConfigError: there is no such aggregation or member.
+        """
+        predictor = self._predictor(eval_forces, eval_stress, batch_size)
+        checked_aggregation(aggregation, reference_member, len(predictor.models))
+        outputs = predictor.structures(read_structures(structures).structures)
+        return TorchCommitteePredictResult.of(outputs, range(len(outputs[0])), aggregation, reference_member)
+
+    def predict_dataset(
+        self,
+        dataset: Dataset[Any],
+        eval_forces: bool = False,
+        *,
+        eval_stress: bool = False,
+        aggregation: str = "mean",
+        reference_member: int = 0,
+        batch_size: int = 32,
+    ) -> TorchCommitteePredictResult:
+        """Return what `predict` does for the entries of a data set, or of a part of one, from the features it has.
+
+        ``index`` counts the entries of the part, ``source_index`` those of the whole data set.
+
+        Args:
+            dataset: A data set of structures with the descriptor of the members, or a `torch.utils.data.Subset`.
+            eval_forces: Also forces.
+            eval_stress: Also stress, in `TorchCommitteePredictResult.member_outputs`.
+            aggregation: ``"mean"``, or ``"reference"`` to answer with one of the members.
+            reference_member: Which one.
+            batch_size: Structures worked on at a time: memory, not numbers.
+
+        Raises:
+            NotFittedError: there are no trained members.
+            DataError: it is no data set of structures.
+            ConfigError: its descriptor is another, or there is no such aggregation or member.
+        """
+        predictor = self._predictor(eval_forces, eval_stress, batch_size)
+        checked_aggregation(aggregation, reference_member, len(predictor.models))
+        entries = JoinedDataset(dataset)
+        require_descriptor(entries, self.descriptor)
+        outputs = predictor.entries(entries)
+        return TorchCommitteePredictResult.of(outputs, entries.source_index.tolist(), aggregation, reference_member)
+
+    @classmethod
+    def from_files(cls, paths: Sequence[str | os.PathLike[str]], device: str | None = None) -> Self:
+        """Read the members from files of `TorchANNPotential.save` or checkpoints.
+
+        Args:
+            paths: A file for each member.
+            device: Where the members go; None for the device of the first.
+
+        Raises:
+            NotFittedError: there are none.
+            ConfigError: they differ in architecture, descriptor or energies of free atoms.
+        """
+        if not paths:
+            raise NotFittedError("No committee member models are available: paths is empty")
+        first = TorchANNPotential.from_file(paths[0], device)
+        committee = cls(first.arch, first.descriptor)
+        committee.member_model_paths = [Path(path).absolute() for path in paths]
+        committee.load_members()
+        return committee
+
+    @classmethod
+    def from_directory(cls, path: str | os.PathLike[str], device: str | None = None) -> Self:
+        """Read the completed members of a directory of `train`, wherever it has been moved.
+
+        Args:
+            path: The directory, or its ``committee_metadata.json``.
+            device: Where the members go; None for the device of the first.
+
+        Raises:
+            FileFormatError: there is no committee.
+            NotFittedError: none of its members is completed.
+        """
+        place = Path(path)
+        directory = place if place.is_dir() else place.parent
+        entries = read_metadata(place)["members"]
+        records = [TorchCommitteeMemberResult.from_metadata(entry, directory) for entry in entries]
+        completed = [record.model_path for record in records if record.status == COMPLETED]
+        if not completed:
+            raise NotFittedError(f"No completed committee members were found in {directory}: train it first")
+        return cls.from_files(completed, device)
+
+    def load_members(self) -> list[TorchANNPotential]:
+        """Return the members, read from their files the first time.
+
+        Raises:
+            NotFittedError: there are none.
+            ConfigError: they differ in architecture, descriptor or energies of free atoms.
+        """
+        if self._members is None:
+            if not self.member_model_paths:
+                raise NotFittedError("No committee member models are available; call `train`, or read some from files")
+            device = str(self.descriptor.device)
+            members = [TorchANNPotential.from_file(path, device) for path in self.member_model_paths]
+            _require_alike(members, self.member_model_paths)
+            self._members = members
+        return list(self._members)
+
+    def is_trained(self) -> bool:
+        """Whether there are members to predict with."""
+        return bool(self.member_model_paths)
+
+    def __repr__(self) -> str:
+        return f"TorchCommitteePotential(arch={dict(self.arch)!r}, members={len(self.member_model_paths)})"
+
+    def _predictor(self, forces: bool, stress: bool, batch_size: int) -> Predictor:
+        fitted = [_fitted(member) for member in self.load_members()]
+        models = [one.model for one in fitted]
+        return Predictor(self.descriptor, models, fitted[0].atomic_energies, forces, stress, batch_size)
+
+
+def _fitted(member: TorchANNPotential) -> FittedPotential:
+    member.require_trained()
+    assert member.fitted_ is not None
+    return member.fitted_
+
+
+def _seeds(directory: Path, wanted: CommitteeConfig, config: TorchTrainingConfig) -> tuple[list[int], int]:
+    """Return the seeds of the members and of the split: those given, else those of the directory, else new ones."""
+    known: dict[str, Any] = {}
+    if (directory / "committee_metadata.json").is_file():
+        known = read_metadata(directory)
+    first, split = config.seed, config.split_seed
+    if first is None and known:
+        first = known["members"][0]["seed"]
+    seeds = wanted.seeds(first)
+    if split is None:
+        split = config.seed if config.seed is not None else wanted.base_seed
+    if split is None:
+        split = known["members"][0]["split_seed"] if known else fresh_seed()
+    return seeds, split
+
+
+def _identity(
+    template: TorchANNPotential,
+    config: TorchTrainingConfig,
+    wanted: CommitteeConfig,
+    shared: SharedData,
+    split_seed: int,
+) -> dict[str, Any]:
+    recipe = template.recipe()
+    identity = {
+        "recipe": {**recipe, "descriptor": {**recipe["descriptor"], "device": "any"}},
+        "config": {**config.fingerprint(), "iterations": config.iterations},
+        "data": dict(shared.mark),
+        "split": {"train": len(shared.split.train), "test": len(shared.split.test), "split_seed": split_seed},
+        "atomic_energies": dict(shared.atomic_energies),
+        "resample": wanted.resample,
+    }
+    return identity | ({"subset_fraction": wanted.subset_fraction} if wanted.resample == "subset" else {})
+
+
+def _metadata(template: TorchANNPotential, config: TorchTrainingConfig, given: TrainingInput) -> dict[str, Any]:
+    recipe = template.recipe()
+    return {
+        "training_config": config.plain(),
+        "architecture": recipe["arch"],
+        "descriptor_config": recipe["descriptor"],
+        **given.kinds(),
+    }
+
+
+def _require_alike(members: Sequence[TorchANNPotential], paths: Sequence[Path]) -> None:
+    """Raise `ConfigError` unless the members can be asked together."""
+    first = members[0]
+    for member, path in zip(members[1:], paths[1:], strict=True):
+        kinds = {
+            "architecture": (first.recipe()["arch"], member.recipe()["arch"]),
+            "descriptor configuration": (first.recipe()["descriptor"], member.recipe()["descriptor"]),
+            "atomic-reference energy mapping": (_fitted(first).atomic_energies, _fitted(member).atomic_energies),
+        }
+        for name, (one, other) in kinds.items():
+            changed = differences(one, other)
+            if changed:
+                raise ConfigError(
+                    f"committee members must share the same {name}, but {path} differs from {paths[0]}: "
+                    f"{', '.join(changed)}"
+                )

@@ -1,0 +1,67 @@
+"""The default executor: processes of this machine that cannot take each other down."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from potentia.checks import integer
+from potentia.errors import TrainingError
+
+__all__ = ["SpawnedProcesses"]
+
+Result = TypeVar("Result")
+
+
+class SpawnedProcesses(Executor):
+    """Spawned processes, each a pool of its own: one that is killed loses its own task alone.
+
+    In a `concurrent.futures.ProcessPoolExecutor` a killed process breaks the pool, and with it all that was running
+    and waiting. Here its task fails with a `TrainingError`, and a new process takes the next one.
+
+    A script that uses it needs ``if __name__ == "__main__":`` around what it does.
+
+    Args:
+        max_workers: Number of processes.
+    """
+
+    def __init__(self, max_workers: int) -> None:
+        integer("max_workers", max_workers, low=1)
+        self._threads = ThreadPoolExecutor(max_workers, thread_name_prefix="process")
+        self._own = threading.local()
+        self._pools: list[ProcessPoolExecutor] = []
+        self._lock = threading.Lock()
+
+    def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
+        """Let a process call ``fn``, the first that is free."""
+        return self._threads.submit(self._call, fn, args, kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the processes once their tasks have ended; with ``cancel_futures``, what waits is not begun."""
+        self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
+        for pool in self._pools:
+            pool.shutdown(wait=wait, cancel_futures=cancel_futures)
+
+    def _call(self, fn: Callable[..., Result], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Result:
+        """Call ``fn`` in the process of this thread."""
+        if getattr(self._own, "pool", None) is None:
+            self._own.pool = self._new_pool()
+        pool: ProcessPoolExecutor = self._own.pool
+        try:
+            return pool.submit(fn, *args, **kwargs).result()
+        except BrokenProcessPool as error:
+            self._own.pool = None
+            raise TrainingError(
+                "its process has died: it was killed, there was not enough memory, or the script that started it lacks "
+                "`if __name__ == '__main__':`"
+            ) from error
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        with self._lock:
+            self._pools.append(pool)
+        return pool
