@@ -1,6 +1,6 @@
 """Committees of potentials: trained side by side, asked together, their spread as the error bar."""
 
-from potentia.ensemble import CommitteeConfig as TorchCommitteeConfig
+from potentia.potentials.committee.config import TorchCommitteeConfig
 from potentia.potentials.committee.potential import TorchCommitteePotential
 from potentia.potentials.committee.predictions import AenetEnsembleResult, TorchCommitteePredictResult
 from potentia.potentials.committee.results import TorchCommitteeMemberResult, TorchCommitteeTrainResult

@@ -18,6 +18,7 @@ from potentia.ensemble.members import COMPLETED
 from potentia.ensemble.run import Committee
 from potentia.ensemble.spread import checked_aggregation
 from potentia.errors import ConfigError, NotFittedError
+from potentia.potentials.committee.config import TorchCommitteeConfig
 from potentia.potentials.committee.predictions import TorchCommitteePredictResult
 from potentia.potentials.committee.results import TorchCommitteeMemberResult, TorchCommitteeTrainResult
 from potentia.potentials.committee.shared import SharedData, shared_data
@@ -65,7 +66,7 @@ class TorchCommitteePotential:
         self,
         structures: Structures | None = None,
         config: TorchTrainingConfig | None = None,
-        committee_config: CommitteeConfig | None = None,
+        committee_config: TorchCommitteeConfig | None = None,
         *,
         dataset: Dataset[Any] | None = None,
         train_dataset: Dataset[Any] | None = None,
@@ -94,7 +95,7 @@ class TorchCommitteePotential:
             ConfigError: settings do not fit the data, the descriptor, or what is in the directory.
             TrainingError: members have failed; the others are trained.
         """
-        config, wanted = config or TorchTrainingConfig(), committee_config or CommitteeConfig(num_members=5)
+        config, wanted = config or TorchTrainingConfig(), committee_config or TorchCommitteeConfig(num_members=5)
         begun = time.time()
         template = TorchANNPotential(self.arch, self.descriptor)
         default = config.device or str(self.descriptor.device)
