@@ -4,102 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import struct
 
 import numpy as np
 import pytest
 import torch
 
-from potentia import ChebyshevDescriptor, TorchANNPotential
+from potentia import TorchANNPotential
 from potentia.errors import ConfigError, DataError, FileFormatError, NotFittedError, PotentiaWarning
-from potentia.potentials.formats.aenet_network import AenetNetwork, read_aenet_network, write_aenet_network
+from potentia.potentials.formats.aenet_network import read_aenet_network, write_aenet_network
 from potentials import brute_force
+from potentials.aenet_files import binaries, by_fortran, changed, descriptor, drawn, largest_difference, of
 from potentials.small_data import FREE, config, crystal, frames, fresh, molecule, trained, weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-FUNCTIONS = {
-    0: lambda x: x,
-    1: np.tanh,
-    2: lambda x: 1 / (1 + np.exp(-x)),
-    3: lambda x: 1.7159 * np.tanh(2 / 3 * x),
-    4: lambda x: 1.7159 * np.tanh(2 / 3 * x) + 0.1 * x,
-}
-ALL_KNOWN = [(5, "tanh"), (4, "sigmoid"), (3, "mtanh"), (4, "twist"), (2, "linear")]
-
-
-def descriptor(**changes):
-    settings = {"species": ("Ti", "O"), "rad_order": 3, "rad_cutoff": 3.6, "ang_order": 2, "ang_cutoff": 3.2}
-    return ChebyshevDescriptor(**(settings | changes))
-
-
-def drawn(species=("Ti", "O"), layers=None, normalised=True, dtype=torch.float64, seed=0, basis=None, **state):
-    """Return a potential with random weights, normalisation and atomic energies."""
-    rng = np.random.default_rng(seed)
-    basis = basis or descriptor(species=species, dtype=dtype)
-    species, n = basis.species, basis.n_features
-    arch = {name: [list(layer) for layer in (layers or ALL_KNOWN)[k:]] for k, name in enumerate(species)}
-    model = {"feature_mean": np.zeros(n), "feature_scale": np.ones(n), "e_scaling": 1.0, "e_shift": 0.0}
-    if normalised:
-        scale = np.where(rng.uniform(size=n) < 0.2, 0.0, rng.uniform(0.1, 2.0, n))
-        model = {"feature_mean": rng.normal(size=n), "feature_scale": scale, "e_scaling": 0.7, "e_shift": -3.1}
-    for k, name in enumerate(species):
-        sizes = [n, *(nodes for nodes, _ in arch[name]), 1]
-        for layer in range(len(sizes) - 1):
-            model[f"networks.{k}.weights.{layer}"] = rng.normal(size=(sizes[layer + 1], sizes[layer]))
-            model[f"networks.{k}.biases.{layer}"] = rng.normal(size=sizes[layer + 1])
-    tensors = {name: torch.tensor(value, dtype=dtype) for name, value in (model | state).items()}
-    free = {name: float(rng.normal()) - 5.0 for name in species}
-    recipe = {"arch": arch, "descriptor": basis.settings()}
-    return TorchANNPotential.from_parts(recipe, {"model": tensors, "atomic_energies": free})
-
-
-def by_fortran(files, structure, argument=lambda x: x):
-    """Evaluate files as ænet's `predict.x` does: features by brute force, then normalisation, network, scale, shift."""
-    networks = {name: read_aenet_network(path) for name, path in files.items()}
-    first = next(iter(networks.values()))
-    rad_cutoff, rad_order, ang_cutoff, ang_order = first.sfparam[:, 0]
-    rows = brute_force.features(
-        structure, first.environment, int(rad_order), rad_cutoff, int(ang_order), ang_cutoff, first.rc_min, argument
-    )
-    total = 0.0
-    for name, x in zip(structure.species, rows, strict=True):
-        file = networks[name]
-        deviation = np.sqrt(file.sfval_cov - file.sfval_avg**2)
-        x = np.where(deviation > 1e-10, (x - file.sfval_avg) / np.where(deviation > 1e-10, deviation, 1), 0.0)
-        at = 0
-        for n_in, n_out, code in zip(file.nodes, file.nodes[1:], file.activations, strict=False):
-            matrix = file.weights[at : at + (n_in + 1) * n_out].reshape(n_out, n_in + 1, order="F")
-            x = FUNCTIONS[code](matrix @ np.append(x, 1.0))
-            at += (n_in + 1) * n_out
-        total += x[0] / file.scale + file.shift + dict(zip(file.type_names, file.e_atom, strict=True))[name]
-    return total
-
-
-def of(structure, species):
-    """Give the atoms of a structure other species, in turn."""
-    names = [species[k % len(species)] for k in range(structure.n_atoms)]
-    return dataclasses.replace(structure, species=names)
-
-
-def largest_difference(one, other, structures):
-    a, b = (potential.predict(structures, eval_forces=True) for potential in (one, other))
-    forces = [np.abs(x - y).max() for x, y in zip(a.forces, b.forces, strict=True)]
-    return max(np.abs(np.subtract(a.total_energy, b.total_energy)).max(), *forces)
-
-
-def binaries(files):
-    return {name: path.with_suffix("") for name, path in files.items()}
 
 
 @pytest.fixture
 def files(tmp_path):
     return drawn().to_aenet_ascii(tmp_path)
-
-
-@pytest.fixture
-def text(files):
-    return files["Ti"].read_text()
 
 
 SPECIES = {"one": ("O",), "two": ("Ti", "O"), "three": ("Li", "Ti", "O"), "one letter": ("N", "O")}
@@ -327,11 +249,6 @@ def test_wrong_arguments(tmp_path):
 # ------------------------------------------------------------------------------------------------------------ import
 
 
-def changed(path, **fields):
-    """Write a file again with some of its records changed."""
-    write_aenet_network(dataclasses.replace(read_aenet_network(path), **fields), path)
-
-
 def test_files_of_different_trainings_are_used_each_with_its_own_numbers(files):
     changed(files["O"], scale=0.2, shift=4.0, e_atom=np.array([-1.0, -2.0]))
     with pytest.warns(PotentiaWarning, match="have different scale, shift or E_atom"):
@@ -393,6 +310,14 @@ def test_an_imported_potential_is_saved_and_says_where_it_comes_from(files, tmp_
     assert largest_difference(loaded, potential, [crystal(2)]) == 0
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_on_a_gpu(files, tmp_path):
+    here, there = (TorchANNPotential.from_aenet(files, device=device) for device in (None, "cuda"))
+    assert largest_difference(here, there, [crystal(2), molecule(3)]) < 1e-9
+    again = TorchANNPotential.from_aenet(there.to_aenet_ascii(tmp_path / "again"))
+    assert weights(again) == weights(here)
+
+
 def test_files_that_are_not_of_one_potential(files, tmp_path):
     other = drawn(("O", "Ti")).to_aenet_ascii(tmp_path / "order")
     far = drawn(basis=descriptor(rad_cutoff=3.7)).to_aenet_ascii(tmp_path / "far")
@@ -432,113 +357,3 @@ def test_networks_of_another_kind(fields, message, files):
     changed(files["Ti"], **fields)
     with pytest.raises(FileFormatError, match=message):
         TorchANNPotential.from_aenet(files)
-
-
-# ------------------------------------------------------------------------------------------------------ the two files
-
-
-def reading(content, tmp_path) -> AenetNetwork:
-    path = tmp_path / "file"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_aenet_network(path)
-
-
-def test_text_is_read_as_fortran_reads_it(text, tmp_path):
-    """Wrapped lines, repeats, D exponents, commas, quotes; of a bare text the first word counts."""
-    expected = reading(text, tmp_path).to_binary()
-    lines = text.splitlines()
-    at = lines.index("Chebyshev")
-    assert lines[at + 3] == "0 0 0 0 0 0 0 0 0 0"  # sf
-    lines[at + 3 : at + 5] = ["10*0,", "", "  4*0"]
-    lines[at] = "'Chebyshev' basis"
-    place = lines.index("potentia")
-    lines[place] = "potentia of two elements / and more"
-    content = "\n".join(lines).replace("E+00", "D+00").replace("\nT\n", "\n .TRUE.\n") + "\n\n"
-    assert reading(content, tmp_path).to_binary() == expected
-
-
-@pytest.mark.parametrize("description", ["two words", "it's", "a/b,c;d", "", "3*4", '"', "Å"])
-def test_texts_come_back(description, files, tmp_path):
-    network = dataclasses.replace(read_aenet_network(files["O"]), description=description, training_set=description)
-    for content in (network.to_text(), network.to_binary()):
-        found = reading(content, tmp_path)
-        assert (found.description, found.training_set) == (description, description)
-        assert found.to_binary() == network.to_binary()
-
-
-def test_a_text_that_was_cut_off_anywhere(text, tmp_path):
-    lines = text.splitlines(keepends=True)
-    for n in range(len(lines)):
-        with pytest.raises(FileFormatError, match=r"file, record \d+ \(.*\): expected .*, but the file ends|must be"):
-            reading("".join(lines[:n]), tmp_path)
-
-
-def test_a_binary_that_was_cut_off_anywhere(files, tmp_path):
-    content = binaries(files)["O"].read_bytes()
-    for n in [*range(0, 400, 3), *range(400, len(content), 97), len(content) - 1]:
-        with pytest.raises(FileFormatError, match=r"file.*record \d+"):
-            reading(content[:n], tmp_path)
-
-
-def replaced(text, old, new):
-    assert text.count(old) >= 1
-    return text.replace(old, new, 1)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("Chebyshev", "Behler2011", r"record 16 \(sftype\): expected the descriptor Chebyshev.* got 'Behler2011'"),
-        ("14 5 4 3 4 2 1", "14 5 4 3 4 1 1", r"record 5 \(nnodes\): layers of \(14, 5, 4, 3, 4, 1, 1\) nodes give"),
-        ("14 5 4 3 4 2 1", "14 5 4 3 4 2 2", r"the last of just one"),
-        ("14 5 4 3 4 2 1", "14 5 4 3 4 2", r"record 5 \(nnodes\): expected 7 integer\(s\), got at least 12"),
-        ("14 5 4 3 4 2 1", "14 5 4 3 4 2 x", r"value 7 of 7 must be a integer, got 'x'"),
-        ("1 2 3 4 0 0", "1 2 3 5 0 0", r"record 6 \(f_a\): activation 5 is unknown: 0 linear, 1 tanh"),
-        ("0 75 99", "0 75 98", r"record 7 \(iw\): expected \[0, 75, 99, .*\], which follows from the nodes"),
-        ("\nTi O\n", "\nTi Oxy\n", r"record 13 \(envtypes\): 'Oxy' has more than 2 characters"),
-        ("\n2\nTi O\n", "\n1\nTi O\n", r"orders 3 and 2 with 1 species give 7 features, but there are 14"),
-        ("\n2\nTi O\n", "\n-2\nTi O\n", r"record 12 \(nenv\): expected an integer of at least 1, got -2"),
-        ("\n14\n4\n", "\n15\n4\n", r"record 17 \(nsf\): expected 14, which follows from the records before, got 15"),
-        ("\nT\n", "\nyes\n", r"record 28 \(normalized\): expected T or F, got 'YES'"),
-        ("\nT\n  6.99", "\nT\n  nan 6.99", r"record 29 \(scale\)"),
-        ("3.6000000000000001E+00   3.0", "nan   3.0", r"record 20 \(sfparam\): value 1 is not finite"),
-        ("3.6000000000000001E+00   3.0", "3.6000000000000001E+00   3.5", r"record 20 \(sfparam\): expected rad_cutoff"),
-    ],
-)
-def test_text_with_a_fault(old, new, message, text, tmp_path):
-    with pytest.raises(FileFormatError, match=message):
-        reading(replaced(text, old, new), tmp_path)
-
-
-def test_what_comes_after_the_last_record(text, files, tmp_path):
-    with pytest.raises(FileFormatError, match=r"record 36 .* but 'rubbish' comes after it"):
-        reading(text + "\nrubbish\n", tmp_path)
-    with pytest.raises(FileFormatError, match=r"record 36 .* but 3 bytes come after it"):
-        reading(binaries(files)["Ti"].read_bytes() + b"abc", tmp_path)
-
-
-def test_binary_of_another_kind(files, tmp_path):
-    content = binaries(files)["Ti"].read_bytes()
-    wide = struct.pack("<q", 4) + content[4:8] + struct.pack("<q", 4)
-    for other, message in (
-        (struct.pack(">3i", 4, 7, 4) + content[12:], "is big-endian"),
-        (wide, "has record marks of 8 bytes"),
-        (
-            content[:8] + struct.pack("<i", 5) + content[12:],
-            r"record 1 \(nlayers\).* lengths before and after it differ",
-        ),
-        (
-            content[:12] + struct.pack("<i", 8) + content[16:],
-            r"record 2 .*expected 1 integers \(4 bytes\).* has 8 bytes",
-        ),
-        (b"\x89PNG\r\n\x1a\n\0\0\0", r"record 1 \(nlayers\)"),
-        ("é".encode("latin-1"), "neither text nor a binary potential"),
-        (b"", r"record 1 \(nlayers\): expected 1 integer"),
-    ):
-        with pytest.raises(FileFormatError, match=message):
-            reading(other, tmp_path)
-
-
-def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(FileFormatError, match=r"no such file: .*Ti\.nn \(looked in"):
-        TorchANNPotential.from_aenet({"Ti": tmp_path / "Ti.nn"})

@@ -95,7 +95,8 @@ def prove(
             raise FileFormatError(f"{text} and {binary} do not hold the same; nothing was written")
     read = read_aenet_potential({species: text for species, (text, _) in written.items()})
     exact = ChebyshevDescriptor(**{**descriptor.settings(), "device": "cpu", "dtype": torch.float64, "kernels": "auto"})
-    if read.descriptor.settings() != exact.settings() or read.atomic_energies != dict(atomic_energies):
+    free = {species: atomic_energies[species] for species in descriptor.species}
+    if read.descriptor.settings() != exact.settings() or read.atomic_energies != free:
         raise FileFormatError(f"the files give {read.descriptor} and {read.atomic_energies}; nothing was written")
     single = torch.float32 in {descriptor.dtype, model.feature_mean.dtype}
     own = _answers(exact, copy.deepcopy(model).to("cpu", torch.float64), structures)

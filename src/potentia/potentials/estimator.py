@@ -352,7 +352,7 @@ class TorchANNPotential(Estimator):
 
 
 def _on(device: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
-    return {**recipe, "descriptor": {**recipe["descriptor"], "device": device}}
+    return {**recipe, "descriptor": {**recipe["descriptor"], "device": device, "kernels": "auto"}}
 
 
 class _Predictions:

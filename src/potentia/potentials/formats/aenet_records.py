@@ -13,6 +13,7 @@ import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
@@ -30,7 +31,7 @@ T = TypeVar("T", int, float, str)
 _PER_LINE = {"i": 10, "d": 5, "s": 20}
 """Values in a line of text, by kind."""
 _BYTES = {"i": 4, "d": 8, "s": 1}
-_KINDS = {"i": "integers", "d": "numbers", "s": "bytes of text"}
+_KINDS = {"i": "integer(s)", "d": "number(s)", "s": "byte(s) of text"}
 _PLAIN = re.compile(r"[A-Za-z0-9_.:+$-]+")
 """Texts that need no quotes: no blank, nothing that ends a value, and no repeat count."""
 _REPEATED = re.compile(r"([0-9]+)\*(.+)")
@@ -158,13 +159,13 @@ class TextRecords(RecordReader):
             raise self.error(f"this should be the last record, but {line.strip()[:40]!r} comes after it")
 
     def _integers(self, n: int) -> Integers:
-        values = self._values(n, "integer", int)
+        values = self._values(n, "an integer", int)
         if any(not -(2**31) <= value < 2**31 for value in values):
             raise self.error("an integer does not fit into 4 bytes")
         return np.array(values, dtype=np.int32)
 
     def _reals(self, n: int) -> Reals:
-        return np.array(self._values(n, "number", _real), dtype=np.float64)
+        return np.array(self._values(n, "a number", _real), dtype=np.float64)
 
     def _texts(self, n: int, width: int) -> tuple[str, ...]:
         found: list[str] = []
@@ -182,13 +183,13 @@ class TextRecords(RecordReader):
     def _values(self, n: int, kind: str, convert: Callable[[str], T]) -> list[T]:
         found: list[T] = []
         while len(found) < n:
-            for token in _tokens(self._line(f"{n} {kind}(s), {len(found)} of which came")):
+            for token in _tokens(self._line(f"{n} value(s), {len(found)} of which came")):
+                if len(found) == n:
+                    raise self.error(f"expected {n} value(s), but the line goes on with {token!r}")
                 try:
                     found.append(convert(token))
                 except ValueError:
-                    raise self.error(f"value {len(found) + 1} of {n} must be a {kind}, got {token!r}") from None
-        if len(found) > n:
-            raise self.error(f"expected {n} {kind}(s), got at least {len(found)}")
+                    raise self.error(f"value {len(found) + 1} of {n} must be {kind}, got {token!r}") from None
         return found
 
     def _line(self, what: str) -> str:
@@ -299,7 +300,7 @@ def _tokens(line: str) -> Iterator[str]:
         if repeated is None:
             yield token
         else:
-            yield from [repeated[2]] * int(repeated[1])
+            yield from repeat(repeated[2], int(repeated[1]))
 
 
 def _real(token: str) -> float:
