@@ -25,7 +25,9 @@ from potentia.seeding import stream
 __all__ = ["Proof", "proof_structures", "prove"]
 
 TOLERANCE = 1e-9
-"""Energies (eV) and forces (eV/Å) may differ by this; by this part of the largest one where it is above 1."""
+"""Energies of structures (eV) and components of forces (eV/Å) may differ by this ..."""
+ROUNDING = 1e-12
+"""... or by this part of the largest one, where that is more."""
 N_RANDOM = 8
 _CHUNK = 32
 """Structures worked on at a time."""
@@ -164,8 +166,8 @@ def _compared(own: _Answers, found: _Answers, structures: Sequence[Structure], s
         structures=rows,
         energy_difference=_largest(energy),
         force_difference=_largest(force),
-        energy_tolerance=TOLERANCE * max(1.0, _largest(own.energies)),
-        force_tolerance=TOLERANCE * max(1.0, *(_largest(part) for part in own.forces)),
+        energy_tolerance=max(TOLERANCE, ROUNDING * _largest(own.energies)),
+        force_tolerance=max(TOLERANCE, ROUNDING * max(_largest(part) for part in own.forces)),
         float32_difference=None if rounding is None else (rounding[0], rounding[1]),
     )
 
