@@ -42,8 +42,8 @@ def weight_of(species):
     return dict(zip(species, values, strict=True))
 
 
-def features(structure, species, rad_order, rad_cutoff, ang_order, ang_cutoff, min_cutoff=0.55):
-    """Features of every atom by sums over triplets.  [atoms, features]"""
+def features(structure, species, rad_order, rad_cutoff, ang_order, ang_cutoff, min_cutoff=0.55, argument=lambda x: x):
+    """Features of every atom by sums over triplets; angular polynomials of ``argument(cos θ)``.  [atoms, features]"""
     weights = weight_of(species)
     rows = []
     for vectors, names in neighbours(structure, max(rad_cutoff, ang_cutoff)):
@@ -55,7 +55,7 @@ def features(structure, species, rad_order, rad_cutoff, ang_order, ang_cutoff, m
         f = cutoff_function(r, ang_cutoff)
         j, k = np.triu_indices(len(r), 1)
         cosine = np.clip((vectors[j] * vectors[k]).sum(1) / (r[j] * r[k]), -1, 1)
-        angular = chebyshev.chebvander(cosine, ang_order) * (f[j] * f[k])[:, None]
+        angular = chebyshev.chebvander(argument(cosine), ang_order) * (f[j] * f[k])[:, None]
         row = [radial.sum(0), angular.sum(0)]
         if len(species) > 1:
             row += [(s[:, None] * radial).sum(0), ((s[j] * s[k])[:, None] * angular).sum(0)]

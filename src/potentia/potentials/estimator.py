@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import torch
+from numpy.typing import ArrayLike
 from torch.utils.data import Dataset
 
 from potentia.errors import DataError
 from potentia.estimator import Estimator
+from potentia.potentials.aenet_export import AenetExport
+from potentia.potentials.aenet_import import read_aenet_potential
 from potentia.potentials.datasets.joined import JoinedDataset
 from potentia.potentials.datasets.labelled import complete_atomic_energies
 from potentia.potentials.descriptors import ChebyshevDescriptor
@@ -199,6 +203,39 @@ class TorchANNPotential(Estimator):
         recipe, learned = cls.parts_in(path)
         return cls.from_parts(recipe if device is None else _on(device, recipe), learned)
 
+    @classmethod
+    def from_aenet(
+        cls, paths: Mapping[str, str | os.PathLike[str]], device: str | None = None, *, angular_argument: str = "cos"
+    ) -> Self:
+        """Read a potential from ænet's ``.nn`` or ``.nn.ascii`` of each species, to predict and to be trained further.
+
+        ``angular_argument``, which no file tells, is ``"cos"`` for ænet 2.0.4, ``"2cos/pi-1"`` for older releases.
+        """
+        found = read_aenet_potential(paths, angular_argument)
+        potential = cls(found.arch, found.descriptor)
+        potential.fitted_ = FittedPotential(found.model, found.atomic_energies, found.record)
+        return potential if device is None else potential.to(device)
+
+    def to_aenet_ascii(
+        self,
+        output_dir: str | os.PathLike[str],
+        prefix: str = "potential",
+        descriptor_stats: Mapping[str, ArrayLike] | None = None,
+        structures: Structures | None = None,
+        compute_stats: bool = True,
+    ) -> dict[str, Path]:
+        """Write ``<prefix>.<species>.nn.ascii`` and ``.nn`` for ænet; return the absolute path of each species' text.
+
+        ``<prefix>.export.json`` holds the proof that the files answer as the potential does, for ``structures`` or for
+        random ones; without it nothing is written. ``descriptor_stats`` (``min``, ``max``, ``avg``, ``cov``), else with
+        ``compute_stats`` those of ``structures``, are information only. Errors are those of `AenetExport.write`.
+        """
+        self.require_trained()
+        assert self.fitted_ is not None
+        fitted = self.fitted_
+        exported = AenetExport(self.arch, self.descriptor, fitted.model, fitted.atomic_energies, fitted.record)
+        return exported.write(output_dir, prefix, descriptor_stats, structures, compute_stats=compute_stats)
+
     def to(self, device: str) -> Self:
         """Return the same potential on another device."""
         return self.from_parts(_on(device, self.recipe()), self.learned())
@@ -291,4 +328,4 @@ class TorchANNPotential(Estimator):
 
 
 def _on(device: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
-    return {**recipe, "descriptor": {**recipe["descriptor"], "device": device}}
+    return {**recipe, "descriptor": {**recipe["descriptor"], "device": device, "kernels": "auto"}}
