@@ -303,6 +303,21 @@ def test_a_part_of_a_data_set_knows_where_it_comes_from(trained):
         trained[0].predict_dataset(other)
 
 
+def test_members_go_to_aenet_and_come_back(trained, tmp_path):
+    structures = small_data.frames(20)[:3]
+    manifest = trained[0].to_aenet_ascii(tmp_path, prefix="committee", structures=structures)
+    assert [sorted(paths) for paths in manifest] == [["O", "Ti"]] * 3
+    assert manifest[1]["Ti"] == (tmp_path / "member_001/committee.Ti.nn.ascii").resolve()
+    back = TorchCommitteePotential.from_aenet(manifest)
+    here, there = (c.predict(structures, eval_forces=True) for c in (trained[0], back))
+    assert back.is_trained()
+    for one, other in zip(here, there, strict=True):
+        np.testing.assert_allclose(one.member_energies, other.member_energies, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(one.forces_std, other.forces_std, rtol=0, atol=1e-9)
+    with pytest.raises(NotFittedError, match="members is empty"):
+        TorchCommitteePotential.from_aenet([])
+
+
 def test_a_directory_can_be_moved(trained, tmp_path):
     committee, result = trained
     shutil.copytree(result.output_dir, tmp_path / "moved")

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+from numpy.typing import ArrayLike
 from torch.utils.data import Dataset
 
 from potentia.config import differences
@@ -192,6 +193,44 @@ class TorchCommitteePotential:
         outputs = predictor.entries(entries)
         return TorchCommitteePredictResult.of(outputs, entries.source_index.tolist(), aggregation, reference_member)
 
+    def to_aenet_ascii(
+        self,
+        output_dir: str | os.PathLike[str],
+        prefix: str = "potential",
+        descriptor_stats: Mapping[str, ArrayLike] | None = None,
+        structures: Structures | None = None,
+        compute_stats: bool = True,
+    ) -> list[dict[str, Path]]:
+        """Write each member for ænet to ``member_000``, ``member_001``, … of a directory.
+
+        Arguments and errors are those of `TorchANNPotential.to_aenet_ascii`.
+
+        Returns:
+            The manifest: for each member the file of each species, ``[{"Ti": …, "O": …}, …]``, absolute paths.
+        """
+        given = None if structures is None else read_structures(structures).structures
+        return [
+            member.to_aenet_ascii(Path(output_dir) / f"member_{k:03d}", prefix, descriptor_stats, given, compute_stats)
+            for k, member in enumerate(self.load_members())
+        ]
+
+    @classmethod
+    def from_aenet(cls, members: Sequence[Mapping[str, str | os.PathLike[str]]], device: str | None = None) -> Self:
+        """Read a committee from files of ænet: for each member the file of each species, ``.nn`` or ``.nn.ascii``.
+
+        Raises:
+            FileFormatError: a file cannot be read.
+            NotFittedError: there are none.
+            ConfigError: members differ in architecture, descriptor or energies of free atoms.
+        """
+        if not members:
+            raise NotFittedError("No committee member models are available: members is empty")
+        read = [TorchANNPotential.from_aenet(paths, device=device) for paths in members]
+        _require_alike(read, [next(iter(paths.values())) for paths in members])
+        committee = cls(read[0].arch, read[0].descriptor)
+        committee._members = read
+        return committee
+
     @classmethod
     def from_files(cls, paths: Sequence[str | os.PathLike[str]], device: str | None = None) -> Self:
         """Read the members from files of `TorchANNPotential.save` or checkpoints.
@@ -251,10 +290,11 @@ class TorchCommitteePotential:
 
     def is_trained(self) -> bool:
         """Whether there are members to predict with."""
-        return bool(self.member_model_paths)
+        return bool(self.member_model_paths or self._members)
 
     def __repr__(self) -> str:
-        return f"TorchCommitteePotential(arch={dict(self.arch)!r}, members={len(self.member_model_paths)})"
+        members = len(self.member_model_paths if self._members is None else self._members)
+        return f"TorchCommitteePotential(arch={dict(self.arch)!r}, members={members})"
 
     def _predictor(self, forces: bool, stress: bool, batch_size: int) -> Predictor:
         fitted = [_fitted(member) for member in self.load_members()]
@@ -313,7 +353,7 @@ def _metadata(template: TorchANNPotential, config: TorchTrainingConfig, given: T
     }
 
 
-def _require_alike(members: Sequence[TorchANNPotential], paths: Sequence[Path]) -> None:
+def _require_alike(members: Sequence[TorchANNPotential], paths: Sequence[str | os.PathLike[str]]) -> None:
     """Raise `ConfigError` unless the members can be asked together."""
     first = members[0]
     for member, path in zip(members[1:], paths[1:], strict=True):
