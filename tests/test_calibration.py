@@ -1,4 +1,4 @@
-"""Laws of calibrated error bars: they cover what they say, in the data's units and in any order, and tell their limits."""
+"""Laws of calibrated error bars: they cover what they say, in any unit and any order, and tell their limits."""
 
 from __future__ import annotations
 
