@@ -184,6 +184,11 @@ def test_too_few_for_a_level_is_infinite_and_said():
     assert calibration.half_width(None, 0.9) == math.inf
     assert calibration.half_width(None, 8 / 9) == 1
     assert calibration.highest_level == pytest.approx(8 / 9)
+    bare = SplitConformal(offset=0.0).fit(np.ones(8), np.ones(8), levels=())
+    assert bare.half_width([0.0, 2.0], 0.9).tolist() == [math.inf, math.inf]
+    table = coverage_table(np.ones(5), np.ones(5), bare, (0.5, 0.9))
+    assert table["half_width"].tolist() == [1, math.inf]
+    assert table["coverage"].tolist() == [1, 1]
 
 
 def test_one_structure_alone_tells_half_at_most():
@@ -260,6 +265,8 @@ def test_settings_and_labels_are_checked():
         SplitConformal().fit([1.0, 2.0], groups=["O"])
     with pytest.raises(DataError, match=r"blocks must name one for each of the 2 rows, got shape \(1,\)"):
         SplitConformal().fit([1.0, 2.0], blocks=["O"])
+    with pytest.raises(DataError, match=r"blocks must name one for each of the 2 rows"):
+        coverage_table([1.0, 2.0], None, SplitConformal().fit(np.ones(20)), blocks=[1])
     fitted = SplitConformal().fit(np.ones(20), np.ones(20))
     with pytest.raises(ConfigError, match=r"level must lie between 0 and 1, like 0.9, got 1"):
         fitted.half_width(1.0, 1.0)

@@ -177,8 +177,8 @@ class ConformalCalibration(Calibration):
         level = _level(level)
         shape: tuple[int, ...] = () if groups is None else (len(groups),)
         width = np.ones(shape if spread is None else np.shape(spread))
-        if self.offset is not None:
-            width = _widened(spread, self.offset)
+        if self.offset is not None:  # an infinite quantile is so for a spread of zero too
+            width = np.maximum(_widened(spread, self.offset), np.finfo(np.float64).tiny)
         quantile = np.array(self.pooled.quantile(level))
         if groups is not None:
             names = group_names(groups, width.shape[:1])
@@ -285,7 +285,7 @@ class SplitConformal:
         scores = np.abs(error) if offset is None else np.abs(error) / (width + offset)
         rows = np.atleast_1d(np.asarray(residual)).shape[:1]
         per_row = len(error) // rows[0]
-        number_of = np.repeat(_numbered(blocks, rows), per_row)  # [residuals]
+        number_of = np.repeat(block_numbers(blocks, rows), per_row)  # [residuals]
         pooled = Scores.of(scores, number_of)
         names = np.repeat(group_names(["all"] * rows[0] if groups is None else groups, rows), per_row)
         found = {} if groups is None else self._by_group(scores, names, number_of)
@@ -375,7 +375,7 @@ def _offset_of(width: NDArray[np.float64], part: float) -> float:
     return offset
 
 
-def _numbered(blocks: Sequence[Any] | NDArray[Any] | None, rows: tuple[int, ...]) -> NDArray[np.int64]:
+def block_numbers(blocks: Sequence[Any] | NDArray[Any] | None, rows: tuple[int, ...]) -> NDArray[np.int64]:
     """Return the number of the block of each row; each row is its own where none are named.  [rows]"""
     if blocks is None:
         return np.arange(rows[0])

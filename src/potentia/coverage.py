@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from potentia.calibration import Calibration, group_names, paired
+from potentia.calibration import Calibration, block_numbers, group_names, paired
 from potentia.checks import choice, integer, number
 
 __all__ = ["caught", "coverage_by_size", "coverage_table", "miscalibration_area", "rank_correlation"]
@@ -52,7 +52,7 @@ def coverage_table(
     """
     size = np.atleast_1d(np.abs(np.asarray(residual, dtype=np.float64)))
     names = np.full(len(size), EVERYTHING) if groups is None else group_names(groups, size.shape[:1])
-    owner = np.arange(len(size)) if blocks is None else np.unique(np.asarray(blocks), return_inverse=True)[1]
+    owner = block_numbers(blocks, size.shape[:1])
     parts = {EVERYTHING: np.ones(len(size), dtype=bool)}
     parts |= {} if groups is None else {name: names == name for name in np.unique(names).tolist()}
     rows = []
