@@ -55,26 +55,22 @@ def coverage_table(
     owner = block_numbers(blocks, size.shape[:1])
     parts = {EVERYTHING: np.ones(len(size), dtype=bool)}
     parts |= {} if groups is None else {name: names == name for name in np.unique(names).tolist()}
+    widths = [_widths(residual, spread, calibration, level, groups) for level in levels]
     rows = []
-    for level in levels:
-        width = _widths(residual, spread, calibration, level, groups)
-        covered = (size <= width).reshape(len(size), -1)  # [rows, components]
-        for name, part in parts.items():
+    for name, part in parts.items():
+        for level, width in zip(levels, widths, strict=True):
+            covered = (size <= width)[part].reshape(int(part.sum()), -1)  # [rows, components]
             rows.append(
                 {
                     "group": name,
                     "level": float(level),
-                    "coverage": float(covered[part].mean()),
-                    "error": _standard_error(covered[part], owner[part]),
+                    "coverage": float(covered.mean()),
+                    "error": _standard_error(covered, owner[part]),
                     "half_width": float(width[part].mean()),
-                    "n": int(covered[part].size),
+                    "n": int(covered.size),
                 }
             )
-    table = pd.DataFrame(rows)
-    order = {name: k for k, name in enumerate(parts)}
-    return table.sort_values(
-        ["group", "level"], key=lambda c: c.map(order) if c.name == "group" else c, ignore_index=True
-    )
+    return pd.DataFrame(rows)
 
 
 def coverage_by_size(

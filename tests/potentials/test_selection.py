@@ -154,7 +154,8 @@ def test_any_single_structure_can_be_selected():
     [
         ({"by": "distances"}, ConfigError, r"by must be one of .* did you mean 'distance'"),
         ({"by": "both"}, ConfigError, r"by='both' needs the uncertainty of each structure"),
-        ({"n": 0}, ConfigError, r"n must be an integer of at least 1, got 0"),
+        ({"n": 0}, ConfigError, r"n must be an integer between 1 and 30, got 0"),
+        ({"n": 31}, ConfigError, r"n must be an integer between 1 and 30, got 31"),
         ({"near": -0.1}, ConfigError, r"near must be .* at least 0.0"),
         ({"structures": []}, DataError, r"no structures to select from"),
         ({"uncertainty": [1.0]}, DataError, r"`uncertainty` must have shape \(structures,\) = \(30,\), got \(1,\)"),

@@ -85,7 +85,7 @@ def _draw_widths(axes: Axes, sizes: pd.DataFrame, unit: str) -> None:
     axes.plot((low, high), (low, high), color=GREY, lw=0.9, zorder=1)
     axes.plot(needed[seen], given[seen], "o-", color=colour(0), ms=3.5, lw=1.4)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0), numticks=12))
         axis.set_major_formatter(FuncFormatter(lambda value, _: rounded(value)))
         axis.set_minor_formatter(NullFormatter())
 

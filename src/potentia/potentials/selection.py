@@ -105,10 +105,10 @@ def select(
         PotentiaWarning: there are fewer than ``n`` that are not nearly the same.
     """
     choice("by", by, WAYS)
-    integer("n", n, low=1)
     number("near", near, low=0.0)
     if not len(structures):
         raise DataError("there are no structures to select from")
+    integer("n", n, low=1, high=len(structures))
     doubt = _uncertainties(uncertainty, structures, by)
     pool = _Pool.of(list(known or ()), structures, potential.descriptor, near)
     rows: list[tuple[object, ...]] = []
