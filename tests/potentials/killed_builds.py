@@ -57,14 +57,16 @@ def main(folder: Path, kills: int, seed: int) -> None:
     path.parent.mkdir()
     left = []
     for k in range(kills):
-        before = place(path)
+        before, wanted = place(path), draw.randint(1, 4)
         child = os.fork()
         if not child:
             try:
                 build_for_ever(path)
             finally:
                 os._exit(1)
-        while place(path) == before:
+        while wanted:
+            now = place(path)
+            wanted, before = wanted - (now != before), now
             if os.waitpid(child, os.WNOHANG)[0]:
                 sys.exit("the builds ended before they could be killed")
             time.sleep(0.001)

@@ -25,7 +25,7 @@ from potentia.potentials.fingerprints import Fingerprints, fingerprints
 from potentia.potentials.structure import Structure
 from potentia.seeding import stream
 
-__all__ = ["Duplicates", "duplicates", "duplicates_among"]
+__all__ = ["Duplicates", "duplicates", "duplicates_among", "typical_distance"]
 
 NEAR = 0.02
 """Part of the typical distance below which two structures are nearly the same."""
@@ -109,7 +109,7 @@ def duplicates_among(
         threshold: Part of the typical distance below which structures are nearly the same; 0 for exact copies only.
     """
     limit = number("threshold", threshold, low=0.0)
-    typical = _typical_distance(known)
+    typical = typical_distance(known)
     reach = max(limit * typical, known.rounding)
     rows = [
         (
@@ -156,7 +156,7 @@ def _by_composition(known: Fingerprints, part: NDArray[np.int64]) -> dict[tuple[
     return {composition: np.array(found, dtype=np.int64) for composition, found in places.items()}
 
 
-def _typical_distance(known: Fingerprints) -> float:
+def typical_distance(known: Fingerprints) -> float:
     """Return the median distance of random pairs of one composition that are not copies; 1 if there are none."""
     found = []
     everything = np.arange(len(known.compositions))

@@ -49,6 +49,11 @@ class Descriptor(ABC):
         """Number of features per atom."""
 
     @property
+    def feature_names(self) -> tuple[str, ...]:
+        """What to call each feature in messages and tables: ``"feature 7"``, counted from 0, where nobody says more."""
+        return tuple(f"feature {k}" for k in range(self.n_features))
+
+    @property
     @abstractmethod
     def cutoff(self) -> float:
         """Neighbours farther away change nothing (Å)."""

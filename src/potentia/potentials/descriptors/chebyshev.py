@@ -106,6 +106,17 @@ class ChebyshevDescriptor(Descriptor):
         return (2 if self.multi else 1) * (self.rad_order + self.ang_order + 2)
 
     @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Kind and order of each feature; "weighted" are those that tell species apart.
+
+        >>> ChebyshevDescriptor(["H", "O"], rad_order=1, rad_cutoff=4.0, ang_order=0, ang_cutoff=1.5).feature_names
+        ('radial 0', 'radial 1', 'angular 0', 'radial 0 weighted', 'radial 1 weighted', 'angular 0 weighted')
+        """
+        orders = {"radial": self.rad_order, "angular": self.ang_order}
+        plain = [f"{kind} {n}" for kind, order in orders.items() for n in range(order + 1)]
+        return (*plain, *(f"{name} weighted" for name in plain)) if self.multi else tuple(plain)
+
+    @property
     def cutoff(self) -> float:
         """The larger cutoff (Å)."""
         return max(self.rad_cutoff, self.ang_cutoff)
