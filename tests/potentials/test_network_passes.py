@@ -161,9 +161,8 @@ def test_a_trained_architecture_is_that_of_a_descriptor():
     geometry = descriptor.geometry(frames())
     values, everyone = descriptor.features(geometry).values, geometry.everything
     given = NetworkInput(values, geometry.species, everyone.atoms, everyone.owner, 2)
-    model = AtomicNetworks(
-        dict.fromkeys(descriptor.species, [(6, "tanh")]), descriptor.species, values.shape[1], 0, values.dtype
-    )
+    arch = {name: [(6, "tanh")] for name in descriptor.species}
+    model = AtomicNetworks(arch, descriptor.species, values.shape[1], 0, values.dtype)
     expected = TorchPasses(model, given, gradient=True)
     torch.testing.assert_close(pass_over(model, given).atomic, expected.atomic, rtol=1e-12, atol=1e-12)
 

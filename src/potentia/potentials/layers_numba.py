@@ -1,8 +1,8 @@
 """One block of atoms through the layers of a network and back, in compiled loops.
 
 Everything is a product of small matrices, C = C₀ + A·B, whose rows lie along SIMD vectors: `multiply` makes four rows
-of C at a time in registers. So the inputs of each layer are rows [atoms, nodes], filled up with zeros to whole vectors; y
-has them layer by layer, and in the same places stand a' and a'' of what made them, the derivatives of the output by
+of C at a time in registers. So the inputs of each layer are rows [atoms, nodes], filled up with zeros to whole vectors;
+y has them layer by layer, and in the same places stand a' and a'' of what made them, the derivatives of the output by
 them, and so on. The weights are `packed` in both orders, by outputs (`DOWN`) and by inputs (`UP`).
 
 A layer is a row of the table that `network_layout.Layout` makes; the last one of a network has one output, and no
@@ -10,6 +10,8 @@ activation.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from potentia.nn.activations import MTANH_SCALE, MTANH_SLOPE, TWIST_SLOPE
 from potentia.potentials.descriptors.blocks_numba import compiled
@@ -26,7 +28,7 @@ from potentia.potentials.network_layout import (
     NODES,
     OUTPUTS,
     SHIFT,
-    SIGMOID,
+    SILU,
     TANH,
     TILE,
     UP,
@@ -45,23 +47,21 @@ def activated(kind, x, one):
     two = one + one
     if kind == LINEAR:
         return x, spread(one), spread(zero)
-    if kind == TANH:
-        y = hyperbolic_tangent(x)
-        slope = one - y * y
-        return y, slope, y * slope * (-two)
-    if kind == SIGMOID:
-        y = logistic(x)
-        slope = y * (one - y)
-        return y, slope, slope * (one - y * two)
-    if kind >= MTANH:  # and twist
+    if kind <= SILU:  # and sigmoid
+        s = logistic(x)
+        rest = one - s
+        slope = s * rest
+        if kind == SILU:
+            y = x * s
+            return y, s + y * rest, slope * (two + x * (rest - s))
+        return s, slope, slope * (rest - s)
+    scale, bend, straight = one, one, zero
+    if kind > TANH:  # mtanh and twist
         scale, bend = one * MTANH_SCALE, one * MTANH_SLOPE
-        rest = one * TWIST_SLOPE if kind > MTANH else zero
-        y = hyperbolic_tangent(x * bend)
-        slope = (one - y * y) * (scale * bend)
-        return y * scale + x * rest, slope + rest, y * slope * (-two * bend)
-    s = logistic(x)  # silu
-    y, rest = x * s, one - s
-    return y, s + y * rest, s * rest * (two + x * (rest - s))
+        straight = one * TWIST_SLOPE if kind > MTANH else zero
+    y = hyperbolic_tangent(x * bend)
+    slope = (one - y * y) * (scale * bend)
+    return y * scale + x * straight, slope + straight, y * slope * (-two * bend)
 
 
 @compiled
@@ -91,18 +91,22 @@ def multiply(rows, inner, width, a, first_a, by_row, by_inner, b, first_b, c0, f
 
 
 @compiled
-def pack(layers, first, last, parameters, packed):
-    """Fill ``packed`` with the weights of some layers; what fills rows up stays as it is: zeros."""
-    for index in range(first, last):
-        layer = layers[index]
-        n = layer[INPUTS]
-        for o in range(layer[OUTPUTS]):
-            packed[layer[SHIFT] + o] = parameters[layer[BIAS] + o]
-            weights = parameters[layer[WEIGHT] + o * n : layer[WEIGHT] + (o + 1) * n]
-            down, up = packed[layer[DOWN] + o * layer[WIDE_IN] :], packed[layer[UP] + o :]
-            for i in range(n):
-                down[i] = weights[i]
-                up[i * layer[WIDE_OUT]] = weights[i]
+def pack(layers, first, parameters, size):
+    """Return the packed weights of all networks, filled up with zeros.  [networks, size]"""
+    found = np.zeros((first.size - 1, size), parameters.dtype)
+    for network in range(first.size - 1):
+        packed = found[network]
+        for index in range(first[network], first[network + 1]):
+            layer = layers[index]
+            n = layer[INPUTS]
+            for o in range(layer[OUTPUTS]):
+                packed[layer[SHIFT] + o] = parameters[layer[BIAS] + o]
+                weights = parameters[layer[WEIGHT] + o * n : layer[WEIGHT] + (o + 1) * n]
+                down, up = packed[layer[DOWN] + o * layer[WIDE_IN] :], packed[layer[UP] + o :]
+                for i in range(n):
+                    down[i] = weights[i]
+                    up[i * layer[WIDE_OUT]] = weights[i]
+    return found
 
 
 @compiled

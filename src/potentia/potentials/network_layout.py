@@ -16,7 +16,7 @@ __all__ = ["Layout", "Shape", "layout_of"]
 Shape = tuple[int, tuple[tuple[int, str], ...]]
 """Inputs of a network, and nodes and activation of each of its hidden layers."""
 
-LINEAR, TANH, SIGMOID, SILU, MTANH, TWIST = range(6)
+LINEAR, SIGMOID, SILU, TANH, MTANH, TWIST = range(6)
 ACTIVATIONS = {"linear": LINEAR, "tanh": TANH, "sigmoid": SIGMOID, "silu": SILU, "mtanh": MTANH, "twist": TWIST}
 """The activations that there is compiled code for."""
 INPUTS, OUTPUTS, WIDE_IN, WIDE_OUT, KIND, WEIGHT, BIAS, DOWN, UP, SHIFT, NODES = range(11)

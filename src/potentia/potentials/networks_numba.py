@@ -63,11 +63,12 @@ def cut(species, atoms, n_species):
 
 @compiled
 def _energies_of_piece(
-    begin, end, layers, first, last, sizes, packed, zeros, values, atoms, order, mean, scale, energy,
+    begin, end, layers, first, last, sizes, packed, values, atoms, order, mean, scale, energy,
     atomic, by_feature,
 ):  # fmt: skip
     real, n_nodes = values.dtype, sizes[BLOCK_NODES]
     one = mean.dtype.type(1)
+    zeros = np.zeros(n_nodes, real)
     directed, slopes = by_feature.size > 0, scale / energy[E_SCALING]
     y, slope, curvature = np.empty(n_nodes, real), np.empty(n_nodes, real), np.empty(n_nodes, real)
     pulls, bent = np.empty(n_nodes, real), np.empty(n_nodes, real)
@@ -91,25 +92,23 @@ def energies(
     layers, first, sizes, parameters, values, atoms, order, pieces, mean, scale, energy, atomic, by_feature,
 ):  # fmt: skip
     """Fill atomic [atoms] and, unless it is empty, by_feature [atoms, features]: energies and their gradient."""
-    packed = np.zeros((first.size - 1, sizes[PACKED]), parameters.dtype)
-    zeros = np.zeros(sizes[BLOCK_NODES], parameters.dtype)
-    for s in range(first.size - 1):
-        pack(layers, first[s], first[s + 1], parameters, packed[s])
+    packed = pack(layers, first, parameters, sizes[PACKED])
     for k in prange(pieces.shape[0]):
         s = pieces[k, SPECIES]
         _energies_of_piece(
-            pieces[k, BEGIN], pieces[k, END], layers, first[s], first[s + 1] - 1, sizes, packed[s], zeros,
+            pieces[k, BEGIN], pieces[k, END], layers, first[s], first[s + 1] - 1, sizes, packed[s],
             values, atoms, order, mean, scale, energy, atomic, by_feature,
         )  # fmt: skip
 
 
 @compiled
 def _gradients_of_piece(
-    begin, end, layers, first, last, sizes, packed, zeros, values, atoms, order, mean, scale, energy, owner,
+    begin, end, layers, first, last, sizes, packed, values, atoms, order, mean, scale, energy, owner,
     by_energy, change, out,
 ):  # fmt: skip
     real, n_nodes = values.dtype, sizes[BLOCK_NODES]
     one = mean.dtype.type(1)
+    zeros = np.zeros(n_nodes, real)
     directed, slopes = change.size > 0, scale / energy[E_SCALING]
     y, slope, curvature = np.empty(n_nodes, real), np.empty(n_nodes, real), np.empty(n_nodes, real)
     pulls, bent = np.empty(n_nodes, real), np.empty(n_nodes, real)
@@ -137,6 +136,18 @@ def _gradients_of_piece(
     unpack(layers, first, last + 1, sums, out)
 
 
+@compiled
+def _add_up(layers, first, pieces, by_piece, out):
+    """Sum the weight gradients of pieces, in their order."""
+    out[:] = 0.0
+    for k in range(pieces.shape[0]):
+        s = pieces[k, SPECIES]
+        begin, end = layers[first[s], WEIGHT], layers[first[s + 1] - 1, BIAS] + 1
+        whole, part = out[begin:end], by_piece[k]
+        for p in range(end - begin):
+            whole[p] += part[p]
+
+
 @threaded
 def weight_gradients(
     layers, first, sizes, parameters, values, atoms, order, pieces, mean, scale, energy, owner,
@@ -147,19 +158,11 @@ def weight_gradients(
     ``owner`` [atoms] says which of ``by_energy`` [structures] an atom has; ``by_piece`` [pieces, largest network] is
     for work.
     """
-    packed = np.zeros((first.size - 1, sizes[PACKED]), parameters.dtype)
-    zeros = np.zeros(sizes[BLOCK_NODES], parameters.dtype)
-    for s in range(first.size - 1):
-        pack(layers, first[s], first[s + 1], parameters, packed[s])
+    packed = pack(layers, first, parameters, sizes[PACKED])
     for k in prange(pieces.shape[0]):
         s = pieces[k, SPECIES]
         _gradients_of_piece(
-            pieces[k, BEGIN], pieces[k, END], layers, first[s], first[s + 1] - 1, sizes, packed[s], zeros,
+            pieces[k, BEGIN], pieces[k, END], layers, first[s], first[s + 1] - 1, sizes, packed[s],
             values, atoms, order, mean, scale, energy, owner, by_energy, change, by_piece[k],
         )  # fmt: skip
-    out[:] = 0.0
-    for k in range(pieces.shape[0]):
-        s = pieces[k, SPECIES]
-        begin, end = layers[first[s], WEIGHT], layers[first[s + 1] - 1, BIAS] + 1
-        for p in range(end - begin):
-            out[begin + p] += by_piece[k, p]
+    _add_up(layers, first, pieces, by_piece, out)
