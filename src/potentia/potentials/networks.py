@@ -29,6 +29,7 @@ class AtomicNetworks(nn.Module):
         self, arch: Architecture, species: Sequence[str], n_features: int, seed: int, dtype: torch.dtype
     ) -> None:
         super().__init__()
+        self.shapes = tuple((n_features, tuple((int(n), kind) for n, kind in arch[name])) for name in species)
         self.networks = nn.ModuleList(
             MLP(n_features, arch[name], generator=torch_stream(seed, "weights", name), dtype=dtype) for name in species
         )

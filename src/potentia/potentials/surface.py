@@ -55,7 +55,7 @@ class Featurised:
         return self.geometry.nbytes + self.features.values.nbytes + self.features.moments.nbytes
 
     def atoms(self, selection: Selection) -> Atoms:
-        """Return the atoms of ``selection``, species by species."""
+        """Return the atoms of ``selection``."""
         return Atoms.of(self.descriptor, self.geometry, self.features, selection)
 
 

@@ -1,0 +1,162 @@
+"""Energies of atoms by the networks with their gradient by the features, and back: compiled loops, or torch operations.
+
+Compiled are the passes on CPU, in one precision for features and networks, through activations that there is code for;
+torch does everything else. Both are in closed form and see the same atoms.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from potentia.nn import Trace, weight_gradients
+from potentia.potentials import networks_numba
+from potentia.potentials.descriptors.threads import torch_threads
+from potentia.potentials.network_layout import Layout, layout_of
+from potentia.potentials.networks import AtomicNetworks
+
+__all__ = ["CompiledPasses", "NetworkInput", "Passes", "TorchPasses", "passes_of"]
+
+
+@dataclass(frozen=True)
+class NetworkInput:
+    """Atoms of some structures, as the networks see them."""
+
+    values: Tensor
+    """Features of these atoms and others.  [all atoms, features]"""
+    species: Tensor
+    """Index of the species of each.  [all atoms]"""
+    atoms: Tensor
+    """Which atoms.  [atoms]"""
+    owner: Tensor
+    """Position of each atom's structure among the structures.  [atoms]"""
+    n_species: int
+
+    @cached_property
+    def rows(self) -> list[Tensor]:
+        """Places in `atoms` of each species' atoms."""
+        species = self.species[self.atoms]
+        return [torch.nonzero(species == k).squeeze(1) for k in range(self.n_species)]
+
+    @cached_property
+    def pieces(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The same places, species by species, and the pieces that they are worked on in."""
+        found: tuple[NDArray[np.int64], NDArray[np.int64]] = networks_numba.cut(
+            self.species.numpy(), self.atoms.numpy(), self.n_species
+        )
+        return found
+
+    def traces(self, model: AtomicNetworks, *, gradient: bool) -> list[Trace]:
+        """Pass the atoms through the networks, species by species, in the type and on the device of these."""
+        return model.traces(
+            [self.values[self.atoms[rows]].to(model.feature_mean) for rows in self.rows], gradient=gradient
+        )
+
+    def in_place(self, parts: Sequence[Tensor]) -> Tensor:
+        """Put the parts, species by species, to the places of their atoms, on the device of the features."""
+        values = torch.cat(list(parts)).to(self.values.device)
+        return torch.empty_like(values).index_copy_(0, torch.cat(self.rows), values)
+
+
+class Passes(ABC):
+    """One pass of some atoms through the networks, and the way back."""
+
+    atomic: Tensor
+    """Energy of each atom, in reference to the free atom (eV).  [atoms]"""
+    by_feature: Tensor | None
+    """Its gradient by the features (eV), in their type; None where it was not asked for.  [atoms, features]"""
+
+    @abstractmethod
+    def weight_gradients(self, by_energy: Tensor, change: Tensor | None) -> list[Tensor]:
+        """Return the derivative of Σ by_energy·energy + Σ change·by_feature by each parameter of the networks.
+
+        Args:
+            by_energy: Of the energies of the structures.  [structures]
+            change: Of the features, None for the first sum alone.  [atoms, features]
+        """
+
+
+class TorchPasses(Passes):
+    """By torch operations, species by species: for any device, precision and activation."""
+
+    def __init__(self, model: AtomicNetworks, given: NetworkInput, *, gradient: bool) -> None:
+        self._model, self._given = model, given
+        self._traces = given.traces(model, gradient=gradient)
+        self.atomic = given.in_place([model.atomic_energies(trace) for trace in self._traces])
+        gradients = [trace.gradient * model.slope for trace in self._traces if trace.gradient is not None]
+        self.by_feature = given.in_place(gradients).to(given.values.dtype) if gradient else None
+
+    def weight_gradients(self, by_energy: Tensor, change: Tensor | None) -> list[Tensor]:
+        """Return the derivative by each parameter."""
+        model, rows, owner = self._model, self._given.rows, self._given.owner
+        scaled = by_energy.to(model.e_scaling) / model.e_scaling
+        found = []
+        for trace, places in zip(self._traces, rows, strict=True):
+            direction = None if change is None else change[places].to(model.feature_mean) * model.slope
+            factors = trace.factors(scaled[owner[places].to(scaled.device)], direction)
+            found += weight_gradients(factors)
+        return found
+
+
+class CompiledPasses(Passes):
+    """By compiled loops on CPU, all species at once; the way back goes forward again, so that nothing is kept."""
+
+    def __init__(
+        self, model: AtomicNetworks, weights: Sequence[Tensor], given: NetworkInput, layout: Layout, *, gradient: bool
+    ) -> None:
+        self._given, self._layout = given, layout
+        self._shapes = [weight.shape for weight in weights]
+        order, pieces = given.pieces
+        self._arguments = (
+            layout.layers,
+            layout.first,
+            layout.sizes,
+            torch.cat([weight.detach().reshape(-1) for weight in weights]).numpy(),
+            given.values.numpy(),
+            given.atoms.numpy(),
+            order,
+            pieces,
+            model.feature_mean.numpy(),
+            model.feature_scale.numpy(),
+            torch.stack((model.e_scaling, model.e_shift)).numpy(),
+        )
+        self.atomic = given.values.new_empty(len(given.atoms))
+        by_feature = given.values.new_empty((len(given.atoms) if gradient else 0, given.values.shape[1]))
+        with torch_threads():
+            networks_numba.energies(*self._arguments, self.atomic.numpy(), by_feature.numpy())
+        self.by_feature = by_feature if gradient else None
+
+    def weight_gradients(self, by_energy: Tensor, change: Tensor | None) -> list[Tensor]:
+        """Return the derivative by each parameter."""
+        values, pieces = self._given.values, self._given.pieces[1]
+        numbers = [shape.numel() for shape in self._shapes]
+        found = values.new_empty(sum(numbers))
+        given: tuple[Any, ...] = (
+            self._given.owner.numpy(),
+            by_energy.to(values.dtype).contiguous().numpy(),
+            (values.new_empty((0, values.shape[1])) if change is None else change.contiguous()).numpy(),
+            values.new_empty((len(pieces), self._layout.n_parameters)).numpy(),
+        )
+        with torch_threads():
+            networks_numba.weight_gradients(*self._arguments, *given, found.numpy())
+        return [part.view(shape) for part, shape in zip(found.split(numbers), self._shapes, strict=True)]
+
+
+def passes_of(model: AtomicNetworks, weights: Sequence[Tensor], given: NetworkInput, *, gradient: bool) -> Passes:
+    """Pass atoms through the networks, by compiled loops where there are any for these.
+
+    ``weights`` are the parameters of ``model``: to look them up takes a while.
+    """
+    mean, values = model.feature_mean, given.values
+    layout = layout_of(model.shapes)
+    if layout is None or mean.dtype != values.dtype or {mean.device.type, values.device.type} != {"cpu"}:
+        return TorchPasses(model, given, gradient=gradient)
+    return CompiledPasses(model, weights, given, layout, gradient=gradient)
