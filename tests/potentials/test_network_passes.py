@@ -59,7 +59,7 @@ def atoms(n=150, dtype=torch.float64, kinds=3):
     values = torch.randn(200, N_FEATURES, generator=draw, dtype=torch.float64).to(dtype)
     species = torch.randint(kinds, (200,), generator=draw)
     chosen = torch.randperm(200, generator=draw)[:n]
-    return NetworkInput(values, species, chosen, torch.arange(n) * 3 // max(n, 1), 3)
+    return NetworkInput(values, chosen, species[chosen], torch.arange(n) * 3 // max(n, 1), 3)
 
 
 def cotangents(n=150, dtype=torch.float64):
@@ -130,7 +130,7 @@ def test_neither_threads_nor_company_change_a_bit(dtype):
     finally:
         torch.set_num_threads(1)
     assert all(torch.equal(one, first) for run in found for one, first in zip(run, found[0], strict=True))
-    few = NetworkInput(given.values, given.species, given.atoms[40:51], given.owner[40:51], 3)
+    few = NetworkInput(given.values, given.atoms[40:51], given.network[40:51], given.owner[40:51], 3)
     alone = pass_over(model, few)
     assert torch.equal(alone.atomic, found[0][0][40:51])
     assert torch.equal(alone.by_feature, found[0][1][40:51])
@@ -149,7 +149,7 @@ def test_a_feature_that_is_not_finite_spoils_its_atom_and_the_weights_but_no_oth
     clean = pass_over(model, given).atomic
     values = given.values.clone()
     values[given.atoms[7], 2] = torch.nan
-    spoiled = pass_over(model, NetworkInput(values, given.species, given.atoms, given.owner, 3))
+    spoiled = pass_over(model, NetworkInput(values, given.atoms, given.network, given.owner, 3))
     others = torch.arange(150) != 7
     assert spoiled.atomic[7].isnan()
     assert torch.equal(spoiled.atomic[others], clean[others])
@@ -160,7 +160,7 @@ def test_a_trained_architecture_is_that_of_a_descriptor():
     descriptor = ChebyshevDescriptor(("Ti", "O"), 4, 3.8, 2, 3.4)
     geometry = descriptor.geometry(frames())
     values, everyone = descriptor.features(geometry).values, geometry.everything
-    given = NetworkInput(values, geometry.species, everyone.atoms, everyone.owner, 2)
+    given = NetworkInput(values, everyone.atoms, geometry.species[everyone.atoms], everyone.owner, 2)
     arch = {name: [(6, "tanh")] for name in descriptor.species}
     model = AtomicNetworks(arch, descriptor.species, values.shape[1], 0, values.dtype)
     expected = TorchPasses(model, given, gradient=True)

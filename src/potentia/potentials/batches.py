@@ -33,6 +33,10 @@ class StructureBatch:
     """So many of them, from the first, are trained on forces or stress too."""
     force_weight: float | None = None
     """Weight of the forces in the loss of this batch; None for that of the settings."""
+    member: Tensor | None = None
+    """Which of several models each structure is for; None where there is one model.  [structures]"""
+    n_members: int = 1
+    """Number of models."""
 
 
 class Plan(Sequence[StructureBatch]):

@@ -16,7 +16,7 @@ from potentia.nn import Trace
 from potentia.potentials.descriptors.base import Descriptor, Features
 from potentia.potentials.geometry import Geometry, Selection
 from potentia.potentials.network_passes import NetworkInput, passes_of
-from potentia.potentials.networks import AtomicNetworks
+from potentia.potentials.networks import Networks
 
 __all__ = ["Atoms", "potential_energy"]
 
@@ -34,15 +34,18 @@ class Atoms(NamedTuple):
     @classmethod
     def of(cls, descriptor: Descriptor, geometry: Geometry, features: Features, selection: Selection) -> Atoms:
         """Return the atoms of ``selection``."""
-        given = NetworkInput(features.values, geometry.species, selection.atoms, selection.owner, descriptor.n_species)
+        network, n = geometry.species[selection.atoms], descriptor.n_species
+        if selection.member is not None:
+            network, n = network + n * selection.member[selection.owner], n * selection.n_members
+        given = NetworkInput(features.values, selection.atoms, network, selection.owner, n)
         return cls(descriptor, geometry, features, selection, given)
 
     @property
     def rows(self) -> list[Tensor]:
-        """Places in the selection of each species' atoms."""
+        """Places in the selection of each network's atoms."""
         return self.given.rows
 
-    def traces(self, model: AtomicNetworks, *, gradient: bool) -> list[Trace]:
+    def traces(self, model: Networks, *, gradient: bool) -> list[Trace]:
         """Pass the atoms through the networks, in the type and on the device of these."""
         return self.given.traces(model, gradient=gradient)
 
@@ -51,7 +54,7 @@ class _Energies(torch.autograd.Function):
     """Energies alone."""
 
     @staticmethod
-    def forward(ctx: Any, model: AtomicNetworks, atoms: Atoms, *weights: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, model: Networks, atoms: Atoms, *weights: Tensor) -> tuple[Tensor, Tensor]:
         ctx.passes = passes_of(model, weights, atoms.given, gradient=False)
         atomic = ctx.passes.atomic
         ctx.mark_non_differentiable(atomic)
@@ -67,9 +70,7 @@ class _EnergiesAndGradients(torch.autograd.Function):
     """Energies with their derivatives by positions and strain."""
 
     @staticmethod
-    def forward(
-        ctx: Any, model: AtomicNetworks, atoms: Atoms, *weights: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(ctx: Any, model: Networks, atoms: Atoms, *weights: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         ctx.passes = passes = passes_of(model, weights, atoms.given, gradient=True)
         ctx.atoms = atoms
         ctx.mark_non_differentiable(passes.atomic)
@@ -90,7 +91,7 @@ class _EnergiesAndGradients(torch.autograd.Function):
 
 
 def potential_energy(
-    model: AtomicNetworks, atoms: Atoms, *, gradients: bool
+    model: Networks, atoms: Atoms, *, gradients: bool
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     """Return atomic energies [atoms], their sums [structures], and with ``gradients`` dE/dx and dE/dε, else None.
 

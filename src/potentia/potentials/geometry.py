@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -39,6 +39,14 @@ class Selection:
     """Where the pairs of each atom begin when the pairs of the selection are laid end to end.  [atoms]"""
     n_pairs: int
     """Number of pairs of the selection."""
+    member: Tensor | None = None
+    """Which of several models each structure is for; None where there is one model.  [structures]"""
+    n_members: int = 1
+    """Number of models."""
+
+    def of_members(self, member: Tensor, n_members: int) -> Selection:
+        """Return the same selection for several models: ``member`` [structures] says which each structure is for."""
+        return replace(self, member=member, n_members=n_members)
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,13 @@ class Measure(ABC):
     """A mean over rows with weights, and over the components of each row."""
 
     def total(self, residual: Tensor, weight: Tensor) -> Tensor:
-        """Return Σ weight · mean over components of `of_each`, for residuals [rows, ...] and weights [rows]."""
+        """Return Σ weight · `of_rows`, for residuals [rows, ...] and weights [rows]."""
+        return torch.dot(weight, self.of_rows(residual))
+
+    def of_rows(self, residual: Tensor) -> Tensor:
+        """Return the mean over components of `of_each`, for residuals [rows, ...].  [rows]"""
         each = self.of_each(residual)
-        rows = each.flatten(1).mean(1) if each.ndim > 1 else each
-        return torch.dot(weight, rows)
+        return each.flatten(1).mean(1) if each.ndim > 1 else each
 
     @abstractmethod
     def of_each(self, residual: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from potentia.nn import Trace, weight_gradients
 from potentia.potentials import networks_numba
 from potentia.potentials.descriptors.threads import torch_threads
 from potentia.potentials.network_layout import Layout, layout_of
-from potentia.potentials.networks import AtomicNetworks
+from potentia.potentials.networks import Networks
 
 __all__ = ["CompiledPasses", "NetworkInput", "Passes", "TorchPasses", "passes_of"]
 
@@ -32,36 +32,33 @@ class NetworkInput:
 
     values: Tensor
     """Features of these atoms and others.  [all atoms, features]"""
-    species: Tensor
-    """Index of the species of each.  [all atoms]"""
     atoms: Tensor
     """Which atoms.  [atoms]"""
+    network: Tensor
+    """Index of the network of each.  [atoms]"""
     owner: Tensor
     """Position of each atom's structure among the structures.  [atoms]"""
-    n_species: int
+    n_networks: int
 
     @cached_property
     def rows(self) -> list[Tensor]:
-        """Places in `atoms` of each species' atoms."""
-        species = self.species[self.atoms]
-        return [torch.nonzero(species == k).squeeze(1) for k in range(self.n_species)]
+        """Places in `atoms` of each network's atoms."""
+        return [torch.nonzero(self.network == k).squeeze(1) for k in range(self.n_networks)]
 
     @cached_property
     def pieces(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The same places, species by species, and the pieces that they are worked on in."""
-        found: tuple[NDArray[np.int64], NDArray[np.int64]] = networks_numba.cut(
-            self.species.numpy(), self.atoms.numpy(), self.n_species
-        )
+        """The same places, network by network, and the pieces that they are worked on in."""
+        found: tuple[NDArray[np.int64], NDArray[np.int64]] = networks_numba.cut(self.network.numpy(), self.n_networks)
         return found
 
-    def traces(self, model: AtomicNetworks, *, gradient: bool) -> list[Trace]:
-        """Pass the atoms through the networks, species by species, in the type and on the device of these."""
+    def traces(self, model: Networks, *, gradient: bool) -> list[Trace]:
+        """Pass the atoms through the networks, one after the other, in the type and on the device of these."""
         return model.traces(
             [self.values[self.atoms[rows]].to(model.feature_mean) for rows in self.rows], gradient=gradient
         )
 
     def in_place(self, parts: Sequence[Tensor]) -> Tensor:
-        """Put the parts, species by species, to the places of their atoms, on the device of the features."""
+        """Put the parts, network by network, to the places of their atoms, on the device of the features."""
         values = torch.cat(list(parts)).to(self.values.device)
         return torch.empty_like(values).index_copy_(0, torch.cat(self.rows), values)
 
@@ -85,9 +82,9 @@ class Passes(ABC):
 
 
 class TorchPasses(Passes):
-    """By torch operations, species by species: for any device, precision and activation."""
+    """By torch operations, network by network: for any device, precision and activation."""
 
-    def __init__(self, model: AtomicNetworks, given: NetworkInput, *, gradient: bool) -> None:
+    def __init__(self, model: Networks, given: NetworkInput, *, gradient: bool) -> None:
         self._model, self._given = model, given
         self._traces = given.traces(model, gradient=gradient)
         self.atomic = given.in_place([model.atomic_energies(trace) for trace in self._traces])
@@ -107,10 +104,10 @@ class TorchPasses(Passes):
 
 
 class CompiledPasses(Passes):
-    """By compiled loops on CPU, all species at once; the way back goes forward again, so that nothing is kept."""
+    """By compiled loops on CPU, all networks at once; the way back goes forward again, so that nothing is kept."""
 
     def __init__(
-        self, model: AtomicNetworks, weights: Sequence[Tensor], given: NetworkInput, layout: Layout, *, gradient: bool
+        self, model: Networks, weights: Sequence[Tensor], given: NetworkInput, layout: Layout, *, gradient: bool
     ) -> None:
         self._given, self._layout = given, layout
         self._shapes = [weight.shape for weight in weights]
@@ -150,7 +147,7 @@ class CompiledPasses(Passes):
         return [part.view(shape) for part, shape in zip(found.split(numbers), self._shapes, strict=True)]
 
 
-def passes_of(model: AtomicNetworks, weights: Sequence[Tensor], given: NetworkInput, *, gradient: bool) -> Passes:
+def passes_of(model: Networks, weights: Sequence[Tensor], given: NetworkInput, *, gradient: bool) -> Passes:
     """Pass atoms through the networks, by compiled loops where there are any for these.
 
     ``weights`` are the parameters of ``model``: to look them up takes a while.

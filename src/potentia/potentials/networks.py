@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from potentia.errors import ConfigError
 from potentia.nn import ACTIVATIONS, MLP, Trace
 from potentia.seeding import torch_stream
 
-__all__ = ["Architecture", "AtomicNetworks", "checked_architecture"]
+__all__ = ["Architecture", "AtomicNetworks", "MemberNetworks", "Networks", "checked_architecture"]
 
 Architecture = dict[str, list[tuple[int, str]]]
 
@@ -62,6 +62,67 @@ class AtomicNetworks(nn.Module):
     @property
     def _networks(self) -> list[MLP]:
         return cast("list[MLP]", list(self.networks))
+
+
+class MemberNetworks(nn.Module):
+    """The networks of several models that share their normalisation, laid end to end: asked and trained together.
+
+    The network of species s of member m is number ``m·species + s``.
+
+    Args:
+        members: The models; their parameters are those of this one.
+    """
+
+    def __init__(self, members: Sequence[AtomicNetworks]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.shapes = tuple(shape for member in members for shape in member.shapes)
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def member(self, k: int) -> AtomicNetworks:
+        """Return one of the models."""
+        return cast("AtomicNetworks", self.members[k])
+
+    def traces(self, features: Sequence[Tensor], *, gradient: bool) -> list[Trace]:
+        """Pass the raw features of each network's atoms [atoms of it, features] through it."""
+        n = len(features) // len(self)
+        parts = [features[k * n : (k + 1) * n] for k in range(len(self))]
+        return [trace for k, part in enumerate(parts) for trace in self.member(k).traces(part, gradient=gradient)]
+
+    def atomic_energies(self, trace: Trace) -> Tensor:
+        """Return the energies (eV) of the atoms of a trace.  [atoms of it]"""
+        return self.member(0).atomic_energies(trace)
+
+    @property
+    def slope(self) -> Tensor:
+        """What turns the gradient of a trace into that of the atomic energy by the raw features (eV).  [features]"""
+        return self.member(0).slope
+
+    @property
+    def feature_mean(self) -> Tensor:
+        """[features]"""
+        return self.member(0).feature_mean
+
+    @property
+    def feature_scale(self) -> Tensor:
+        """[features]"""
+        return self.member(0).feature_scale
+
+    @property
+    def e_scaling(self) -> Tensor:
+        """1/eV"""
+        return self.member(0).e_scaling
+
+    @property
+    def e_shift(self) -> Tensor:
+        """eV"""
+        return self.member(0).e_shift
+
+
+Networks: TypeAlias = AtomicNetworks | MemberNetworks
+"""What turns features into energies."""
 
 
 def checked_architecture(arch: Mapping[str, Sequence[tuple[int, str]]], species: Sequence[str]) -> Architecture:

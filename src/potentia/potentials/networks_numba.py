@@ -1,6 +1,6 @@
-"""The networks of all species in compiled loops: energies with their gradient by the features, and weight gradients.
+"""All networks in compiled loops: energies with their gradient by the features, and weight gradients.
 
-The atoms come in pieces of one species, cut the same for any number of threads. A thread works on a piece from start to
+The atoms come in pieces of one network, cut the same for any number of threads. A thread works on a piece from start to
 end; what pieces add to the weights is added up in their order: no bit depends on threads.
 """
 
@@ -23,9 +23,9 @@ from potentia.potentials.layers_numba import (
 )
 from potentia.potentials.network_layout import BIAS, BLOCK, NODES, SHIFT, TILE, WEIGHT, WIDE_IN
 
-__all__ = ["SPECIES", "cut", "energies", "weight_gradients"]
+__all__ = ["NETWORK", "cut", "energies", "weight_gradients"]
 
-SPECIES, BEGIN, END = range(3)
+NETWORK, BEGIN, END = range(3)
 """Columns of pieces."""
 MOST = 64
 """About so many pieces at most."""
@@ -33,29 +33,29 @@ E_SCALING, E_SHIFT = range(2)
 SUMS, PACKED, BLOCK_NODES = range(3)
 """Places in ``sizes``, of which `Layout` tells."""
 LEAST = 32
-"""So many atoms make a piece, if a species has them."""
+"""So many atoms make a piece, if a network has them."""
 
 
 @compiled
-def cut(species, atoms, n_species):
-    """Return places of ``atoms`` by species, and their pieces [pieces, columns].  [atoms]"""
-    n = atoms.size
-    begin = np.zeros(n_species + 1, np.int64)
+def cut(network, n_networks):
+    """Return places of atoms by ``network`` [atoms], and their pieces [pieces, columns].  [atoms]"""
+    n = network.size
+    begin = np.zeros(n_networks + 1, np.int64)
     for k in range(n):
-        begin[species[atoms[k]] + 1] += 1
-    for s in range(n_species):
+        begin[network[k] + 1] += 1
+    for s in range(n_networks):
         begin[s + 1] += begin[s]
     order, place = np.empty(n, np.int64), begin.copy()
     for k in range(n):
-        s = species[atoms[k]]
+        s = network[k]
         order[place[s]] = k
         place[s] += 1
     size = max(n // MOST // BLOCK + 1, LEAST // BLOCK) * BLOCK
-    pieces = np.empty((n // size + n_species, 3), np.int64)
+    pieces = np.empty((n // size + n_networks, 3), np.int64)
     found = 0
-    for s in range(n_species):
+    for s in range(n_networks):
         for first in range(begin[s], begin[s + 1], size):
-            pieces[found, SPECIES] = s
+            pieces[found, NETWORK] = s
             pieces[found, BEGIN], pieces[found, END] = first, min(first + size, begin[s + 1])
             found += 1
     return order, pieces[:found]
@@ -94,7 +94,7 @@ def energies(
     """Fill atomic [atoms] and, unless it is empty, by_feature [atoms, features]: energies and their gradient."""
     packed = pack(layers, first, parameters, sizes[PACKED])
     for k in prange(pieces.shape[0]):
-        s = pieces[k, SPECIES]
+        s = pieces[k, NETWORK]
         _energies_of_piece(
             pieces[k, BEGIN], pieces[k, END], layers, first[s], first[s + 1] - 1, sizes, packed[s],
             values, atoms, order, mean, scale, energy, atomic, by_feature,
@@ -141,7 +141,7 @@ def _add_up(layers, first, pieces, by_piece, out):
     """Sum the weight gradients of pieces, in their order."""
     out[:] = 0.0
     for k in range(pieces.shape[0]):
-        s = pieces[k, SPECIES]
+        s = pieces[k, NETWORK]
         begin, end = layers[first[s], WEIGHT], layers[first[s + 1] - 1, BIAS] + 1
         whole, part = out[begin:end], by_piece[k]
         for p in range(end - begin):
@@ -160,7 +160,7 @@ def weight_gradients(
     """
     packed = pack(layers, first, parameters, sizes[PACKED])
     for k in prange(pieces.shape[0]):
-        s = pieces[k, SPECIES]
+        s = pieces[k, NETWORK]
         _gradients_of_piece(
             pieces[k, BEGIN], pieces[k, END], layers, first[s], first[s + 1] - 1, sizes, packed[s],
             values, atoms, order, mean, scale, energy, owner, by_energy, change, by_piece[k],

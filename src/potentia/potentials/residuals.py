@@ -11,8 +11,8 @@ from torch import Tensor
 from potentia.metrics import ErrorSum
 from potentia.potentials.batches import StructureBatch
 from potentia.potentials.datasets.labelled import LabelledStructures, TrainingStructures
-from potentia.potentials.geometry import Selection
-from potentia.potentials.networks import AtomicNetworks
+from potentia.potentials.geometry import Geometry, Selection
+from potentia.potentials.networks import Networks
 from potentia.potentials.surface import Surface
 
 __all__ = ["Derivatives", "Residual", "Residuals", "residuals_of"]
@@ -61,14 +61,18 @@ class Residuals:
 
     def owner(self, kind: str) -> Tensor:
         """Return the structure that each row of a kind belongs to.  [rows]"""
+        return self.per_row(kind, self.structures)
+
+    def per_row(self, kind: str, values: Tensor) -> Tensor:
+        """Return for each row of a kind what belongs to its structure, of ``values`` [structures].  [rows]"""
         if kind == "energy" or self.derivatives is None:
-            return self.structures
+            return values
         labels = self.derivatives
-        asked = self.structures[: len(labels.stress)].to(labels.stress.device)  # they come first
+        asked = values[: len(labels.stress)].to(labels.stress.device)  # they come first
         return asked[labels.selection.owner[labels.forces]] if kind == "force" else asked[labels.stress]
 
 
-def residuals_of(model: AtomicNetworks, source: TrainingStructures, batch: StructureBatch) -> Residuals:
+def residuals_of(model: Networks, source: TrainingStructures, batch: StructureBatch) -> Residuals:
     """Return the residuals of a batch, differentiable by the weights."""
     n = batch.n_gradients
     data, structures = source.part(batch.structures, n)
@@ -76,19 +80,24 @@ def residuals_of(model: AtomicNetworks, source: TrainingStructures, batch: Struc
     kinds: dict[str, Residual] = {}
     derivatives = None
     if n:
-        selection = geometry.select(structures[:n])
+        selection = _selected(geometry, structures, batch, slice(0, n))
         surface = data.featurised.surface(model, selection, gradients=True)
         energies.append(surface.energy)
         there = data.has_forces[selection.structures][selection.owner]
         derivatives = Derivatives(selection, there, data.has_stress[selection.structures])
         kinds |= _of_forces(data, surface, derivatives) | _of_stress(data, surface, derivatives)
     if n < len(structures) or not n:
-        rest = geometry.select(structures[n:])
+        rest = _selected(geometry, structures, batch, slice(n, None))
         energies.append(data.featurised.surface(model, rest, gradients=False).energy)
     reference = data.energy[structures] / data.n_atoms[structures]
     predicted = (energies[0] if len(energies) == 1 else torch.cat(energies)) / data.n_atoms[structures]
     energy = Residual(predicted - reference, data.weight[structures], reference)
     return Residuals(batch.structures, data, structures, {"energy": energy, **kinds}, derivatives)
+
+
+def _selected(geometry: Geometry, structures: Tensor, batch: StructureBatch, part: slice) -> Selection:
+    selection = geometry.select(structures[part])
+    return selection if batch.member is None else selection.of_members(batch.member[part], batch.n_members)
 
 
 def _of_forces(data: LabelledStructures, surface: Surface, labels: Derivatives) -> dict[str, Residual]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from potentia.potentials.descriptors.base import Descriptor, Features
 from potentia.potentials.forces import Atoms, potential_energy
 from potentia.potentials.geometry import Geometry, Selection, join_geometries
-from potentia.potentials.networks import AtomicNetworks
+from potentia.potentials.networks import Networks
 from potentia.potentials.structure import Structure
 
 __all__ = ["Featurised", "Surface", "featurise", "joined"]
@@ -39,7 +39,7 @@ class Featurised:
     geometry: Geometry
     features: Features
 
-    def surface(self, model: AtomicNetworks, selection: Selection, *, gradients: bool) -> Surface:
+    def surface(self, model: Networks, selection: Selection, *, gradients: bool) -> Surface:
         """Return energies, with derivatives by positions and strain if asked for; differentiable by the weights."""
         return Surface(*potential_energy(model, self.atoms(selection), gradients=gradients))
 
