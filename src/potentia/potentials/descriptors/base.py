@@ -67,6 +67,15 @@ class Descriptor(ABC):
         """
 
     @abstractmethod
+    def pair_gradients(self, geometry: Geometry, moments: Tensor, cotangent: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the derivative of Σ cotangent·G by the vector of each pair [pairs, 3], and Σ over pairs of each centre.
+
+        The pair is seen from its centre alone: the gradient by a position is the sum over pairs that end there minus
+        those that begin there. The second is by a strain of all vectors of one centre [atoms, 3, 3]. ``cotangent`` is
+        [atoms, features]; what stands at fillers means nothing.
+        """
+
+    @abstractmethod
     def jvp(self, geometry: Geometry, moments: Tensor, selection: Selection, shift: Tensor, strain: Tensor) -> Tensor:
         """Return the change of the features along ``shift`` [atoms, 3] and ``strain`` [structures, 3, 3]."""
 

@@ -52,5 +52,12 @@ class Kernels(ABC):
         """Return the derivative of Σ cotangent·features by positions [atoms, 3] and strain [structures, 3, 3]."""
 
     @abstractmethod
+    def pair_gradients(self, geometry: Geometry, moments: Tensor, cotangent: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the derivative by each pair's vector [pairs, 3] and by strain of each centre's pairs [atoms, 3, 3].
+
+        What stands at fillers means nothing.
+        """
+
+    @abstractmethod
     def jvp(self, geometry: Geometry, moments: Tensor, selection: Selection, shift: Tensor, strain: Tensor) -> Tensor:
         """Return the change of the features along shift [atoms, 3] and strain [structures, 3, 3]."""
