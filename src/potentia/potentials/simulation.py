@@ -21,7 +21,6 @@ from potentia.errors import ConfigError, DataError
 from potentia.potentials.cell import checked_cell
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.descriptors.base import Features
-from potentia.potentials.descriptors.threads import torch_threads
 from potentia.potentials.geometry import Geometry
 from potentia.potentials.networks import AtomicNetworks
 from potentia.potentials.skin import AllPairs, Frame, MovingPairs, PickedPairs
@@ -138,12 +137,14 @@ class Evaluation:
     @property
     def features(self) -> Floats:
         """Features of each atom.  [atoms, features]"""
-        return self._features.values.double().cpu().numpy()
+        found: Floats = self._features.values.double().cpu().numpy()
+        return found
 
     @property
     def species(self) -> NDArray[np.int64]:
         """Index of each atom's species in the descriptor.  [atoms]"""
-        return self._geometry.species.cpu().numpy()
+        found: NDArray[np.int64] = self._geometry.species.cpu().numpy()
+        return found
 
     @property
     def volume(self) -> float:
@@ -153,26 +154,23 @@ class Evaluation:
     @cached_property
     def atomic(self) -> Floats:
         """Energy of each atom, that of the free atom included, eV.  [members, atoms]"""
-        found = self._members.energies(self._features.values)
-        return found.cpu().numpy() + self._members.free
+        found: Floats = self._members.energies(self._features.values).cpu().numpy() + self._members.free
+        return found
 
     @property
     def energy(self) -> Floats:
         """Total energy, eV.  [members]"""
-        return self.atomic.sum(1)
+        total: Floats = self.atomic.sum(1)
+        return total
 
     @cached_property
     def gradients(self) -> Spread:
         """Forces and strain derivatives."""
-        forces, strains = [], []
-        descriptor = self._pairs.descriptor
-        energies = []
+        forces, strains, energies = [], [], []
         for atomic, cotangent in self._members.gradients(self._features.values):
-            by_pair, by_centre = descriptor.pair_gradients(self._geometry, self._features.moments, cotangent)
-            with torch_threads():
-                forces.append(-self._pairs.gather(self._geometry, by_pair).double().cpu().numpy())
-            strain = by_centre.double().sum(0).cpu().numpy()
-            strains.append((strain + strain.T) / 2)
+            gradient, strain = self._pairs.gradients(self._geometry, self._features.moments, cotangent)
+            forces.append(-gradient.double().cpu().numpy())
+            strains.append((strain + strain.T).cpu().numpy() / 2)
             energies.append(atomic.cpu().numpy())
         self.atomic = np.stack(energies) + self._members.free  # the networks have passed these already
         return Spread(np.stack(forces), np.stack(strains))
@@ -227,8 +225,7 @@ class Engine:
         box, directions = checked_cell(cell, pbc)
         members = self._members_of(np.asarray(numbers, dtype=np.int64))
         frame = Frame(points, self._species, np.zeros((3, 3)) if box is None else box, directions)
-        with torch_threads():
-            geometry = self._pairs.follow(frame)
+        geometry = self._pairs.follow(frame)
         self.evaluations += 1
         return Evaluation(members, self._pairs, geometry, self.model.descriptor.features(geometry))
 

@@ -20,6 +20,7 @@ from vesin import NeighborList
 from potentia.errors import DataError, warn_user
 from potentia.potentials.descriptors.base import Descriptor
 from potentia.potentials.descriptors.segments import sum_by_centre
+from potentia.potentials.descriptors.threads import torch_threads
 from potentia.potentials.geometry import Geometry
 from potentia.potentials.neighbours import OVERLAP
 from potentia.potentials.skin_numba import gather, link, pick, see_from_both_sides
@@ -130,6 +131,7 @@ class MovingPairs(ABC):
         self.descriptor, self.skin = descriptor, skin
         self.rebuilds = 0
         self.known: SkinList | None = None
+        self._by_pair = torch.empty((0, 3))
         self._warned = False
 
     def follow(self, frame: Frame) -> Geometry:
@@ -149,8 +151,13 @@ class MovingPairs(ABC):
         self._look_at(closest)
         return geometry
 
+    def gradients(self, geometry: Geometry, moments: Tensor, cotangent: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the derivative of Σ cotangent·G by positions [atoms, 3] and by strain [3, 3]."""
+        by_centre = self.descriptor.pair_gradients(geometry, moments, cotangent, self._by_pair)
+        return self._gathered(geometry, self._by_pair), by_centre.double().sum(0)
+
     @abstractmethod
-    def gather(self, geometry: Geometry, pair_gradient: Tensor) -> Tensor:
+    def _gathered(self, geometry: Geometry, by_pair: Tensor) -> Tensor:
         """Sum gradients by pair vectors [pairs, 3] to gradients by positions [atoms, 3]."""
 
     @abstractmethod
@@ -186,7 +193,7 @@ class MovingPairs(ABC):
 
 
 class PickedPairs(MovingPairs):
-    """For loops on the CPU: of the list, those in reach are picked at every step, in blocks as the kernels want them."""
+    """For loops on the CPU: at every step, those in reach are picked from the list, in blocks as the kernels want."""
 
     def _adopt(self, known: SkinList) -> None:
         layout = self.descriptor.layout
@@ -204,6 +211,7 @@ class PickedPairs(MovingPairs):
             volume=torch.empty(1, dtype=torch.float64),
         )
         g = self._geometry
+        self._by_pair = torch.empty_like(g.vector)
         self._rows = [a.numpy() for a in (g.start, g.vector, g.neighbour, g.reverse, g.whole, g.near)]
         self._place = np.empty(len(known.other), dtype=np.int32)
         self._closest = np.empty(len(known.start) - 1)
@@ -212,20 +220,23 @@ class PickedPairs(MovingPairs):
         self._limits = (unseen, near, self.descriptor.cutoff**2, layout.far)
 
     def _moved(self, known: SkinList, frame: Frame) -> tuple[Geometry, Floats]:
-        pick(
-            known.points(frame), known.offsets(frame), known.start, known.count, known.other, known.image,
-            self._widest, self._limits, self.descriptor.layout.block, *self._rows, self._place, self._closest,
-        )  # fmt: skip
-        link(known.start, known.reverse, self._place, self._geometry.reverse.numpy())
+        points, offsets = known.points(frame), known.offsets(frame)
+        with torch_threads():
+            pick(
+                points, offsets, known.start, known.count, known.other, known.image, self._widest, self._limits,
+                self.descriptor.layout.block, *self._rows, self._place, self._closest,
+            )  # fmt: skip
+            link(known.start, known.reverse, self._place, self._geometry.reverse.numpy())
         self._geometry.volume[0] = frame.volume
         return self._geometry, self._closest
 
-    def gather(self, geometry: Geometry, pair_gradient: Tensor) -> Tensor:
+    def _gathered(self, geometry: Geometry, by_pair: Tensor) -> Tensor:
         """Sum gradients by pair vectors [pairs, 3] to gradients by positions [atoms, 3]."""
-        out = pair_gradient.new_empty((geometry.n_atoms, 3))
+        out = by_pair.new_empty((geometry.n_atoms, 3))
         block = self.descriptor.layout.block
         given = (geometry.start.numpy(), geometry.whole.numpy(), block, geometry.reverse.numpy())
-        gather(*given, pair_gradient.numpy(), out.numpy())
+        with torch_threads():
+            gather(*given, by_pair.numpy(), out.numpy())
         return out
 
 
@@ -234,6 +245,7 @@ class AllPairs(MovingPairs):
 
     def _adopt(self, known: SkinList) -> None:
         device = self.descriptor.device
+        self._by_pair = torch.empty((len(known.other), 3), dtype=self.descriptor.dtype, device=device)
         self._start = torch.from_numpy(known.start).to(device)
         self._other = torch.from_numpy(known.other).to(device)
         self._image = torch.from_numpy(known.image).to(device)
@@ -263,6 +275,6 @@ class AllPairs(MovingPairs):
         }
         return Geometry(**self._whole(known), **rest).to(device), least.cpu().numpy()
 
-    def gather(self, geometry: Geometry, pair_gradient: Tensor) -> Tensor:
+    def _gathered(self, geometry: Geometry, by_pair: Tensor) -> Tensor:
         """Sum gradients by pair vectors [pairs, 3] to gradients by positions [atoms, 3]."""
-        return sum_by_centre(pair_gradient[geometry.reverse] - pair_gradient, geometry.start, self._centre)
+        return sum_by_centre(by_pair[geometry.reverse] - by_pair, geometry.start, self._centre)

@@ -70,8 +70,7 @@ def sort_by_species(centre, kind, start, count, order):
 def _pick_of_centre(
     i, raw, begin, count, other, layout, block, new_start, vector, neighbour, reverse, whole, near, place, rest,
 ):  # fmt: skip
-    """Pick those of the vectors ``raw`` [pairs of the centre] that are in reach; return the least square of one
-    that is too close to be seen."""
+    """Pick those of the vectors ``raw`` [pairs of the centre] in reach; return the least square of one too close."""
     low, middle, high, far = layout
     least = np.inf
     at = new_start[i]

@@ -67,12 +67,12 @@ class Descriptor(ABC):
         """
 
     @abstractmethod
-    def pair_gradients(self, geometry: Geometry, moments: Tensor, cotangent: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the derivative of Σ cotangent·G by the vector of each pair [pairs, 3], and Σ over pairs of each centre.
+    def pair_gradients(self, geometry: Geometry, moments: Tensor, cotangent: Tensor, by_pair: Tensor) -> Tensor:
+        """Fill ``by_pair`` [pairs, 3] with the derivative of Σ cotangent·G by each pair; return that by strain.
 
-        The pair is seen from its centre alone: the gradient by a position is the sum over pairs that end there minus
-        those that begin there. The second is by a strain of all vectors of one centre [atoms, 3, 3]. ``cotangent`` is
-        [atoms, features]; what stands at fillers means nothing.
+        A pair is seen from its centre alone: the gradient by a position is the sum over pairs that end there minus
+        those that begin there. The strain is one of all vectors of one centre [atoms, 3, 3]. ``cotangent`` is [atoms,
+        features]; what comes to stand at fillers means nothing.
         """
 
     @abstractmethod

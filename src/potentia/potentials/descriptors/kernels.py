@@ -52,8 +52,8 @@ class Kernels(ABC):
         """Return the derivative of Σ cotangent·features by positions [atoms, 3] and strain [structures, 3, 3]."""
 
     @abstractmethod
-    def pair_gradients(self, geometry: Geometry, moments: Tensor, cotangent: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the derivative by each pair's vector [pairs, 3] and by strain of each centre's pairs [atoms, 3, 3].
+    def pair_gradients(self, geometry: Geometry, moments: Tensor, cotangent: Tensor, by_pair: Tensor) -> Tensor:
+        """Fill ``by_pair`` [pairs, 3], and return the derivative by strain of each centre's pairs [atoms, 3, 3].
 
         What stands at fillers means nothing.
         """

@@ -63,15 +63,14 @@ class NumbaKernels(Kernels):
         strain = self.spin.new_zeros((len(selection.structures), 3, 3))
         return gradient, strain.index_add(0, selection.owner, by_centre)
 
-    def pair_gradients(self, geometry: Geometry, moments: Tensor, cotangent: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the derivative by each pair's vector [pairs, 3] and by strain of each centre's pairs [atoms, 3, 3]."""
-        by_pair = self.spin.new_empty((geometry.n_pairs, 3))
+    def pair_gradients(self, geometry: Geometry, moments: Tensor, cotangent: Tensor, by_pair: Tensor) -> Tensor:
+        """Fill ``by_pair`` [pairs, 3], and return the derivative by strain of each centre's pairs [atoms, 3, 3]."""
         by_centre = self.spin.new_empty((geometry.n_atoms, 3, 3))
         centres, rows = np.arange(geometry.n_atoms), geometry.start[:-1].numpy()
         given = (cotangent.contiguous().numpy(), moments.numpy(), rows, by_pair.numpy(), by_centre.numpy())
         with torch_threads():
             vjp(centres, *self._arguments(geometry), *given)
-        return by_pair, by_centre
+        return by_centre
 
     def jvp(self, geometry: Geometry, moments: Tensor, selection: Selection, shift: Tensor, strain: Tensor) -> Tensor:
         """Return the change of the features along shift [atoms, 3] and strain [structures, 3, 3]."""

@@ -66,12 +66,12 @@ class TorchKernels(Kernels):
         strain = torch.zeros((len(selection.structures), 3, 3), dtype=by_pair.dtype, device=by_pair.device)
         return out, strain.index_add(0, selection.owner[pairs.centre], outer)
 
-    def pair_gradients(self, geometry: Geometry, moments: Tensor, cotangent: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the derivative by each pair's vector [pairs, 3] and by strain of each centre's pairs [atoms, 3, 3]."""
+    def pair_gradients(self, geometry: Geometry, moments: Tensor, cotangent: Tensor, by_pair: Tensor) -> Tensor:
+        """Fill ``by_pair`` [pairs, 3], and return the derivative by strain of each centre's pairs [atoms, 3, 3]."""
         pairs = _Pairs.of(geometry, None)
-        by_pair = self._by_pair(pairs, moments, cotangent)
+        by_pair.copy_(self._by_pair(pairs, moments, cotangent))
         outer = by_pair[:, :, None] * pairs.vector[:, None, :]
-        return by_pair, sum_by_centre(outer, pairs.start, pairs.centre)
+        return sum_by_centre(outer, pairs.start, pairs.centre)
 
     def jvp(self, geometry: Geometry, moments: Tensor, selection: Selection, shift: Tensor, strain: Tensor) -> Tensor:
         """Return the change of the features along shift [atoms, 3] and strain [structures, 3, 3]."""
@@ -115,7 +115,8 @@ class TorchKernels(Kernels):
         self_weight = ((weights**2)[:, :, None] * g_ang[pairs.centre]).sum((1, 2))
         along = along + block.df * (value - block.f * self_weight)
         tangent = gradient - (gradient * unit).sum(1, keepdim=True) * unit
-        return along[:, None] * unit + (block.f / distance)[:, None] * tangent
+        by_pair: Tensor = along[:, None] * unit + (block.f / distance)[:, None] * tangent
+        return by_pair
 
     def _table(self, name: str) -> Tensor:
         value = torch.from_numpy(getattr(self.tables, name)).to(self.spin.device)
