@@ -1,7 +1,7 @@
 """Molecular dynamics on one core, `make bench-md`: µs per atom and step, neighbour searches, and the drift of energy.
 
-Prints tables. All is ice, with potentials trained on examples/data: for a third of the epochs for the speed of ASE's velocity Verlet,
-all of them for the drift. Nothing here passes or fails.
+Prints tables. All is ice, with potentials trained on examples/data: briefly for the speed of ASE's velocity Verlet, in
+processor time, and three times longer for the drift. Nothing here passes or fails.
 """
 
 from __future__ import annotations
