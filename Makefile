@@ -13,7 +13,7 @@ export MPLBACKEND = Agg
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup fix check test slow docs bench bench-tio2 bench-mlearn bench-water pyg clean
+.PHONY: help demo setup fix check test slow docs bench bench-tio2 bench-mlearn bench-water bench-md pyg clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bench-water: $(SETUP) ## each training method on the water of examples/data
 
 bench-mlearn: $(SETUP) ## test errors on the mlearn sets beside published potentials
 	$(BIN)/python benchmarks/mlearn.py $(ARGS)
+
+bench-md: $(SETUP) ## molecular dynamics: µs per atom and step, neighbour searches, drift of the energy
+	$(BIN)/python benchmarks/md.py $(ARGS)
 
 pyg: $(SETUP) ## build the optional torch-scatter and torch-cluster from source into .venv
 	$(BIN)/pip install -q ninja setuptools wheel

@@ -16,6 +16,7 @@ from potentia.errors import DataError
 from potentia.estimator import Estimator
 from potentia.potentials.aenet_export import AenetExport
 from potentia.potentials.aenet_import import read_aenet_potential
+from potentia.potentials.calculator import ANNCalculator
 from potentia.potentials.datasets.joined import JoinedDataset
 from potentia.potentials.datasets.labelled import complete_atomic_energies
 from potentia.potentials.descriptors import ChebyshevDescriptor
@@ -24,6 +25,7 @@ from potentia.potentials.networks import Architecture, AtomicNetworks, checked_a
 from potentia.potentials.predicting import Predictor
 from potentia.potentials.predictions import PredictOut
 from potentia.potentials.results import TrainOut
+from potentia.potentials.simulation import SimulationModel
 from potentia.potentials.training import KIND, Start, Training
 from potentia.potentials.training_config import TorchTrainingConfig
 from potentia.potentials.training_input import TrainingInput, require_descriptor
@@ -196,6 +198,24 @@ class TorchANNPotential(Estimator):
             return float(found.cohesive_energy[0])
         free = complete_atomic_energies(atomic_energies, sorted(set(found.atom_types[0])))
         return float(found.total_energy[0] - sum(free[name] for name in found.atom_types[0]))
+
+    def calculator(self, **options: Any) -> ANNCalculator:
+        """Return an ASE calculator of this potential; ``options`` are those of `ANNCalculator`.
+
+        Raises:
+            NotFittedError: the potential is not trained.
+        """
+        return ANNCalculator(self, **options)
+
+    def simulation_model(self) -> SimulationModel:
+        """Return what a simulation needs of the potential: see `Engine`.
+
+        Raises:
+            NotFittedError: the potential is not trained.
+        """
+        self.require_trained()
+        assert self.fitted_ is not None
+        return SimulationModel(self.descriptor, (self.fitted_.model,), (self.fitted_.atomic_energies,))
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], device: str | None = None) -> Self:

@@ -72,6 +72,15 @@ class Descriptor(ABC):
         """
 
     @abstractmethod
+    def pair_gradients(self, geometry: Geometry, moments: Tensor, cotangent: Tensor, by_pair: Tensor) -> Tensor:
+        """Fill ``by_pair`` [pairs, 3] with the derivative of Σ cotangent·G by each pair; return that by strain.
+
+        A pair is seen from its centre alone: the gradient by a position is the sum over pairs that end there minus
+        those that begin there. The strain is one of all vectors of one centre [atoms, 3, 3]. ``cotangent`` is [atoms,
+        features]; what comes to stand at fillers means nothing.
+        """
+
+    @abstractmethod
     def jvp(self, geometry: Geometry, moments: Tensor, selection: Selection, shift: Tensor, strain: Tensor) -> Tensor:
         """Return the change of the features along ``shift`` [atoms, 3] and ``strain`` [structures, 3, 3]."""
 

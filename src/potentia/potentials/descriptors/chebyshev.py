@@ -153,6 +153,10 @@ class ChebyshevDescriptor(Descriptor):
         """Return the derivative of Σ cotangent·G by positions [atoms, 3] and by strain [structures, 3, 3]."""
         return self._kernels.vjp(geometry, moments, selection, cotangent)
 
+    def pair_gradients(self, geometry: Geometry, moments: Tensor, cotangent: Tensor, by_pair: Tensor) -> Tensor:
+        """Fill ``by_pair`` [pairs, 3] with the derivative of Σ cotangent·G by each pair; return that by strain."""
+        return self._kernels.pair_gradients(geometry, moments, cotangent, by_pair)
+
     def jvp(self, geometry: Geometry, moments: Tensor, selection: Selection, shift: Tensor, strain: Tensor) -> Tensor:
         """Return the change of the features along ``shift`` [atoms, 3] and ``strain`` [structures, 3, 3]."""
         return self._kernels.jvp(geometry, moments, selection, shift, strain)

@@ -52,5 +52,12 @@ class Kernels(ABC):
         """Return the derivative of Σ cotangent·features by positions [atoms, 3] and strain [structures, 3, 3]."""
 
     @abstractmethod
+    def pair_gradients(self, geometry: Geometry, moments: Tensor, cotangent: Tensor, by_pair: Tensor) -> Tensor:
+        """Fill ``by_pair`` [pairs, 3], and return the derivative by strain of each centre's pairs [atoms, 3, 3].
+
+        What stands at fillers means nothing.
+        """
+
+    @abstractmethod
     def jvp(self, geometry: Geometry, moments: Tensor, selection: Selection, shift: Tensor, strain: Tensor) -> Tensor:
         """Return the change of the features along shift [atoms, 3] and strain [structures, 3, 3]."""

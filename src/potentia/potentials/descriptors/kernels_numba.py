@@ -63,6 +63,15 @@ class NumbaKernels(Kernels):
         strain = self.spin.new_zeros((len(selection.structures), 3, 3))
         return gradient, strain.index_add(0, selection.owner, by_centre)
 
+    def pair_gradients(self, geometry: Geometry, moments: Tensor, cotangent: Tensor, by_pair: Tensor) -> Tensor:
+        """Fill ``by_pair`` [pairs, 3], and return the derivative by strain of each centre's pairs [atoms, 3, 3]."""
+        by_centre = self.spin.new_empty((geometry.n_atoms, 3, 3))
+        centres, rows = np.arange(geometry.n_atoms), geometry.start[:-1].numpy()
+        given = (cotangent.contiguous().numpy(), moments.numpy(), rows, by_pair.numpy(), by_centre.numpy())
+        with torch_threads():
+            vjp(centres, *self._arguments(geometry), *given)
+        return by_centre
+
     def jvp(self, geometry: Geometry, moments: Tensor, selection: Selection, shift: Tensor, strain: Tensor) -> Tensor:
         """Return the change of the features along shift [atoms, 3] and strain [structures, 3, 3]."""
         change = self.spin.new_empty((len(selection.atoms), self.blocks * (self.rad_order + self.tables.order + 2)))

@@ -58,31 +58,20 @@ class TorchKernels(Kernels):
     ) -> tuple[Tensor, Tensor]:
         """Return the derivative of Σ cotangent·features by positions [atoms, 3] and strain [structures, 3, 3]."""
         pairs = _Pairs.of(geometry, selection)
-        unit, distance = _unit(pairs.vector)
-        weights = self._weights(pairs.species)
-        g = cotangent.unflatten(1, (self.blocks, -1))  # [atoms, blocks, features of a block]
-        g_rad, g_ang = g[..., : self.rad_order + 1], g[..., self.rad_order + 1 :]
-        block = self._cutoff(distance, self.rad_cutoff)
-        coefficient = torch.einsum("pb,pbn->pn", weights, g_rad[pairs.centre])
-        along = block.df * (coefficient * self._chebyshev(distance)).sum(1)
-        along = along + block.f * (coefficient * self._chebyshev_slope(distance)).sum(1)
-        by_degree = (g_ang @ self._table("legendre"))[..., self._table("degree")]  # [atoms, blocks, triangle]
-        wave = by_degree[:, :, None, :] * moments[selection.atoms]
-        wave = torch.einsum("pb,pbct->pct", weights, wave[pairs.centre])  # [pairs, 2, triangle]
-        block = self._cutoff(distance, self.ang_cutoff)
-        q, cos, sin = self._harmonics(unit)
-        value = (wave[:, 0] * q * cos + wave[:, 1] * q * sin).sum(1)
-        gradient = self._harmonic_gradient(unit, q, cos, sin, wave)  # [pairs, 3]
-        self_weight = ((weights**2)[:, :, None] * g_ang[pairs.centre]).sum((1, 2))
-        along = along + block.df * (value - block.f * self_weight)
-        tangent = gradient - (gradient * unit).sum(1, keepdim=True) * unit
-        by_pair = along[:, None] * unit + (block.f / distance)[:, None] * tangent  # [pairs, 3]
+        by_pair = self._by_pair(pairs, moments[selection.atoms], cotangent)
         n = len(selection.atoms)
         out = torch.zeros((n, 3), dtype=by_pair.dtype, device=by_pair.device)
         out = out.index_add(0, pairs.neighbour, by_pair) - sum_by_centre(by_pair, pairs.start, pairs.centre)
         outer = by_pair[:, :, None] * pairs.vector[:, None, :]
         strain = torch.zeros((len(selection.structures), 3, 3), dtype=by_pair.dtype, device=by_pair.device)
         return out, strain.index_add(0, selection.owner[pairs.centre], outer)
+
+    def pair_gradients(self, geometry: Geometry, moments: Tensor, cotangent: Tensor, by_pair: Tensor) -> Tensor:
+        """Fill ``by_pair`` [pairs, 3], and return the derivative by strain of each centre's pairs [atoms, 3, 3]."""
+        pairs = _Pairs.of(geometry, None)
+        by_pair.copy_(self._by_pair(pairs, moments, cotangent))
+        outer = by_pair[:, :, None] * pairs.vector[:, None, :]
+        return sum_by_centre(outer, pairs.start, pairs.centre)
 
     def jvp(self, geometry: Geometry, moments: Tensor, selection: Selection, shift: Tensor, strain: Tensor) -> Tensor:
         """Return the change of the features along shift [atoms, 3] and strain [structures, 3, 3]."""
@@ -105,6 +94,29 @@ class TorchKernels(Kernels):
         squares = sum_by_centre(weights**2 * (block.f * block.df * along)[:, None], pairs.start, pairs.centre)
         values = self._by_order(moments[selection.atoms] * change) - squares[:, :, None]
         return torch.cat((sums, values), dim=2).flatten(1)
+
+    def _by_pair(self, pairs: _Pairs, moments: Tensor, cotangent: Tensor) -> Tensor:
+        """Return the derivative of Σ cotangent·features by the vector of each pair.  [pairs, 3]"""
+        unit, distance = _unit(pairs.vector)
+        weights = self._weights(pairs.species)
+        g = cotangent.unflatten(1, (self.blocks, -1))  # [atoms, blocks, features of a block]
+        g_rad, g_ang = g[..., : self.rad_order + 1], g[..., self.rad_order + 1 :]
+        block = self._cutoff(distance, self.rad_cutoff)
+        coefficient = torch.einsum("pb,pbn->pn", weights, g_rad[pairs.centre])
+        along = block.df * (coefficient * self._chebyshev(distance)).sum(1)
+        along = along + block.f * (coefficient * self._chebyshev_slope(distance)).sum(1)
+        by_degree = (g_ang @ self._table("legendre"))[..., self._table("degree")]  # [atoms, blocks, triangle]
+        wave = by_degree[:, :, None, :] * moments
+        wave = torch.einsum("pb,pbct->pct", weights, wave[pairs.centre])  # [pairs, 2, triangle]
+        block = self._cutoff(distance, self.ang_cutoff)
+        q, cos, sin = self._harmonics(unit)
+        value = (wave[:, 0] * q * cos + wave[:, 1] * q * sin).sum(1)
+        gradient = self._harmonic_gradient(unit, q, cos, sin, wave)  # [pairs, 3]
+        self_weight = ((weights**2)[:, :, None] * g_ang[pairs.centre]).sum((1, 2))
+        along = along + block.df * (value - block.f * self_weight)
+        tangent = gradient - (gradient * unit).sum(1, keepdim=True) * unit
+        by_pair: Tensor = along[:, None] * unit + (block.f / distance)[:, None] * tangent
+        return by_pair
 
     def _table(self, name: str) -> Tensor:
         value = torch.from_numpy(getattr(self.tables, name)).to(self.spin.device)
