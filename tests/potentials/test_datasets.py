@@ -241,6 +241,7 @@ def test_cached_features_are_not_computed_again(monkeypatch):
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.29, 0.5])
+@pytest.mark.filterwarnings("ignore:.*test structures are nearly in the training part")
 def test_both_splits_are_that_of_a_training(fraction):
     structures = [Structure([[0, 0, 0.001 * k]], ["O"], energy=0.001 * k) for k in range(100)]
     dataset = StructureDataset(structures, DESCRIPTOR, atomic_energies={"Ti": 0.0, "O": 0.0})

@@ -23,6 +23,7 @@ __all__ = ["Contents"]
 
 BYTES = 16
 """Of each mark."""
+NUMBERS = struct.Struct("<dd")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +79,13 @@ class Contents:
 def _geometry(structure: Structure) -> bytes:
     """Return species, positions, cell and pbc as bytes, to the last bit."""
     species = "\0".join(structure.species).encode()
-    return b"".join((species, b"\0\0", structure.pbc.tobytes(), *map(_bytes, (structure.positions, structure.cell))))
+    return species + b"\0\0" + structure.pbc.tobytes() + structure.positions.tobytes() + _bytes(structure.cell)
 
 
 def _labels(structure: Structure) -> bytes:
     """Return energy, weight, forces and stress as bytes, to the last bit."""
-    numbers = struct.pack("<dd", math.nan if structure.energy is None else structure.energy, structure.weight)
-    return b"".join((numbers, *map(_bytes, (structure.forces, structure.stress))))
+    energy = math.nan if structure.energy is None else structure.energy
+    return NUMBERS.pack(energy, structure.weight) + _bytes(structure.forces) + _bytes(structure.stress)
 
 
 def _bytes(array: NDArray[np.float64] | None) -> bytes:
