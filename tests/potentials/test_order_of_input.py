@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from torch.utils.data import Subset
 
-from potentia import SGD, Adam, HDF5StructureDataset
-from potentia.errors import ConfigError
+from potentia import SGD, Adam, HDF5StructureDataset, Structure
+from potentia.errors import ConfigError, PotentiaWarning
 from potentia.potentials.formats.xsf import write_xsf
 from potentia.train import Cosine, ExponentialAverage, Kalman
 from potentials import small_data
@@ -62,6 +62,23 @@ def frames_of(trained, order=range(12)):
 def test_another_order_trains_to_the_same_bits(settings, limit):
     settings = {"iterations": 3, "memory_limit": limit, **settings}
     assert frames_of(train(SHUFFLED, **settings), ORDER) == frames_of(train(FRAMES, **settings))
+
+
+@whole_and_streamed
+def test_many_structures_are_summed_in_one_order_however_they_are_read(limit):
+    """More than are featurised, evaluated or summed at a time; as many are found to be nearly alike."""
+    many = [
+        small_data.morse(Structure([[0, 0, 0], [1.5 + 0.003 * k, 0.1 * (k % 3), 0]], ["Ti", "O"])) for k in range(300)
+    ]
+    order = np.random.default_rng(0).permutation(300).tolist()
+    settings = {"iterations": 1, "testpercent": 50, "memory_limit": limit, "force_weight": 0.2}
+    with pytest.warns(PotentiaWarning, match=" of 150 test structures are nearly in the training part") as caught:
+        found = train([many[k] for k in order], method=Adam(batchsize=50), **settings)
+        expected = train(many, method=Adam(batchsize=50), **settings)
+    assert frames_of(found, order) == frames_of(expected, range(300))
+    counts = [str(w.message).split(" of ")[0] for w in caught]
+    assert len(counts) == 2
+    assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize("seed", range(5))
