@@ -11,6 +11,7 @@ from torch.utils.data import Subset
 
 from potentia import SGD, Adam, HDF5StructureDataset, Structure
 from potentia.errors import ConfigError, PotentiaWarning
+from potentia.potentials.datasets.contents import Contents
 from potentia.potentials.formats.xsf import write_xsf
 from potentia.train import Cosine, ExponentialAverage, Kalman
 from potentials import small_data
@@ -166,6 +167,12 @@ def test_copies_are_interchangeable(settings, limit):
     there, back = train(both, **settings), train(both[::-1], **settings)
     assert small_data.weights(there[0]) == small_data.weights(back[0])
     assert frames_of(there, range(20))[1] == frames_of(back, range(20))[1]
+
+
+def test_the_marks_stay_what_they_are_because_splits_go_by_them():
+    structure = Structure([[0, 0, 0], [0.75, 0, 0]], ["H", "H"], energy=-31.5)
+    known = "e104f2575a636d6f9f34ddf770fc21ad164c215feaf0bf26da17eb782200af87"
+    assert Contents.of([structure]).mark(np.arange(1)) == known
 
 
 @pytest.mark.parametrize("change", [{"energy": -20.0}, {"weight": 7.0}, {"forces": None, "stress": None}], ids=str)
