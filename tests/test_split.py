@@ -81,12 +81,13 @@ def test_the_seed_decides_between_groups_and_each_has_its_turn():
     assert np.all(np.abs(counts - 100) < 50)  # five standard deviations
 
 
-def test_the_order_of_the_names_is_that_of_the_input_and_any_name_will_do():
-    names = [("run", 3), "b", 7]
-    groups = [names[k % 3] for k in range(12)]
-    assert (
-        holdout_groups(groups, 30, 4).test.tolist() == holdout_groups([k % 3 for k in range(12)], 30, 4).test.tolist()
-    )
+@pytest.mark.parametrize("seed", range(6))
+def test_the_seed_goes_by_the_names_of_groups_whatever_they_are_and_in_whatever_order_they_come(seed):
+    names = [("run", 3), "b", 7, frozenset({1})]
+    groups = [names[k % 4] for k in range(12)]
+    held_out = {groups[k] for k in holdout_groups(groups, 30, seed).test}
+    assert held_out == {groups[11 - k] for k in holdout_groups(groups[::-1], 30, seed).test}
+    assert len(held_out) == 1
 
 
 def test_a_size_that_is_far_off_is_told():

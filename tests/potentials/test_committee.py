@@ -27,6 +27,7 @@ from potentia.ensemble import multiplicity
 from potentia.errors import ConfigError, DataError, NotFittedError, TrainingError
 from potentia.potentials import AenetEnsembleResult
 from potentia.potentials.committee.training import MemberTraining
+from potentia.potentials.datasets.contents import Contents
 from potentials import small_data
 from potentials.runs import in_memory
 from potentials.small_data import DESCRIPTOR, FREE, GRADIENTS
@@ -160,7 +161,9 @@ def test_a_bootstrap_counts_a_structure_as_often_as_it_is_drawn(tmp_path):
     structures = small_data.frames(10)
     settings = {"method": Adam(mu=0.01, batchsize=None), "testpercent": 0, "loss": "mae"}
     committee, result = train(tmp_path / "run", structures, committee={"resample": "bootstrap"}, **settings)
-    counts = multiplicity(TorchCommitteeConfig(2, resample="bootstrap"), 10, result.members[0].seed)
+    drawn = multiplicity(TorchCommitteeConfig(2, resample="bootstrap"), 10, result.members[0].seed)
+    counts = np.empty_like(drawn)
+    counts[Contents.of(structures).order] = drawn
     weighted = [replace(s, weight=float(k)) for s, k in zip(structures, counts, strict=True) if k]
     stats = committee.load_members()[0].learned()["model"]
     alone = small_data.fresh()

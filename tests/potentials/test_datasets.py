@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from potentia import (
     CachedStructureDataset,
@@ -241,22 +241,42 @@ def test_cached_features_are_not_computed_again(monkeypatch):
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.29, 0.5])
+@pytest.mark.filterwarnings("ignore:.*test structures are nearly in the training part")
 def test_both_splits_are_that_of_a_training(fraction):
-    structures = [Structure([[0, 0, 0.001 * k]], ["O"], energy=float(k)) for k in range(100)]
-    dataset = StructureDataset(structures, DESCRIPTOR)
-    expected = holdout(100, round(100 * fraction), seed=7)
+    structures = [Structure([[0, 0, 0.001 * k]], ["O"], energy=0.001 * k) for k in range(100)]
+    dataset = StructureDataset(structures, DESCRIPTOR, atomic_energies={"Ti": 0.0, "O": 0.0})
+    percent = round(100 * fraction)
+    settings = {"iterations": 0, "testpercent": percent, "split_seed": 7, "atomic_energies": None}
+    out = small_data.fresh().train(dataset=dataset, config=small_data.config(**settings))
     train, test = train_test_split(dataset, fraction, seed=7)
-    assert [s.energy for s in train.structures] == expected.train.tolist()
-    assert [s.energy for s in test.structures] == expected.test.tolist()
+    assert [round(1000 * s.energy) for s in train.structures] == out.train_indices
+    assert [round(1000 * s.energy) for s in test.structures] == out.test_indices
     subsets = train_test_split_dataset(dataset, fraction, seed=7)
-    assert [list(subset.indices) for subset in subsets] == [expected.train.tolist(), expected.test.tolist()]
-    assert len(test) == round(100 * fraction)
+    assert [list(subset.indices) for subset in subsets] == [out.train_indices, out.test_indices]
+    assert len(test) == percent
     assert isinstance(subsets[0].dataset, PotentialDataset)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_same_structures_in_another_order_are_split_into_the_same_parts(seed):
+    there, back = (StructureDataset(frames, DESCRIPTOR) for frames in (mixed(), mixed()[::-1]))
+    held_out = train_test_split_dataset(there, 0.3, seed=seed)[1].indices
+    for reversed_order in (back, Subset(there, range(9, -1, -1))):
+        assert [9 - k for k in train_test_split_dataset(reversed_order, 0.3, seed=seed)[1].indices][::-1] == held_out
+
+
+def test_what_is_no_structure_is_split_by_its_place():
+    numbers = Subset(TensorDataset(torch.arange(10)), range(10))
+    expected = holdout(10, 30, seed=5)
+    assert [list(s.indices) for s in train_test_split_dataset(numbers, 0.3, seed=5)] == [
+        expected.train.tolist(),
+        expected.test.tolist(),
+    ]
 
 
 def test_the_seed_of_a_data_set_is_that_of_its_splits():
     dataset = StructureDataset(mixed(), DESCRIPTOR, seed=5)
-    assert train_test_split_dataset(dataset, 0.3)[1].indices == holdout(10, 30, seed=5).test.tolist()
+    assert train_test_split_dataset(dataset, 0.3)[1].indices == train_test_split_dataset(dataset, 0.3, 5)[1].indices
     unseeded = StructureDataset(mixed(), DESCRIPTOR)
     draws = {tuple(train_test_split_dataset(unseeded, 0.5)[1].indices) for _ in range(20)}
     assert len(draws) > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -42,6 +43,23 @@ def test_features_of_the_training_atoms_have_mean_0_and_deviation_1(gradients):
     assert len(train) == 8
     np.testing.assert_allclose(normalised.mean(0), 0, atol=1e-13)
     np.testing.assert_allclose(normalised.std(0), 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-4, 1.0, 1e4])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_no_order_of_the_atoms_changes_a_bit(size, dtype):
+    rng = np.random.default_rng(3)
+    values = torch.from_numpy(size * (rng.normal(size=(997, 6)) + [0, 1, -3, 30, 100, 0.01])).to(dtype)
+    mean, scale = feature_scale(lambda: [values])
+    wide = values.double()
+    exact = torch.tensor([math.fsum(column) / len(values) for column in wide.T.tolist()], dtype=torch.float64)
+    assert mean.numpy() == pytest.approx(exact.numpy(), rel=1e-15)
+    assert scale.numpy() == pytest.approx(1 / wide.std(0, correction=0).numpy(), rel=1e-13)
+    for seed in range(3):
+        parts = values[torch.from_numpy(np.random.default_rng(seed).permutation(997))].split(10 + 300 * seed)
+        assert [t.numpy().tobytes() for t in feature_scale(lambda parts=parts: parts)] == [
+            t.numpy().tobytes() for t in (mean, scale)
+        ]
 
 
 @pytest.mark.parametrize("gradients", [{}, small_data.GRADIENTS], ids=["energies", "gradients"])

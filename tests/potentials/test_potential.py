@@ -103,7 +103,8 @@ def test_so_they_are_with_one_species(structure):
 
 
 @every_activation
-def test_so_they_are_with_every_activation(activation):
+def test_so_they_are_with_every_activation(activation, monkeypatch):
+    monkeypatch.setitem(globals(), "STEP", STEP / 10)  # too short to reach a kink of relu
     assert_derivatives_are_right(small_data.trained(activation), crystal(5, n=3))
 
 
@@ -128,7 +129,8 @@ def test_atomic_energies_add_up_and_the_rest_is_free_atoms(activation):
     free = [sum(FREE[name] for name in s.species) for s in structures]
     np.testing.assert_allclose([e.sum() for e in found.atom_energies], found.total_energy, rtol=1e-14)
     np.testing.assert_allclose(np.subtract(found.total_energy, free), found.cohesive_energy, rtol=0, atol=1e-13)
-    assert small_data.trained(activation).cohesive_energy(structures[0]) == found.cohesive_energy[0]
+    alone = small_data.trained(activation).cohesive_energy(structures[0])
+    assert alone == pytest.approx(found.cohesive_energy[0], rel=1e-14)
 
 
 def test_cohesive_energy_may_be_taken_against_other_free_atoms():

@@ -67,7 +67,7 @@ def test_resumed_in_the_middle_of_any_epoch_it_is_the_same(settings, tmp_path):
 
 def test_the_schedule_and_the_drawing_do_act_so_that_the_laws_above_mean_something():
     for name in ("scheduler", "scheduler, forces"):
-        _, out = train(4, **SETTINGS[name])
+        _, out = train(8, **SETTINGS[name])
         assert out.learning_rate[-1] < out.learning_rate[0]
     assert result(*train(3, **FORCES)) != result(*train(3, **{**FORCES, "force_resample_num_epochs": 0}))
 

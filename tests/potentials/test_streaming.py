@@ -218,8 +218,7 @@ def test_features_of_streamed_data_are_kept_in_databases(tmp_path):
 # ------------------------------------------------------------------------------------------------- order and threads
 
 
-def test_the_order_of_files_is_the_order_of_structures_and_no_more(tmp_path):
-    """Which structures are held out and how they are shuffled goes by place: the same places, the same training."""
+def test_the_order_of_files_is_the_order_of_tables_and_no_more(tmp_path):
     for k, s in enumerate(SOME):
         write_xsf(tmp_path / f"{k:02d}.xsf", without(s, "stress"))
     paths = sorted(tmp_path.iterdir())

@@ -68,6 +68,18 @@ def test_a_score_is_the_mean_error_of_the_last_epoch_that_drew_the_sample():
     assert scores.scores(run).tolist() == [2, 1, 0, 0.25]
 
 
+def test_scores_are_kept_in_an_order_that_outlives_the_numbers():
+    """The samples a, b, c were numbers 0, 1, 2, and are 1, 2, 0 in the run that goes on."""
+    run, scores = toy.new_run(), ErrorScores(3)
+    batch_of(run, scores, [0, 1, 2], [1.0, 2.0, 3.0])
+    scores.on_epoch(run)
+    renumbered = ErrorScores(3, np.array([1, 2, 0]))
+    assert renumbered.scores(run).tolist() == [3, 1, 2]
+    batch_of(run, renumbered, [1], [7.0])
+    renumbered.on_epoch(run)
+    assert scores.scores(run).tolist() == [7, 2, 3]
+
+
 def test_half_an_epoch_is_carried_along_by_the_run():
     run, scores = toy.new_run(), ErrorScores(2)
     batch_of(run, scores, [0, 1], [1.0, 2.0])

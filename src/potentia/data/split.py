@@ -25,7 +25,7 @@ FAR_OFF = 1.5
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Indices of the two parts: disjoint, each in ascending order; together complete, except for the gaps of blocks."""
+    """Indices of the two parts: disjoint; together complete, except for the gaps of blocks; drawn here, ascending."""
 
     train: NDArray[np.int64]
     """Indices of the training part, [train samples]."""
@@ -52,7 +52,8 @@ def holdout_groups(groups: Sequence[Hashable], percent: float, seed: int) -> Spl
     """Hold whole groups out of training: no group has samples on both sides.
 
     Of all sets of groups that leave one to train on, those are taken whose size is closest to ``percent`` of the
-    samples (the smaller of two that are equally close); among them the seed decides. 0 percent holds out none.
+    samples (the smaller of two that are equally close); among them the seed decides. It acts on the groups in the order
+    of their names, so the samples may come in any order. 0 percent holds out none.
 
     Args:
         groups: Name of the trajectory, composition or calculation that each sample belongs to.  [samples]
@@ -74,7 +75,7 @@ def holdout_groups(groups: Sequence[Hashable], percent: float, seed: int) -> Spl
     if missing:
         raise DataError(f"groups[{missing[0]}] is None: name the group of every sample ({len(missing)} have none)")
     wanted = _wanted(len(groups), percent)
-    number_of = {group: k for k, group in enumerate(dict.fromkeys(groups))}
+    number_of = {group: k for k, group in enumerate(sorted(dict.fromkeys(groups), key=repr))}
     if wanted == 0:
         return _split(np.zeros(len(groups), dtype=np.bool_))
     if len(number_of) == 1:
@@ -98,7 +99,7 @@ def holdout_blocks(n: int, percent: float, seed: int, *, block: int, gap: int = 
     more: some 100 fs), and ``block`` many times longer.
 
     Args:
-        n: Number of frames, in the order of time.
+        n: Number of frames, which must come in the order of time.
         percent: Part of the frames to hold out (%).
         seed: Decides between blocks.
         block: Frames in a block.

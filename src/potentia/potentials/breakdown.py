@@ -38,8 +38,8 @@ def error_table(residuals: ArrayLike, labels: Sequence[str] | NDArray[np.str_]) 
     np.maximum.at(largest, place, flat.max(axis=1, initial=0.0))
     columns = {
         "count": count,
-        "MAE": np.bincount(place, flat.sum(axis=1), len(known)) / count,
-        "RMSE": np.sqrt(np.bincount(place, (flat**2).sum(axis=1), len(known)) / count),
+        "MAE": _sums(place, flat.sum(axis=1), len(known)) / count,
+        "RMSE": np.sqrt(_sums(place, (flat**2).sum(axis=1), len(known)) / count),
         "max": largest,
     }
     return pd.DataFrame(columns, index=pd.Index(known.astype(object), name="label", dtype="str"))
@@ -73,6 +73,13 @@ def errors_by_species(data: ParityData) -> pd.DataFrame:
     table = _of_forces(data, require_rows(data).force_atoms.species).rename_axis("species")
     table.insert(0, "atoms", table["force_components"] // 3)
     return table
+
+
+def _sums(place: NDArray[np.int64], values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Return the sum of ``values`` [rows] at each of ``n`` places, the same bits whatever the order of the rows."""
+    rising = np.argsort(values)
+    sums: NDArray[np.float64] = np.bincount(place[rising], values[rising], n).astype(np.float64)
+    return sums
 
 
 def _of_forces(data: ParityData, labels: NDArray[np.str_]) -> pd.DataFrame:

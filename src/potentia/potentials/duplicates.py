@@ -109,7 +109,7 @@ def duplicates_among(
         threshold: Part of the typical distance below which structures are nearly the same; 0 for exact copies only.
     """
     limit = number("threshold", threshold, low=0.0)
-    typical = typical_distance(known)
+    typical = typical_distance(known, np.concatenate((split.train, split.test)))
     reach = max(limit * typical, known.rounding)
     rows = [
         (
@@ -156,11 +156,10 @@ def _by_composition(known: Fingerprints, part: NDArray[np.int64]) -> dict[tuple[
     return {composition: np.array(found, dtype=np.int64) for composition, found in places.items()}
 
 
-def typical_distance(known: Fingerprints) -> float:
+def typical_distance(known: Fingerprints, structures: NDArray[np.int64]) -> float:
     """Return the median distance of random pairs of one composition that are not copies; 1 if there are none."""
     found = []
-    everything = np.arange(len(known.compositions))
-    for composition, places in _by_composition(known, everything).items():
+    for composition, places in _by_composition(known, structures).items():
         size = min(MOST_PAIRS, 4 * len(places))
         draws = stream(0, "pairs of structures", *composition).integers(len(places), size=(2, size))
         first, second = places[draws]

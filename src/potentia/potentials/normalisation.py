@@ -21,6 +21,8 @@ CONSTANT = 1e-10
 """A feature whose standard deviation is below this, or below this part of its mean, never varies: it is dropped."""
 CHUNK = 128
 """Structures whose features are summed at a time."""
+UNITS = (1.0, 2.0**-26, 2.0**-52, 2.0**-78)
+"""What numbers are cut into; below half of the last one nothing is seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,15 +44,11 @@ class Normalisation:
 def feature_statistics(parts: Callable[[], Iterable[Tensor]]) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of features in two passes over ``parts`` [atoms, features].
 
-    The sums are taken part by part, so they do not depend on where the features come from.
+    The sums are the same bits in whatever order and parts the atoms come, so that files can be read as they lie.
     """
-    count, total = 0, torch.zeros(())
-    for part in parts():
-        count, total = count + len(part), total + part.double().sum(0)
+    total, count = _total(part.double() for part in parts())
     mean = total / count
-    squares = torch.zeros(())
-    for part in parts():
-        squares = squares + (part.double() - mean).square().sum(0)
+    squares, _ = _total((part.double() - mean).square() for part in parts())
     return mean, (squares / count).sqrt()
 
 
@@ -96,12 +94,29 @@ def set_normalisation(buffers: Mapping[str, Tensor], found: Normalisation) -> No
 
 
 def _features(data: TrainingStructures, train: Tensor) -> Iterator[Tensor]:
-    """Features of the atoms of ``train``, some structures at a time."""
-    chunks = torch.split(train, CHUNK)
+    """Features of the atoms of ``train``, some structures at a time, by their places in the input."""
+    chunks = torch.split(train.sort().values, CHUNK)
     for k, chunk in enumerate(chunks):
         data.announce(chunks[k:], [0] * len(chunks[k:]))
         part, places = data.part(chunk, 0)
         yield part.featurised.features.values[part.featurised.geometry.select(places).atoms]
+
+
+def _total(parts: Iterable[Tensor]) -> tuple[Tensor, int]:
+    """Return the sum over all rows of ``parts`` [rows, columns], and how many there are.  [columns]
+
+    No order of the rows changes a bit: each number is cut into multiples of the `UNITS`, whose sums are exact up to
+    2^28 rows.
+    """
+    sums, count = torch.zeros(len(UNITS), 1, dtype=torch.float64), 0
+    for part in parts:
+        cut, rest = [], part
+        for unit in UNITS:
+            multiple = (rest / unit).round() * unit
+            cut.append(multiple.sum(0))
+            rest = rest - multiple
+        sums, count = sums.to(part.device) + torch.stack(cut), count + len(part)
+    return sums.flip(0).sum(0), count
 
 
 def _given_feature_stats(stats: Mapping[str, object], n_features: int) -> tuple[Tensor, Tensor]:

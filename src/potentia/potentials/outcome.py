@@ -52,8 +52,8 @@ def outcome(
         reading=given.reading,
         seed=seeds["seed"],
         split_seed=seeds["split_seed"],
-        train_indices=split.train.tolist(),
-        test_indices=split.test.tolist(),
+        train_indices=np.sort(split.train).tolist(),
+        test_indices=np.sort(split.test).tolist(),
         ended=run.stopped or run.interrupted,
         resumable=bool(run.interrupted) and not run.stopped,
     )

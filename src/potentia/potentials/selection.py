@@ -160,7 +160,7 @@ class _Pool:
         names = {unit: k for k, unit in enumerate(dict.fromkeys(found.compositions))}
         order = _by_content(found.values)  # so that the typical distance does not go by the order of the input
         in_order = Fingerprints(found.values[order], [found.compositions[k] for k in order], found.rounding)
-        typical = typical_distance(in_order)
+        typical = typical_distance(in_order, np.arange(len(in_order.compositions)))
         code = np.array([names[unit] for unit in found.compositions])
         pool = cls(_coordinates(found), code, len(known), typical, max(near * typical, found.rounding))
         step = max(1, BLOCK // len(structures))

@@ -86,14 +86,12 @@ def sums_of(residuals: Residuals, measure: Measure, names: Collection[str], shar
     )
 
 
-def in_order(pair: tuple[Tensor, Tensor], owner: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the rows of all processes, on the CPU, by the place of their structure in ``wanted`` [structures].
+def in_order(pair: tuple[Tensor, Tensor], owner: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the rows of all processes, on the CPU, by the place of their structure in the input.
 
     ``pair`` and ``owner`` are the rows of this process and the structure that each belongs to.  [rows, ...], [rows]
     """
-    rank = {structure: place for place, structure in enumerate(wanted.tolist())}
-    places = [rank[structure] for structure in distributed.stacked(owner).tolist()]
-    order = torch.argsort(torch.tensor(places, dtype=torch.int64), stable=True)
+    order = torch.argsort(distributed.stacked(owner), stable=True)
     one, two = (distributed.stacked(rows.cpu()) for rows in pair)
     return one[order], two[order]
 

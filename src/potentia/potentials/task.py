@@ -145,15 +145,14 @@ class PotentialTask:
 
     @torch.no_grad()
     def evaluate(self, model: AtomicNetworks, structures: Tensor) -> Evaluation:
-        """Predict ``structures`` [structures] with all labels that are trained on, and sum the errors exactly."""
+        """Predict ``structures`` [structures] with all labels that are trained on, and sum the errors exactly.
+
+        The sums are taken in the order given; the rows come by the place of their structure in the input.
+        """
         own = self._evaluated(model, distributed.shared(structures, self._n_atoms(structures)))
-        if not distributed.active():
-            return own.evaluation
-        chunks = [self._all_labels(chunk).structures for chunk in structures.split(CHUNK)] if len(structures) else []
-        order = torch.cat([structures[:0], *chunks]).cpu()
-        joined = {name: in_order(pair, own.owner[name], order) for name, pair in own.evaluation.pairs().items()}
+        joined = {name: in_order(pair, own.owner[name]) for name, pair in own.evaluation.pairs().items()}
         sums = distributed.total_errors(own.evaluation.sums, KINDS)
-        return Evaluation(sums, joined["energy"], joined["force"], joined["stress"], order)
+        return Evaluation(sums, joined["energy"], joined["force"], joined["stress"], structures.sort().values.cpu())
 
     def _evaluated(self, model: AtomicNetworks, structures: Tensor) -> _Evaluated:
         sums: dict[str, ErrorSum] = {}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +16,8 @@ from potentia.errors import ConfigError, DataError, warn_user
 from potentia.estimator import require_checkpoint_of
 from potentia.potentials.batches import Plan, StructureBatch, structure_batches
 from potentia.potentials.callbacks import training_callbacks
-from potentia.potentials.datasets.labelled import TrainingStructures, content_hash
+from potentia.potentials.datasets.contents import Contents
+from potentia.potentials.datasets.labelled import TrainingStructures
 from potentia.potentials.datasets.memory import peak_memory
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.duplicates import duplicates_among
@@ -56,7 +55,7 @@ Start: TypeAlias = tuple[AtomicNetworks, dict[str, float]]
 KIND = "potential"
 """Kind of the files."""
 LOOKED_AT = 2_000
-"""So many structures, evenly spaced, are looked at for labels that cannot be right."""
+"""So many structures, any of them, are looked at for labels that cannot be right."""
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -152,28 +151,29 @@ class Training:
         if config.seed is not None:
             start = None
         seeds = self._seeds(checkpoint)
-        split = given.split(config, seeds["split_seed"])
+        contents = given.contents(config)
+        split = given.split(config, seeds["split_seed"], contents)
         known = start[1] if checkpoint is None and start is not None else None
         if checkpoint is not None:
             known = checkpoint.extra["learned"]["atomic_energies"]
         atomic_energies = given.atomic_energies(config, known, self.descriptor.species)
         split = given.filtered(split, config, atomic_energies)
-        mark = content_hash(given.structures(), self.descriptor.species_to_idx)
-        data = training_data(given, split, config, atomic_energies, mark)
+        data = training_data(given, split, config, atomic_energies, contents)
         if not given.inspected:
-            self.inspect(given, data, split, atomic_energies)
+            self.inspect(given, data, split, atomic_energies, contents)
         model = self._model(start, seeds["seed"], data, split)
         method = config.method_for(max(_n_parameters(network) for network in model.networks))
         run = Run(model, method, self._schedule(), seed=seeds["seed"], average=config.average)
         fingerprint = {
             "recipe": {**self.recipe, "descriptor": {**self.recipe["descriptor"], "device": "any"}},
             "config": replace(config, method=method).fingerprint(),
-            "data": {"structures": len(given.dataset), "sha256": mark} | _mark_of_groups(given, config),
+            "data": given.mark(contents, config),
             "split": {"train": len(split.train), "test": len(split.test), "split_seed": seeds["split_seed"]},
             "atomic_energies": atomic_energies,
             "seed": seeds["seed"],
         }
-        distributed.require_same("settings or data", repr(fingerprint).encode(), "give all the same, in one order")
+        same = repr((fingerprint, contents.mark(np.arange(len(contents))))).encode()
+        distributed.require_same("settings or data", same, "give all the same, in one order")
         if checkpoint is not None:
             checkpoint.resume(run, fingerprint, allow)
             run.seed = seeds["seed"]
@@ -182,16 +182,21 @@ class Training:
             config.force_scale_unbiased, config.force_rows,
         )  # fmt: skip
         task = PotentialTask(data, torch.from_numpy(split.test), settings)
-        scores = ErrorScores(len(given.dataset)) if config.sampling_policy == "error_weighted" else None
+        scores = ErrorScores(len(contents), contents.order) if config.sampling_policy == "error_weighted" else None
         batches = self._batches(run, data, split, scores)
         return Prepared(run, task, batches, given, split, atomic_energies, seeds, fingerprint, scores)
 
     def inspect(
-        self, given: TrainingInput, data: TrainingStructures, split: Split, atomic_energies: Mapping[str, float]
+        self,
+        given: TrainingInput,
+        data: TrainingStructures,
+        split: Split,
+        atomic_energies: Mapping[str, float],
+        contents: Contents,
     ) -> None:
         """Look at the labels, and for copies across the split: what is wrong is an error, what is odd a warning."""
-        some = given.dataset.labels(range(0, len(given.dataset), max(1, len(given.dataset) // LOOKED_AT)))
-        warn_about_units(some, atomic_energies)
+        some = np.sort(contents.order[:LOOKED_AT]).tolist()
+        warn_about_units(given.dataset.labels(some), atomic_energies)
         self._require_labels(data, split)
         self._warn_of_copies(data, split)
 
@@ -275,14 +280,6 @@ class Training:
         if not config.use_scheduler:
             return config.schedule
         return Plateau(config.scheduler_patience, config.scheduler_factor, config.scheduler_min_lr)
-
-
-def _mark_of_groups(given: TrainingInput, config: TorchTrainingConfig) -> dict[str, str]:
-    """Return a mark of the groups that structures name, where they count in the training."""
-    if config.split_by != "group" and config.group_weights is None:
-        return {}
-    groups = json.dumps(given.groups(config.group_key))
-    return {"groups_sha256": hashlib.sha256(groups.encode()).hexdigest()}
 
 
 def _n_parameters(network: torch.nn.Module) -> int:

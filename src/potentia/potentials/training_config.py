@@ -65,7 +65,8 @@ class TorchTrainingConfig:
     """Seed of the split into training and validation; None derives it from ``seed``."""
     split_by: str = "structure"
     """What is held out: single structures, whole groups (``"group"``, see ``group_key``), or stretches of the list
-    (``"block"``), so that no frame of a trajectory is tested by the frame before it."""
+    (``"block"``), so that no frame of a trajectory is tested by the frame before it. Stretches need the structures in
+    the order of time; otherwise their order in the input does not matter."""
     split_block: int = 100
     """Structures of a stretch."""
     split_gap: int = 0

@@ -7,6 +7,7 @@ import torch
 
 from potentia.data import Split
 from potentia.errors import ConfigError, warn_user
+from potentia.potentials.datasets.contents import Contents
 from potentia.potentials.datasets.kept import kept_features
 from potentia.potentials.datasets.labelled import (
     LabelledStructures,
@@ -33,9 +34,9 @@ def training_data(
     split: Split,
     config: TorchTrainingConfig,
     atomic_energies: dict[str, float],
-    content: str,
+    contents: Contents,
 ) -> TrainingStructures:
-    """Lay out all structures with their labels; ``content`` is a mark of them.
+    """Lay out all structures with their labels, in the order of the input; ``contents`` are theirs.
 
     Raises:
         DataError: a structure has no energy.
@@ -44,7 +45,7 @@ def training_data(
     dataset, summary = given.dataset, given.dataset.summary()
     require_energies(dataset, summary)
     descriptor = dataset.require_descriptor()
-    labels = Labels.of(summary, atomic_energies, _weights(given, config, summary.weight), descriptor.device)
+    labels = Labels.of(summary, atomic_energies, _weights(given, contents, config, summary.weight), descriptor.device)
     differentiated = (labels.has_forces | labels.has_stress) & config.supervises_gradients
     everything = range(len(dataset))
 
@@ -58,8 +59,8 @@ def training_data(
     if config.cache_persist_dir is None:
         featurised = make()
     else:
-        gradients = config.supervises_gradients
-        featurised = kept_features(config.cache_persist_dir, content, descriptor, gradients=gradients, make=make)
+        gradients, mark = config.supervises_gradients, contents.mark(np.arange(len(dataset)))
+        featurised = kept_features(config.cache_persist_dir, mark, descriptor, gradients=gradients, make=make)
     return LabelledStructures.with_labels(featurised, labels, dataset.labels(everything))
 
 
@@ -90,14 +91,14 @@ def _streamed(given: TrainingInput, labels: Labels, split: Split, config: TorchT
     return streamed
 
 
-def _weights(given: TrainingInput, config: TorchTrainingConfig, own: np.ndarray) -> np.ndarray:
+def _weights(given: TrainingInput, contents: Contents, config: TorchTrainingConfig, own: np.ndarray) -> np.ndarray:
     """Weight of each structure: its own times that of its group, as often as it counts.  [structures]"""
     if given.multiplicity is not None:
         own = own * given.multiplicity
     wanted = config.group_weights
-    if wanted is None:
+    if wanted is None or contents.groups is None:
         return own
-    groups = given.groups(config.group_key)
+    groups = contents.groups
     missing = [name for name in wanted if name not in groups]
     if missing:
         known = sorted({name for name in groups if name is not None})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +15,7 @@ from torch.utils.data import Dataset
 from potentia.data import Split, holdout, holdout_blocks, holdout_groups
 from potentia.errors import ConfigError, DataError, warn_user
 from potentia.potentials.datasets import PotentialDataset, StructureDataset
+from potentia.potentials.datasets.contents import Contents
 from potentia.potentials.datasets.joined import JoinedDataset
 from potentia.potentials.datasets.labelled import complete_atomic_energies
 from potentia.potentials.datasets.limits import Limits
@@ -114,9 +117,33 @@ class TrainingInput:
             )
         return dict.fromkeys(species, 0.0)
 
-    def split(self, config: TorchTrainingConfig, seed: int) -> Split:
-        """Return the training and the test part, with warnings where the test part is too small for its use."""
-        split = self._drawn(config, seed) if self.fixed is None else self.fixed
+    def contents(self, config: TorchTrainingConfig) -> Contents:
+        """Look at all structures once for what the training goes by: their content, and groups where they count."""
+        counts = config.split_by == "group" or config.group_weights is not None
+        return Contents.of(self.structures(), config.group_key if counts else None)
+
+    def mark(self, contents: Contents, config: TorchTrainingConfig) -> dict[str, Any]:
+        """Return number and mark of all structures, and marks of their groups and their order where these count."""
+        everything = np.arange(len(contents))
+        parts = (everything,) if self.fixed is None else (self.fixed.train, self.fixed.test)
+        mark: dict[str, Any] = {
+            "structures": len(contents),
+            "sha256": contents.mark(*(contents.ordered(part) for part in parts)),
+        }
+        if contents.groups is not None:
+            groups = json.dumps(contents.ordered_groups())
+            mark["groups_sha256"] = hashlib.sha256(groups.encode()).hexdigest()
+        if config.split_by == "block" and self.fixed is None:
+            mark["order_sha256"] = contents.mark(everything)
+        return mark
+
+    def split(self, config: TorchTrainingConfig, seed: int, contents: Contents) -> Split:
+        """Return the training and the test part, with warnings where the test part is too small for its use.
+
+        Both are places in the input in the order of ``contents``, which all later draws and sums go by.
+        """
+        split = self._drawn(config, seed, contents) if self.fixed is None else self.fixed
+        split = Split(contents.ordered(split.train), contents.ordered(split.test))
         for name, wanted in (("use_scheduler", config.use_scheduler), ("early_stopping", config.early_stopping)):
             if wanted and not len(split.test):
                 raise ConfigError(
@@ -169,19 +196,16 @@ class TrainingInput:
             name = self.dataset.get_structure_identifier(k) if self.prebuilt else structure.name
             yield replace(structure, name=name)
 
-    def groups(self, key: str) -> list[str | None]:
-        """Return the group that each structure names.  [structures]"""
-        return [None if key not in s.info else str(s.info[key]) for s in self.structures()]
-
-    def _drawn(self, config: TorchTrainingConfig, seed: int) -> Split:
+    def _drawn(self, config: TorchTrainingConfig, seed: int, contents: Contents) -> Split:
         n = len(self.dataset)
         match config.split_by:
             case "group":
-                return holdout_groups(self.groups(config.group_key), config.testpercent, seed)
+                return holdout_groups(contents.groups or (), config.testpercent, seed)
             case "block":
                 gap = config.split_gap
                 return holdout_blocks(n, config.testpercent, seed, block=config.split_block, gap=gap)
-        return holdout(n, config.testpercent, seed)
+        split = holdout(n, config.testpercent, seed)
+        return Split(contents.order[split.train], contents.order[split.test])
 
 
 def require_descriptor(dataset: PotentialDataset, descriptor: ChebyshevDescriptor) -> None:

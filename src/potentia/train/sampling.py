@@ -22,10 +22,16 @@ class ErrorScores(Callback):
 
     Args:
         n: Number of samples.
+        order: The samples in the order in which their scores are kept in the run; None for that of their numbers. A
+            run resumed with other numbers for the same samples goes on if this names them in the same order.
+            [samples]
     """
 
-    def __init__(self, n: int) -> None:
+    def __init__(self, n: int, order: NDArray[np.int64] | None = None) -> None:
         self.n = n
+        self._place = torch.arange(n)  # where the score of each sample is kept
+        if order is not None:
+            self._place[torch.from_numpy(order)] = torch.arange(n)
 
     def on_batch(self, run: Run) -> None:
         """Take in the errors of a batch."""
@@ -34,18 +40,22 @@ class ErrorScores(Callback):
         samples, errors = (part.detach().cpu() for part in run.scores)
         sums = run.memory.get(_SUMS, torch.zeros(self.n, dtype=torch.float64))
         counts = run.memory.get(_COUNTS, torch.zeros(self.n, dtype=torch.float64))
-        run.memory[_SUMS] = sums.index_add(0, samples, errors.double())
-        run.memory[_COUNTS] = counts.index_add(0, samples, torch.ones(len(samples), dtype=torch.float64))
+        places = self._place[samples]
+        run.memory[_SUMS] = sums.index_add(0, places, errors.double())
+        run.memory[_COUNTS] = counts.index_add(0, places, torch.ones(len(samples), dtype=torch.float64))
 
     def on_epoch(self, run: Run) -> None:
         """Give the samples of this epoch their new scores; the others keep the old ones."""
         if _SUMS not in run.memory:
             return
         sums, counts = run.memory.pop(_SUMS), run.memory.pop(_COUNTS)
-        run.memory[_SCORES] = torch.where(counts > 0, sums / counts.clamp_min(1), self.scores(run))
+        run.memory[_SCORES] = torch.where(counts > 0, sums / counts.clamp_min(1), self._kept(run))
 
     def scores(self, run: Run) -> torch.Tensor:
         """Return the present scores.  [samples]"""
+        return self._kept(run)[self._place]
+
+    def _kept(self, run: Run) -> torch.Tensor:
         return run.memory.get(_SCORES, torch.ones(self.n, dtype=torch.float64))
 
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from potentia.data import Split
 from potentia.potentials.datasets import HDF5StructureDataset, SourceRecord
-from potentia.potentials.datasets.labelled import content_hash
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.normalisation import Normalisation, normalisation
 from potentia.potentials.structure import Structure
@@ -70,21 +69,21 @@ def shared_data(given: TrainingInput, training: Training, split_seed: int, direc
         ConfigError: settings do not fit the data.
     """
     config, descriptor = training.config, training.descriptor
+    contents = given.contents(config)
     atomic_energies = given.atomic_energies(config, None, descriptor.species)
-    split = given.filtered(given.split(config, split_seed), config, atomic_energies)
+    split = given.filtered(given.split(config, split_seed, contents), config, atomic_energies)
     folder = Path(tempfile.mkdtemp(prefix=".shared-", dir=directory))
     try:
         file = _written(given, descriptor, config, folder)
         with HDF5StructureDataset(descriptor, file, mode="load") as dataset:
             whole = replace(given, dataset=dataset, prebuilt=False, fixed=split)
-            mark = content_hash(whole.structures(), descriptor.species_to_idx)
             energies_only = replace(config, force_weight=0.0, stress_weight=0.0, force_weight_schedule=None)
-            data = training_data(whole, split, energies_only, atomic_energies, mark)
-            training.inspect(whole, data, split, atomic_energies)
+            data = training_data(whole, split, energies_only, atomic_energies, contents)
+            training.inspect(whole, data, split, atomic_energies, contents)
             found = normalisation(data, torch.from_numpy(split.train), config, descriptor.n_features)
             data.close()
-        about = {"structures": len(given.dataset), "sha256": mark}
-        yield SharedData(file, split, atomic_energies, found, given.reading, about)
+        mark = given.mark(contents, config)
+        yield SharedData(file, split, atomic_energies, found, given.reading, mark)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

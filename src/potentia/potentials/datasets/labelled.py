@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from torch import Tensor
 from potentia.errors import ConfigError, DataError
 from potentia.potentials.datasets.base import DatasetSummary, PotentialDataset
 from potentia.potentials.descriptors.base import Descriptor
-from potentia.potentials.geometry import species_indices
 from potentia.potentials.structure import Structure
 from potentia.potentials.surface import Featurised, featurise
 
@@ -25,7 +23,6 @@ __all__ = [
     "Labels",
     "TrainingStructures",
     "complete_atomic_energies",
-    "content_hash",
     "reference_energy",
 ]
 
@@ -188,18 +185,6 @@ def complete_atomic_energies(atomic_energies: Mapping[str, float], species: Sequ
     if missing:
         raise ConfigError(f"atomic_energies lacks {', '.join(missing)}: give the energy of every species, in eV")
     return {name: float(atomic_energies[name]) for name in species}
-
-
-def content_hash(structures: Iterable[Structure], species_to_idx: Mapping[str, int]) -> str:
-    """Return a mark of positions, cells, species and labels: the same data, the same mark."""
-    digest = hashlib.sha256()
-    for structure in structures:
-        digest.update(species_indices(structure, species_to_idx).tobytes())
-        digest.update(np.float64(structure.energy if structure.energy is not None else np.nan).tobytes())
-        digest.update(np.float64(structure.weight).tobytes() + structure.pbc.tobytes())
-        for array in (structure.positions, structure.cell, structure.forces, structure.stress):
-            digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 def require_energies(dataset: PotentialDataset, summary: DatasetSummary) -> None:
