@@ -3,6 +3,7 @@
 >>> from potentia import Adam, ChebyshevDescriptor, Structure, TorchANNPotential, TorchTrainingConfig
 """
 
+from potentia.calibration import Scaling, SplitConformal
 from potentia.potentials import (
     ANNCalculator,
     CachedStructureDataset,
@@ -50,8 +51,10 @@ __all__ = [
     "Reading",
     "RecordSourceCollection",
     "ReferenceEnergies",
+    "Scaling",
     "SourceCapabilities",
     "SourceRecord",
+    "SplitConformal",
     "Structure",
     "StructureDataset",
     "TarArchiveXSFSourceCollection",

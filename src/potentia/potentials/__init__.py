@@ -3,6 +3,9 @@
 from potentia.potentials.calculator import ANNCalculator
 from potentia.potentials.committee import (
     AenetEnsembleResult,
+    CommitteeCalibration,
+    ErrorBars,
+    TorchCommitteeCalibrateResult,
     TorchCommitteeConfig,
     TorchCommitteeMemberResult,
     TorchCommitteePotential,
@@ -39,7 +42,9 @@ __all__ = [
     "AenetEnsembleResult",
     "CachedStructureDataset",
     "ChebyshevDescriptor",
+    "CommitteeCalibration",
     "Energies",
+    "ErrorBars",
     "FeaturizedAtomicStructure",
     "FilePathSourceCollection",
     "HDF5StructureDataset",
@@ -54,6 +59,7 @@ __all__ = [
     "StructureDataset",
     "TarArchiveXSFSourceCollection",
     "TorchANNPotential",
+    "TorchCommitteeCalibrateResult",
     "TorchCommitteeConfig",
     "TorchCommitteeMemberResult",
     "TorchCommitteePotential",

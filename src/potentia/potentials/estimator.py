@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
+import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 from torch.utils.data import Dataset
@@ -20,34 +20,28 @@ from potentia.potentials.calculator import ANNCalculator
 from potentia.potentials.datasets.joined import JoinedDataset
 from potentia.potentials.datasets.labelled import complete_atomic_energies
 from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.duplicates import NEAR
+from potentia.potentials.extrapolation import Extrapolation
+from potentia.potentials.feature_ranges import FeatureRanges
+from potentia.potentials.fitted import FittedPotential, require_ranges
 from potentia.potentials.formats.reading import StructureLike, read_structures
 from potentia.potentials.networks import Architecture, AtomicNetworks, checked_architecture
 from potentia.potentials.predicting import Predictor
 from potentia.potentials.predictions import PredictOut
 from potentia.potentials.results import TrainOut
+from potentia.potentials.selection import Selected, select
 from potentia.potentials.simulation import SimulationModel
-from potentia.potentials.training import KIND, Start, Training
+from potentia.potentials.training import KIND, Training
 from potentia.potentials.training_config import TorchTrainingConfig
 from potentia.potentials.training_input import TrainingInput, require_descriptor
+from potentia.potentials.uncertainty_export import uncertainty_text
 from potentia.train import Forecast, distributed
 
-__all__ = ["FittedPotential", "TorchANNPotential"]
+__all__ = ["TorchANNPotential"]
 
 Structures: TypeAlias = StructureLike | Iterable[StructureLike]
 """Structures, ASE Atoms, paths of files, or a mix of them."""
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
-
-
-@dataclass
-class FittedPotential:
-    """What a potential has learned."""
-
-    model: AtomicNetworks
-    """Networks with their normalisation."""
-    atomic_energies: dict[str, float]
-    """Energy of the free atom of each species, eV."""
-    record: dict[str, Any] = field(default_factory=dict)
-    """How it was trained: settings, seeds, data and history."""
 
 
 class TorchANNPotential(Estimator):
@@ -109,8 +103,8 @@ class TorchANNPotential(Estimator):
         """
         with distributed.joined():
             given = self.given(structures, dataset, train_dataset, test_dataset)
-            trained = self.training(config).run(given, self._start(), resume_from, allow_changes)
-        self.fitted_ = FittedPotential(trained.model, trained.atomic_energies, trained.record)
+            trained = self.training(config).run(given, self.fitted_, resume_from, allow_changes)
+        self.fitted_ = FittedPotential(trained.model, trained.atomic_energies, trained.record, trained.seen)
         return trained.out
 
     def forecast(
@@ -128,7 +122,7 @@ class TorchANNPotential(Estimator):
         the potential is changed. Arguments and errors are those of `train`.
         """
         given = self.given(structures, dataset, train_dataset, test_dataset)
-        return self.training(config).forecast(given, self._start())
+        return self.training(config).forecast(given, self.fitted_)
 
     def predict(
         self,
@@ -140,7 +134,8 @@ class TorchANNPotential(Estimator):
     ) -> PredictOut:
         """Return total energies (eV), and forces (eV/Å) and stress (eV/Å³) where asked for.
 
-        Stress needs a cell that is periodic in three directions; other structures get None.
+        Stress needs a cell that is periodic in three directions; other structures get None. The result tells also
+        which atoms are outside of what training has seen, where that is known.
 
         Args:
             structures: Structures, ASE Atoms, paths of files, or a mix of them; no labels are needed.
@@ -181,6 +176,42 @@ class TorchANNPotential(Estimator):
         require_descriptor(entries, self.descriptor)
         return predictor.entries(entries)[0]
 
+    def extrapolation(self, structures: Structures) -> pd.DataFrame:
+        """Return a row for each atom that is outside of what training has seen: which feature, and how far out.
+
+        Nothing is predicted for it. The columns are those of `Extrapolated.table`.
+
+        Raises:
+            NotFittedError: the potential is not trained, or what it has seen is not known.
+            DataError: a structure cannot be used: the message names file, frame and atom.
+        """
+        compared = Extrapolation(self.descriptor, require_ranges(self._fitted().seen))
+        return compared.table(read_structures(structures).structures)
+
+    def select(
+        self, structures: Structures, n: int, *, known: Structures | None = None, near: float = NEAR
+    ) -> Selected:
+        """Select the ``n`` structures to label next: each time the one farthest from all known and selected ones.
+
+        A committee can go by its uncertainty as well.
+
+        Args:
+            structures: What can be selected; no labels are needed.
+            n: How many.
+            known: The structures of the training, which this does not keep.
+            near: Part of the typical distance below which structures of one composition are nearly the same, so that
+                one of them is enough.
+
+        Raises:
+            ConfigError: a setting cannot be.
+            DataError: a structure cannot be used.
+
+        Warns:
+            PotentiaWarning: there are fewer than ``n`` that are not nearly the same.
+        """
+        pool, seen = (read_structures(given).structures for given in (structures, [] if known is None else known))
+        return select(pool, n, potential=self, known=seen, near=near)
+
     def cohesive_energy(self, structure: StructureLike, atomic_energies: Mapping[str, float] | None = None) -> float:
         """Return the energy of one structure relative to free atoms (eV).
 
@@ -213,9 +244,8 @@ class TorchANNPotential(Estimator):
         Raises:
             NotFittedError: the potential is not trained.
         """
-        self.require_trained()
-        assert self.fitted_ is not None
-        return SimulationModel(self.descriptor, (self.fitted_.model,), (self.fitted_.atomic_energies,))
+        fitted = self._fitted()
+        return SimulationModel(self.descriptor, (fitted.model,), (fitted.atomic_energies,), fitted.seen)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], device: str | None = None) -> Self:
@@ -248,12 +278,14 @@ class TorchANNPotential(Estimator):
 
         ``<prefix>.export.json`` holds the proof that the files answer as the potential does, for ``structures`` or for
         random ones; without it nothing is written. ``descriptor_stats`` (``min``, ``max``, ``avg``, ``cov``), else with
-        ``compute_stats`` those of ``structures``, are information only. Errors are those of `AenetExport.write`.
+        ``compute_stats`` those of ``structures``, are information only. ``<prefix>.uncertainty.json`` tells what
+        training has seen, where that is known. Errors are those of `AenetExport.write`.
         """
-        self.require_trained()
-        assert self.fitted_ is not None
-        fitted = self.fitted_
-        exported = AenetExport(self.arch, self.descriptor, fitted.model, fitted.atomic_energies, fitted.record)
+        fitted = self._fitted()
+        uncertainty = None if fitted.seen is None else uncertainty_text(fitted.seen)
+        exported = AenetExport(
+            self.arch, self.descriptor, fitted.model, fitted.atomic_energies, fitted.record, uncertainty
+        )
         return exported.write(output_dir, prefix, descriptor_stats, structures, compute_stats=compute_stats)
 
     def to(self, device: str) -> Self:
@@ -277,13 +309,13 @@ class TorchANNPotential(Estimator):
         return self.fitted_ is not None
 
     def learned(self) -> dict[str, Any]:
-        """Return weights, normalisation, atomic energies and the record of the training."""
-        self.require_trained()
-        assert self.fitted_ is not None
+        """Return weights, normalisation, atomic energies, the record of the training, and what it has seen."""
+        fitted = self._fitted()
         return {
-            "model": dict(self.fitted_.model.state_dict()),
-            "atomic_energies": self.fitted_.atomic_energies,
-            "record": self.fitted_.record,
+            "model": dict(fitted.model.state_dict()),
+            "atomic_energies": fitted.atomic_energies,
+            "record": fitted.record,
+            "seen": None if fitted.seen is None else fitted.seen.to_state(),
         }
 
     @classmethod
@@ -303,21 +335,24 @@ class TorchANNPotential(Estimator):
         model.load_state_dict(state)
         notes = {"extra_metadata": learned["extra_metadata"]} if learned.get("extra_metadata") else {}
         record = {**learned.get("record", {}), **notes}
-        potential.fitted_ = FittedPotential(model.to(descriptor.device), dict(learned["atomic_energies"]), record)
+        seen = None if learned.get("seen") is None else FeatureRanges.from_state(learned["seen"])
+        potential.fitted_ = FittedPotential(model.to(descriptor.device), dict(learned["atomic_energies"]), record, seen)
         return potential
 
     def _predictor(self, forces: bool, stress: bool, batch_size: int) -> Predictor:
+        fitted = self._fitted()
+        return Predictor(
+            self.descriptor, [fitted.model], fitted.atomic_energies, forces, stress, batch_size, fitted.seen
+        )  # fmt: skip
+
+    def _fitted(self) -> FittedPotential:
         self.require_trained()
         assert self.fitted_ is not None
-        fitted = self.fitted_
-        return Predictor(self.descriptor, [fitted.model], fitted.atomic_energies, forces, stress, batch_size)
+        return self.fitted_
 
     def training(self, config: TorchTrainingConfig | None) -> Training:
         """Return a training of this potential with these settings."""
         return Training(self.recipe(), self.descriptor, self.arch, config or TorchTrainingConfig())
-
-    def _start(self) -> Start | None:
-        return None if self.fitted_ is None else (self.fitted_.model, self.fitted_.atomic_energies)
 
     def given(
         self,

@@ -20,6 +20,7 @@ from potentia.potentials.datasets.joined import JoinedDataset
 from potentia.potentials.datasets.labelled import complete_atomic_energies
 from potentia.potentials.datasets.limits import Limits
 from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.feature_ranges import FeatureRanges
 from potentia.potentials.formats.reading import Reading
 from potentia.potentials.structure import Structure
 from potentia.potentials.training_config import TorchTrainingConfig
@@ -48,6 +49,8 @@ class TrainingInput:
     """How often each structure counts in the loss; None for once.  [structures]"""
     inspected: bool = False
     """Whether what is odd about it has been told before."""
+    seen: FeatureRanges | None = None
+    """The features of the training part, where they have been gone through before."""
 
     @classmethod
     def of_structures(cls, reading: Reading, descriptor: ChebyshevDescriptor) -> TrainingInput:

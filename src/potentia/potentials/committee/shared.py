@@ -42,7 +42,7 @@ class SharedData:
     atomic_energies: Mapping[str, float]
     """Energy of the free atom of each species, eV."""
     normalisation: Normalisation
-    """Shift and scale of features and energies over the training part."""
+    """Shift and scale of features and energies over the training part, and what it has seen."""
     reading: str
     """What was read, in words."""
     mark: Mapping[str, Any]
@@ -54,8 +54,9 @@ class SharedData:
         """Return the data as a training takes them, with the part that one member is trained on."""
         dataset = HDF5StructureDataset(descriptor, self.file, mode="load")
         return TrainingInput(
-            dataset, split, prebuilt=False, reading=self.reading, multiplicity=multiplicity, inspected=True
-        )
+            dataset, split, prebuilt=False, reading=self.reading, multiplicity=multiplicity, inspected=True,
+            seen=self.normalisation.seen,
+        )  # fmt: skip
 
 
 @contextmanager
