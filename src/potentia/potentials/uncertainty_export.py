@@ -36,7 +36,7 @@ def uncertainty_text(seen: FeatureRanges | None, calibration: Mapping[str, Any] 
         content["feature_ranges"] = seen.to_plain()
     if calibration is not None:
         content["calibration"] = dict(calibration)
-    return json.dumps(content, allow_nan=False, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(content, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def write_uncertainty(

@@ -104,7 +104,7 @@ class CommitteeCalibration:
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Write a file of strict JSON, whole or not at all."""
         head = {"format": "potentia", "kind": KIND, "version": VERSION, "potentia_version": release()}
-        write_text(path, json.dumps({**head, **self.to_plain()}, allow_nan=False, indent=1) + "\n")
+        write_text(path, json.dumps({**head, **self.to_plain()}, allow_nan=False) + "\n")
 
     @classmethod
     def from_json(cls, path: str | os.PathLike[str]) -> Self:
