@@ -4,6 +4,7 @@
 """
 
 from potentia.potentials import (
+    ZBL,
     ANNCalculator,
     CachedStructureDataset,
     ChebyshevDescriptor,
@@ -36,6 +37,7 @@ from potentia.train import LBFGS, SGD, Adam, AdamW, Kalman, LevenbergMarquardt, 
 __all__ = [
     "LBFGS",
     "SGD",
+    "ZBL",
     "ANNCalculator",
     "Adam",
     "AdamW",

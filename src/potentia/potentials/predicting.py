@@ -18,6 +18,7 @@ from potentia.potentials.datasets.labelled import reference_energy
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.networks import AtomicNetworks
 from potentia.potentials.predictions import PredictOut
+from potentia.potentials.repulsion import ZBL, Repulsion
 from potentia.potentials.structure import Structure
 from potentia.potentials.surface import Featurised, Surface, featurise
 
@@ -40,6 +41,8 @@ class Predictor:
     """Whether stress is predicted."""
     batch_size: int = 32
     """Structures worked on at a time: memory, not numbers."""
+    repulsion: ZBL | None = None
+    """What is added to the answers of each model."""
 
     def __post_init__(self) -> None:
         integer("batch_size", self.batch_size, low=1)
@@ -82,10 +85,11 @@ class Predictor:
             featurised = make()
             everything = featurised.geometry.everything
             marks.append(time.perf_counter())
+            besides = None if self.repulsion is None else self.repulsion.of(structures)
             for model, into in zip(self.models, collected, strict=True):
                 with torch.no_grad():
                     surface = featurised.surface(model, everything, gradients=self.gradients)
-                into.add(structures, surface, featurised.geometry.volume.tolist())
+                into.add(structures, surface, featurised.geometry.volume.tolist(), besides)
             marks.append(time.perf_counter())
             timing["featurization"] += marks[1] - marks[0]
             timing["force_eval" if self.gradients else "energy_eval"] += marks[2] - marks[1]
@@ -108,8 +112,15 @@ class _Collected:
         self.forces: list[NDArray[np.float64]] | None = [] if wanted.forces else None
         self.stress: list[NDArray[np.float64] | None] | None = [] if wanted.stress else None
 
-    def add(self, structures: Sequence[Structure], surface: Surface, volumes: Sequence[float]) -> None:
-        """Take over what was found for some structures."""
+    def add(
+        self,
+        structures: Sequence[Structure],
+        surface: Surface,
+        volumes: Sequence[float],
+        besides: Sequence[Repulsion] | None,
+    ) -> None:
+        """Take over what was found for some structures, and what is there besides the networks."""
+        first = len(self.items)
         counts = [s.n_atoms for s in structures]
         self.items.extend(structures)
         self.cohesive.extend(surface.energy.tolist())
@@ -121,6 +132,17 @@ class _Collected:
         if self.stress is not None and surface.strain is not None:
             strain = (surface.strain + surface.strain.transpose(1, 2)).double().cpu().numpy() / 2
             self.stress.extend(None if np.isnan(v) else s / v for s, v in zip(strain, volumes, strict=True))
+        for k, (found, volume) in enumerate(zip(besides or (), volumes, strict=False), start=first):
+            self._repel(k, found, volume)
+
+    def _repel(self, k: int, found: Repulsion, volume: float) -> None:
+        """Add the repulsion in structure ``k``."""
+        self.cohesive[k] += found.energy
+        self.atomic[k] = self.atomic[k] + found.atomic
+        if self.forces is not None:
+            self.forces[k] = self.forces[k] + found.forces
+        if self.stress is not None and (stress := self.stress[k]) is not None:
+            self.stress[k] = stress + found.strain / volume
 
     def result(self, timing: Mapping[str, Any]) -> PredictOut:
         """Return all that was collected."""

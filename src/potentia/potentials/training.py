@@ -183,7 +183,8 @@ class Training:
         )  # fmt: skip
         task = PotentialTask(data, torch.from_numpy(split.test), settings)
         scores = ErrorScores(len(contents), contents.order) if config.sampling_policy == "error_weighted" else None
-        batches = self._batches(run, data, split, scores)
+        energy = data.energy.cpu() + torch.from_numpy(given.repelled)
+        batches = self._batches(run, data, split, scores, energy)
         return Prepared(run, task, batches, given, split, atomic_energies, seeds, fingerprint, scores)
 
     def inspect(
@@ -211,15 +212,20 @@ class Training:
         return known | {name: value for name, value in given.items() if value is not None}
 
     def _batches(
-        self, run: Run, data: TrainingStructures, split: Split, scores: ErrorScores | None
+        self,
+        run: Run,
+        data: TrainingStructures,
+        split: Split,
+        scores: ErrorScores | None,
+        energy: torch.Tensor,
     ) -> Callable[[int], Sequence[StructureBatch]]:
-        """Return epoch → batches, drawn as the settings say."""
+        """Return epoch → batches, drawn as the settings say; ``energy`` [structures] is that of the labels (eV)."""
         config, train = self.config, torch.from_numpy(split.train)
         size = run.method.samples_per_batch(len(train))
         if scores is not None:
             order = drawn(lambda: weights_by_error(scores.scores(run)[train].numpy()), size, run.seed)
         elif config.sampling_policy == "energy_weighted":
-            weights = _weights_by_energy((data.energy / data.n_atoms).cpu()[train].numpy())
+            weights = _weights_by_energy((energy / data.n_atoms.cpu())[train].numpy())
             order = drawn(lambda: weights, size, run.seed)
         else:
             order = shuffled(len(train), size, run.seed)

@@ -30,6 +30,7 @@ from potentia.potentials.estimator import FittedPotential, Structures, TorchANNP
 from potentia.potentials.formats.reading import read_structures
 from potentia.potentials.networks import Architecture, checked_architecture
 from potentia.potentials.predicting import Predictor
+from potentia.potentials.repulsion import ZBL, checked_repulsion
 from potentia.potentials.training_config import TorchTrainingConfig
 from potentia.potentials.training_input import TrainingInput, require_descriptor
 from potentia.seeding import fresh_seed
@@ -48,6 +49,7 @@ class TorchCommitteePotential:
     Args:
         arch: Hidden layers of each species, as for `TorchANNPotential`.
         descriptor: The descriptor of atoms.
+        repulsion: As for `TorchANNPotential`; the same for all members, so their spread is that of the networks.
 
     Example:
         >>> descriptor = ChebyshevDescriptor(["H"], rad_order=1, rad_cutoff=2.0, ang_order=0, ang_cutoff=2.0)
@@ -56,8 +58,15 @@ class TorchCommitteePotential:
         False
     """
 
-    def __init__(self, arch: Mapping[str, Sequence[tuple[int, str]]], descriptor: ChebyshevDescriptor) -> None:
+    def __init__(
+        self,
+        arch: Mapping[str, Sequence[tuple[int, str]]],
+        descriptor: ChebyshevDescriptor,
+        *,
+        repulsion: ZBL | None = None,
+    ) -> None:
         self.descriptor = descriptor
+        self.repulsion = checked_repulsion(repulsion, descriptor.species, descriptor.cutoff)
         self.arch: Architecture = checked_architecture(arch, descriptor.species)
         self.member_model_paths: list[Path] = []
         """Files of the trained members."""
@@ -98,7 +107,7 @@ class TorchCommitteePotential:
         """
         config, wanted = config or TorchTrainingConfig(), committee_config or TorchCommitteeConfig(num_members=5)
         begun = time.time()
-        template = TorchANNPotential(self.arch, self.descriptor)
+        template = TorchANNPotential(self.arch, self.descriptor, repulsion=self.repulsion)
         default = config.device or str(self.descriptor.device)
         if wanted.max_parallel > 1 and wanted.devices is None and not default.startswith("cpu"):
             raise ConfigError(
@@ -215,8 +224,16 @@ class TorchCommitteePotential:
         ]
 
     @classmethod
-    def from_aenet(cls, members: Sequence[Mapping[str, str | os.PathLike[str]]], device: str | None = None) -> Self:
+    def from_aenet(
+        cls,
+        members: Sequence[Mapping[str, str | os.PathLike[str]]],
+        device: str | None = None,
+        *,
+        repulsion: ZBL | None = None,
+    ) -> Self:
         """Read a committee from files of ænet: for each member the file of each species, ``.nn`` or ``.nn.ascii``.
+
+        The files hold networks only: a ``repulsion`` that they were trained with must be given here.
 
         Raises:
             FileFormatError: a file cannot be read.
@@ -225,9 +242,9 @@ class TorchCommitteePotential:
         """
         if not members:
             raise NotFittedError("No committee member models are available: members is empty")
-        read = [TorchANNPotential.from_aenet(paths, device=device) for paths in members]
+        read = [TorchANNPotential.from_aenet(paths, device=device, repulsion=repulsion) for paths in members]
         _require_alike(read, [next(iter(paths.values())) for paths in members])
-        committee = cls(read[0].arch, read[0].descriptor)
+        committee = cls(read[0].arch, read[0].descriptor, repulsion=repulsion)
         committee._members = read
         return committee
 
@@ -246,7 +263,7 @@ class TorchCommitteePotential:
         if not paths:
             raise NotFittedError("No committee member models are available: paths is empty")
         first = TorchANNPotential.from_file(paths[0], device)
-        committee = cls(first.arch, first.descriptor)
+        committee = cls(first.arch, first.descriptor, repulsion=first.repulsion)
         committee.member_model_paths = [Path(path).absolute() for path in paths]
         committee.load_members()
         return committee
@@ -294,18 +311,24 @@ class TorchCommitteePotential:
 
     def __repr__(self) -> str:
         members = len(self.member_model_paths if self._members is None else self._members)
-        return f"TorchCommitteePotential(arch={dict(self.arch)!r}, members={members})"
+        repulsion = "" if self.repulsion is None else f"repulsion={self.repulsion!r}, "
+        return f"TorchCommitteePotential(arch={dict(self.arch)!r}, {repulsion}members={members})"
 
     def _predictor(self, forces: bool, stress: bool, batch_size: int) -> Predictor:
         fitted = [_fitted(member) for member in self.load_members()]
         models = [one.model for one in fitted]
-        return Predictor(self.descriptor, models, fitted[0].atomic_energies, forces, stress, batch_size)
+        free = fitted[0].atomic_energies
+        return Predictor(self.descriptor, models, free, forces, stress, batch_size, self.repulsion)
 
 
 def _fitted(member: TorchANNPotential) -> FittedPotential:
     member.require_trained()
     assert member.fitted_ is not None
     return member.fitted_
+
+
+def _repulsion(member: TorchANNPotential) -> dict[str, Any]:
+    return {} if member.repulsion is None else member.repulsion.settings()
 
 
 def _seeds(directory: Path, wanted: CommitteeConfig, config: TorchTrainingConfig) -> tuple[list[int], int]:
@@ -349,6 +372,7 @@ def _metadata(template: TorchANNPotential, config: TorchTrainingConfig, given: T
         "training_config": config.plain(),
         "architecture": recipe["arch"],
         "descriptor_config": recipe["descriptor"],
+        **({"repulsion": recipe["repulsion"]} if "repulsion" in recipe else {}),
         **given.kinds(),
     }
 
@@ -359,6 +383,7 @@ def _require_alike(members: Sequence[TorchANNPotential], paths: Sequence[str | o
     for member, path in zip(members[1:], paths[1:], strict=True):
         kinds = {
             "architecture": (first.recipe()["arch"], member.recipe()["arch"]),
+            "repulsion": (_repulsion(first), _repulsion(member)),
             "descriptor configuration": (first.recipe()["descriptor"], member.recipe()["descriptor"]),
             "atomic-reference energy mapping": (_fitted(first).atomic_energies, _fitted(member).atomic_energies),
         }
