@@ -247,6 +247,18 @@ def test_a_fast_atom_is_not_lost_between_searches():
     assert atoms.calc.rebuilds == 1
 
 
+def test_in_a_cell_that_is_stretched_no_contact_is_lost():
+    """A stretched cell takes a pair out of the repulsion's reach first, and so gives no credit for what comes then."""
+    atoms = Atoms("TiO", [[4, 4, 4], [4, 4, 7.42]], cell=12 * np.eye(3), pbc=True)
+    atoms.calc = trained().calculator(skin=1.0)
+    atoms.get_potential_energy()
+    atoms.set_cell(atoms.cell.array * 1.3, scale_atoms=True)  # the pair is at 4.45 Å
+    atoms.positions += [[0, 0, 1.2], [0, 0, -1.2]]
+    bare = Structure(atoms.positions, ["Ti", "O"], cell=atoms.cell.array)
+    assert CLOSE.of([bare])[0].energy > 0.01
+    assert atoms.get_potential_energy() == pytest.approx(trained().predict(atoms).total_energy[0], rel=1e-13)
+
+
 @pytest.mark.parametrize("structure", [crystal(0), small_data.molecule(3)], ids=["crystal", "molecule"])
 def test_forces_and_stress_are_the_slopes_of_the_whole_energy(structure):
     found, step = asked(trained(), structure), 1e-5
