@@ -12,7 +12,7 @@ import pytest
 
 import fanned_out
 from potentia.ensemble import CommitteeConfig, Member, MemberResult, aggregated, multiplicity, read_metadata
-from potentia.ensemble.run import Committee, train_members
+from potentia.ensemble.run import Committee, OneByOne, train_members
 from potentia.errors import ConfigError, FileFormatError, TrainingError
 
 
@@ -24,7 +24,7 @@ def train(folder, *, failing=(), seeds=(5, 6, 7), identity=None, **settings):
     ]
     committee = Committee(config, members, identity or {"data": "a"}, {"kind": "toy"})
     work = partial(fanned_out.member, str(folder) + ".marks", tuple(failing))
-    return train_members(committee, work, MemberResult)
+    return train_members(committee, OneByOne.of(work, config, None), MemberResult)
 
 
 def trained(folder):

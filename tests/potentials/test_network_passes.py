@@ -68,7 +68,7 @@ def cotangents(n=150, dtype=torch.float64):
 
 
 def pass_over(model, given, *, gradient=True):
-    return passes_of(model, list(model.parameters()), given, gradient=gradient)
+    return passes_of(model, given, gradient=gradient)
 
 
 def everything(passes, by_energy, change):

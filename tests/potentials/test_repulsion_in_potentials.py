@@ -339,9 +339,9 @@ def test_atoms_too_close_to_be_seen_are_told_what_is_left():
 # ------------------------------------------------------------------------------------------------- committees
 
 
-def committee(folder, repulsion=CLOSE, members=2):
+def committee(folder, repulsion=CLOSE, **wishes):
     potential = TorchCommitteePotential(ARCH, DESCRIPTOR, repulsion=repulsion)
-    wanted = TorchCommitteeConfig(members, base_seed=1, output_dir=folder)
+    wanted = TorchCommitteeConfig(2, base_seed=1, output_dir=folder, **wishes)
     return potential, potential.train(frames(), config(seed=None, split_seed=7, **GRADIENTS), wanted)
 
 
@@ -369,6 +369,14 @@ def test_a_committee_has_it_once_and_its_spread_is_that_of_the_networks(tmp_path
         committee(tmp_path / "run", ZBL(1.2, 2.3))
     with pytest.raises(ConfigError, match=r"must share the same repulsion, .* inner: 1.2 → \(absent\)"):
         TorchCommitteePotential.from_files([out.completed_members[0].model_path, networks[1]])
+
+
+def test_members_trained_together_learn_what_it_leaves(tmp_path):
+    (_, alone), (_, together) = committee(tmp_path / "a"), committee(tmp_path / "b", batched=True)
+    for one, other in zip(alone.members, together.members, strict=True):
+        assert TorchANNPotential.load(other.model_path).repulsion == CLOSE
+        mine, theirs = (TorchANNPotential.load(m.model_path).predict(frames()) for m in (one, other))
+        np.testing.assert_allclose(mine.total_energy, theirs.total_energy, rtol=1e-9)
 
 
 def test_members_of_a_calculator_must_have_the_same():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from potentia.config import differences, plain
 from potentia.ensemble.config import CommitteeConfig
@@ -19,7 +20,7 @@ from potentia.errors import ConfigError, FileFormatError, TrainingError
 from potentia.storage import write_text
 from potentia.study import Ended, SpawnedProcesses, Task, carry_out, fan_out, threads_per_task
 
-__all__ = ["METADATA", "Committee", "read_metadata", "train_members"]
+__all__ = ["METADATA", "Committee", "OneByOne", "Together", "read_metadata", "train_members"]
 
 METADATA = "committee_metadata.json"
 """Name of the file that tells of all members."""
@@ -44,20 +45,106 @@ class Committee:
         return self.config.directory.absolute()
 
 
-def train_members(
-    committee: Committee,
-    work: Callable[[Member], MemberEnd],
-    record: type[Record],
-    executor: Executor | None = None,
-) -> CommitteeTrainResult[Record]:
+class Way(ABC, Generic[Record]):
+    """How members are trained."""
+
+    mode: str
+    """What the records call it."""
+
+    @abstractmethod
+    def train(self, missing: Sequence[Member], records: Records[Record], config: CommitteeConfig) -> Iterator[Record]:
+        """Train the members that are ``missing``, write their records, and give them back as they end."""
+
+
+@dataclass(frozen=True)
+class Records(Generic[Record]):
+    """Writes the records of members."""
+
+    kind: type[Record]
+    """Class of the records."""
+    directory: Path
+    """Directory of the committee."""
+
+    def done(self, member: Member, end: MemberEnd) -> Record:
+        """Write the record of a member whose training has ended, completed or interrupted."""
+        status = INTERRUPTED if end.interrupted else COMPLETED
+        return self._written(self.kind.of(member, status, metrics=dict(end.metrics), error=end.interrupted or None))
+
+    def failed(self, member: Member, end: Ended[Any]) -> Record:
+        """Write the record of a member that has failed."""
+        return self._written(self.kind.of(member, FAILED, error=end.error, traceback=end.traceback))
+
+    def _written(self, record: Record) -> Record:
+        record.write(self.directory)
+        return record
+
+
+@dataclass(frozen=True)
+class OneByOne(Way[Record]):
+    """Each member is trained on its own, by an executor or one after the other in this process."""
+
+    work: Callable[[Member], MemberEnd]
+    """Trains one member and writes its files; it goes to other processes, so it is a function of a module, a
+    `functools.partial` of one, or an object of such a class."""
+    mode: str
+    executor: Executor | None = None
+    """Who trains; None for processes of this machine, ``max_parallel`` at a time, or this process."""
+
+    @classmethod
+    def of(cls, work: Callable[[Member], MemberEnd], config: CommitteeConfig, executor: Executor | None) -> Self:
+        """Return the way that the settings ask for."""
+        parallel = executor is not None or config.max_parallel > 1
+        return cls(work, "parallel" if parallel else "sequential", executor)
+
+    def train(self, missing: Sequence[Member], records: Records[Record], config: CommitteeConfig) -> Iterator[Record]:
+        """Train the members that are missing; in one process, none is begun after one was interrupted."""
+        at_once = min(config.max_parallel, len(missing))
+        own = SpawnedProcesses(at_once) if self.executor is None and at_once > 1 else None
+        threads = config.threads_per_member
+        if threads is None and own is not None:
+            threads = threads_per_task(at_once)
+        members = {member.directory.name: member for member in missing}
+        train = partial(_train_and_record, self.work, records)
+        tasks = [Task(name, partial(train, member), threads) for name, member in members.items()]
+        try:
+            for end in fan_out(tasks, self.executor or own):
+                if end.result is None:  # nothing came back: its process has died, or could not be reached
+                    yield records.failed(members[end.name], end)
+                    continue
+                yield end.result
+                if end.result.status == INTERRUPTED and self.executor is None and own is None:
+                    return
+        finally:
+            if own is not None:
+                own.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class Together(Way[Record]):
+    """All members are trained as one."""
+
+    work: Callable[[Sequence[Member]], Sequence[MemberEnd]]
+    """Trains members and writes their files."""
+    mode: str = "batched"
+
+    def train(self, missing: Sequence[Member], records: Records[Record], config: CommitteeConfig) -> Iterator[Record]:
+        """Train the members that are missing in this process; all end alike."""
+        if not missing:
+            return
+        for member in missing:
+            member.directory.mkdir(parents=True, exist_ok=True)
+        end = carry_out(Task("together", partial(self.work, missing), config.threads_per_member))
+        for k, member in enumerate(missing):
+            yield records.failed(member, end) if end.result is None else records.done(member, end.result[k])
+
+
+def train_members(committee: Committee, way: Way[Record], record: type[Record]) -> CommitteeTrainResult[Record]:
     """Train the members that are missing in the directory of the committee, and write the records of all.
 
     Args:
         committee: What is to be trained.
-        work: Trains one member and writes its files; it goes to other processes, so it is a function of a module, a
-            `functools.partial` of one, or an object of such a class.
+        way: How: `OneByOne` or `Together`.
         record: Class of the records.
-        executor: Who trains; None for processes of this machine, ``max_parallel`` at a time, or this process.
 
     Raises:
         ConfigError: the directory holds a committee of other data or settings.
@@ -68,13 +155,12 @@ def train_members(
     _require_same(directory, committee)
     known = {member.index: record.read(directory, member) or record.of(member, PLANNED) for member in committee.members}
     missing = [member for member in committee.members if known[member.index].status != COMPLETED]
-    mode = "parallel" if executor is not None or committee.config.max_parallel > 1 else "sequential"
 
     def result() -> CommitteeTrainResult[Record]:
-        return CommitteeTrainResult(directory, directory / METADATA, list(known.values()), mode)
+        return CommitteeTrainResult(directory, directory / METADATA, list(known.values()), way.mode)
 
     _write(result(), committee)
-    for end in _trained(missing, _MemberTask(work, record, directory), committee.config, executor):
+    for end in way.train(missing, Records(record, directory), committee.config):
         known[end.member_index] = end
     _write(result(), committee)
     failed = result().failed_members
@@ -87,55 +173,11 @@ def train_members(
     return result()
 
 
-@dataclass(frozen=True)
-class _MemberTask(Generic[Record]):
-    """The training of a member with its record, where its process is."""
-
-    work: Callable[[Member], MemberEnd]
-    record: type[Record]
-    directory: Path
-
-    def __call__(self, member: Member) -> Record:
-        """Train a member, and write its record."""
-        member.directory.mkdir(parents=True, exist_ok=True)
-        end = carry_out(Task(member.directory.name, partial(self.work, member)))
-        if end.result is None:
-            return self.failed(member, end)
-        status = INTERRUPTED if end.result.interrupted else COMPLETED
-        metrics, reason = dict(end.result.metrics), end.result.interrupted or None
-        return self._written(self.record.of(member, status, metrics=metrics, error=reason))
-
-    def failed(self, member: Member, end: Ended[Any]) -> Record:
-        """Write the record of a member that has failed."""
-        return self._written(self.record.of(member, FAILED, error=end.error, traceback=end.traceback))
-
-    def _written(self, record: Record) -> Record:
-        record.write(self.directory)
-        return record
-
-
-def _trained(
-    missing: Sequence[Member], work: _MemberTask[Record], config: CommitteeConfig, executor: Executor | None
-) -> Iterator[Record]:
-    """Give the records of members as they end; one after the other, none is begun after an interrupt."""
-    at_once = min(config.max_parallel, len(missing))
-    own = SpawnedProcesses(at_once) if executor is None and at_once > 1 else None
-    threads = config.threads_per_member
-    if threads is None and own is not None:
-        threads = threads_per_task(at_once)
-    members = {member.directory.name: member for member in missing}
-    tasks = [Task(name, partial(work, member), threads) for name, member in members.items()]
-    try:
-        for end in fan_out(tasks, executor or own):
-            if end.result is None:  # nothing came back: its process has died, or could not be reached
-                yield work.failed(members[end.name], end)
-                continue
-            yield end.result
-            if end.result.status == INTERRUPTED and executor is None and own is None:
-                return
-    finally:
-        if own is not None:
-            own.shutdown(cancel_futures=True)
+def _train_and_record(work: Callable[[Member], MemberEnd], records: Records[Record], member: Member) -> Record:
+    """Train a member, where its process is, and write its record."""
+    member.directory.mkdir(parents=True, exist_ok=True)
+    end = carry_out(Task(member.directory.name, partial(work, member)))
+    return records.failed(member, end) if end.result is None else records.done(member, end.result)
 
 
 def _require_same(directory: Path, committee: Committee) -> None:

@@ -55,7 +55,7 @@ class _Energies(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, model: Networks, atoms: Atoms, *weights: Tensor) -> tuple[Tensor, Tensor]:
-        ctx.passes = passes_of(model, weights, atoms.given, gradient=False)
+        ctx.passes = passes_of(model, atoms.given, gradient=False)
         atomic = ctx.passes.atomic
         ctx.mark_non_differentiable(atomic)
         return atomic, _summed(atoms.selection, atomic)
@@ -71,7 +71,7 @@ class _EnergiesAndGradients(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, model: Networks, atoms: Atoms, *weights: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        ctx.passes = passes = passes_of(model, weights, atoms.given, gradient=True)
+        ctx.passes = passes = passes_of(model, atoms.given, gradient=True)
         ctx.atoms = atoms
         ctx.mark_non_differentiable(passes.atomic)
         assert passes.by_feature is not None
@@ -99,9 +99,9 @@ def potential_energy(
     the weights. Forces are -dE/dx [atoms, 3], the stress is dE/dε [structures, 3, 3] divided by the volume.
     """
     if not gradients:
-        atomic, energy = _Energies.apply(model, atoms, *model.parameters())
+        atomic, energy = _Energies.apply(model, atoms, *model.weights)
         return atomic, energy, None, None
-    found: tuple[Tensor, Tensor, Tensor, Tensor] = _EnergiesAndGradients.apply(model, atoms, *model.parameters())
+    found: tuple[Tensor, Tensor, Tensor, Tensor] = _EnergiesAndGradients.apply(model, atoms, *model.weights)
     return found
 
 

@@ -100,23 +100,21 @@ class TorchPasses(Passes):
             direction = None if change is None else change[places].to(model.feature_mean) * model.slope
             factors = trace.factors(scaled[owner[places].to(scaled.device)], direction)
             found += weight_gradients(factors)
-        return found
+        return model.by_weight(found)
 
 
 class CompiledPasses(Passes):
     """By compiled loops on CPU, all networks at once; the way back goes forward again, so that nothing is kept."""
 
-    def __init__(
-        self, model: Networks, weights: Sequence[Tensor], given: NetworkInput, layout: Layout, *, gradient: bool
-    ) -> None:
+    def __init__(self, model: Networks, given: NetworkInput, layout: Layout, *, gradient: bool) -> None:
         self._given, self._layout = given, layout
-        self._shapes = [weight.shape for weight in weights]
+        self._shapes = [weight.shape for weight in model.weights]
         order, pieces = given.pieces
         self._arguments = (
             layout.layers,
             layout.first,
             layout.sizes,
-            torch.cat([weight.detach().reshape(-1) for weight in weights]).numpy(),
+            torch.cat([weight.detach().reshape(-1) for weight in model.weights]).numpy(),
             given.values.numpy(),
             given.atoms.numpy(),
             order,
@@ -147,13 +145,10 @@ class CompiledPasses(Passes):
         return [part.view(shape) for part, shape in zip(found.split(numbers), self._shapes, strict=True)]
 
 
-def passes_of(model: Networks, weights: Sequence[Tensor], given: NetworkInput, *, gradient: bool) -> Passes:
-    """Pass atoms through the networks, by compiled loops where there are any for these.
-
-    ``weights`` are the parameters of ``model``: to look them up takes a while.
-    """
+def passes_of(model: Networks, given: NetworkInput, *, gradient: bool) -> Passes:
+    """Pass atoms through the networks, by compiled loops where there are any for these."""
     mean, values = model.feature_mean, given.values
     layout = layout_of(model.shapes)
     if layout is None or mean.dtype != values.dtype or {mean.device.type, values.device.type} != {"cpu"}:
         return TorchPasses(model, given, gradient=gradient)
-    return CompiledPasses(model, weights, given, layout, gradient=gradient)
+    return CompiledPasses(model, given, layout, gradient=gradient)

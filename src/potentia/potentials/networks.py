@@ -41,6 +41,8 @@ class AtomicNetworks(nn.Module):
         self.register_buffer("feature_scale", torch.ones(n_features, dtype=dtype))
         self.register_buffer("e_scaling", torch.ones((), dtype=dtype))
         self.register_buffer("e_shift", torch.zeros((), dtype=dtype))
+        self.weights = list(self.parameters())
+        """All parameters: to look them up takes a while."""
 
     def traces(self, features: Sequence[Tensor], *, gradient: bool) -> list[Trace]:
         """Pass the raw features of each species' atoms [atoms of it, features] through its network.
@@ -53,6 +55,10 @@ class AtomicNetworks(nn.Module):
     def atomic_energies(self, trace: Trace) -> Tensor:
         """Return the energies (eV) of the atoms of a trace.  [atoms of it]"""
         return trace.value / self.e_scaling + self.e_shift
+
+    def by_weight(self, gradients: list[Tensor]) -> list[Tensor]:
+        """Return derivatives by the parameters of all networks, in their order, as those by `weights`."""
+        return gradients
 
     @property
     def slope(self) -> Tensor:
@@ -67,23 +73,35 @@ class AtomicNetworks(nn.Module):
 class MemberNetworks(nn.Module):
     """The networks of several models that share their normalisation, laid end to end: asked and trained together.
 
-    The network of species s of member m is number ``m·species + s``.
+    The network of species s of member m is number ``m·species + s``. All weights are one parameter, of which those of
+    the members become views: what is done with it costs as little as with one network.
 
     Args:
-        members: The models; their parameters are those of this one.
+        members: The models; they change with this one from now on.
     """
 
     def __init__(self, members: Sequence[AtomicNetworks]) -> None:
         super().__init__()
-        self.members = nn.ModuleList(members)
+        self._members = tuple(members)
         self.shapes = tuple(shape for member in members for shape in member.shapes)
+        parts = [weight for member in members for weight in member.weights]
+        self.flat = nn.Parameter(torch.cat([part.detach().reshape(-1) for part in parts]))
+        """Weights of all members, [numbers]."""
+        own = self.flat.detach().split([part.numel() for part in parts])
+        for part, view in zip(parts, own, strict=True):
+            part.data = view.view(part.shape)
+        self.weights = [self.flat]
 
     def __len__(self) -> int:
-        return len(self.members)
+        return len(self._members)
 
     def member(self, k: int) -> AtomicNetworks:
         """Return one of the models."""
-        return cast("AtomicNetworks", self.members[k])
+        return self._members[k]
+
+    def by_weight(self, gradients: list[Tensor]) -> list[Tensor]:
+        """Return derivatives by the parameters of all networks, in their order, as those by `weights`."""
+        return [torch.cat([gradient.reshape(-1) for gradient in gradients])]
 
     def traces(self, features: Sequence[Tensor], *, gradient: bool) -> list[Trace]:
         """Pass the raw features of each network's atoms [atoms of it, features] through it."""

@@ -48,10 +48,12 @@ from potentia.train import (
     weights_by_error,
 )
 
-__all__ = ["KIND", "Trained", "Training"]
+__all__ = ["KIND", "Order", "Trained", "Training"]
 
 Start: TypeAlias = tuple[AtomicNetworks, dict[str, float]]
 """Networks to go on from, and the energies of free atoms that they were trained against (eV)."""
+Order: TypeAlias = Callable[[int], Sequence[NDArray[np.int64]]]
+"""Epoch → batches of places in the training part."""
 KIND = "potential"
 """Kind of the files."""
 LOOKED_AT = 2_000
@@ -161,9 +163,9 @@ class Training:
         data = training_data(given, split, config, atomic_energies, contents)
         if not given.inspected:
             self.inspect(given, data, split, atomic_energies, contents)
-        model = self._model(start, seeds["seed"], data, split)
+        model = self.model(start, seeds["seed"], data, split)
         method = config.method_for(max(_n_parameters(network) for network in model.networks))
-        run = Run(model, method, self._schedule(), seed=seeds["seed"], average=config.average)
+        run = Run(model, method, self.schedule(), seed=seeds["seed"], average=config.average)
         fingerprint = {
             "recipe": {**self.recipe, "descriptor": {**self.recipe["descriptor"], "device": "any"}},
             "config": replace(config, method=method).fingerprint(),
@@ -177,14 +179,9 @@ class Training:
         if checkpoint is not None:
             checkpoint.resume(run, fingerprint, allow)
             run.seed = seeds["seed"]
-        settings = LossSettings(
-            config.force_weight, config.stress_weight, measure_of(config.loss, config.huber_delta),
-            config.force_scale_unbiased, config.force_rows,
-        )  # fmt: skip
-        task = PotentialTask(data, torch.from_numpy(split.test), settings)
+        task = PotentialTask(data, torch.from_numpy(split.test), self.loss_settings)
         scores = ErrorScores(len(contents), contents.order) if config.sampling_policy == "error_weighted" else None
-        energy = data.energy.cpu() + torch.from_numpy(given.repelled)
-        batches = self._batches(run, data, split, scores, energy)
+        batches = self._batches(run, given, data, split, scores)
         return Prepared(run, task, batches, given, split, atomic_energies, seeds, fingerprint, scores)
 
     def inspect(
@@ -201,6 +198,15 @@ class Training:
         self._require_labels(data, split)
         self._warn_of_copies(data, split)
 
+    @property
+    def loss_settings(self) -> LossSettings:
+        """The loss that the settings ask for."""
+        config = self.config
+        measure = measure_of(config.loss, config.huber_delta)
+        return LossSettings(
+            config.force_weight, config.stress_weight, measure, config.force_scale_unbiased, config.force_rows
+        )
+
     def _seeds(self, checkpoint: Checkpoint | None) -> dict[str, int]:
         """The seeds of this training: those given, else those of the checkpoint, else new ones."""
         given = {"seed": self.config.seed, "split_seed": self.config.split_seed}
@@ -212,26 +218,33 @@ class Training:
         return known | {name: value for name, value in given.items() if value is not None}
 
     def _batches(
-        self,
-        run: Run,
-        data: TrainingStructures,
-        split: Split,
-        scores: ErrorScores | None,
-        energy: torch.Tensor,
+        self, run: Run, given: TrainingInput, data: TrainingStructures, split: Split, scores: ErrorScores | None
     ) -> Callable[[int], Sequence[StructureBatch]]:
-        """Return epoch → batches, drawn as the settings say; ``energy`` [structures] is that of the labels (eV)."""
-        config, train = self.config, torch.from_numpy(split.train)
-        size = run.method.samples_per_batch(len(train))
+        """Return epoch → batches, drawn as the settings say."""
+        size = run.method.samples_per_batch(len(split.train))
         if scores is not None:
-            order = drawn(lambda: weights_by_error(scores.scores(run)[train].numpy()), size, run.seed)
-        elif config.sampling_policy == "energy_weighted":
-            weights = _weights_by_energy((energy / data.n_atoms.cpu())[train].numpy())
-            order = drawn(lambda: weights, size, run.seed)
+            train = torch.from_numpy(split.train)
+            order: Order = drawn(lambda: weights_by_error(scores.scores(run)[train].numpy()), size, run.seed)
         else:
-            order = shuffled(len(train), size, run.seed)
-        labelled = (data.has_forces & (config.force_weight > 0)) | (data.has_stress & (config.stress_weight > 0))
-        plain = structure_batches(order, split.train, labelled.cpu().numpy(), config, run.seed)
+            order = self.order(given, data, split, size, run.seed)
+        plain = self.batches_by(order, data, split, run.seed)
         return lambda epoch: Plan(plain(epoch), data, lambda batch: share_of(batch, data.n_atoms).batch)
+
+    def order(self, given: TrainingInput, data: TrainingStructures, split: Split, size: int, seed: int) -> Order:
+        """Return epoch → batches of ``size`` places in the training part, where they do not go by errors."""
+        if self.config.sampling_policy == "energy_weighted":
+            energy = data.energy.cpu().numpy() + given.repelled  # that of the labels
+            weights = _weights_by_energy((energy / data.n_atoms.cpu().numpy())[split.train])
+            return drawn(lambda: weights, size, seed)
+        return shuffled(len(split.train), size, seed)
+
+    def batches_by(
+        self, order: Order, data: TrainingStructures, split: Split, seed: int
+    ) -> Callable[[int], list[StructureBatch]]:
+        """Return epoch → batches of structures in an order, with those that are trained on forces or stress."""
+        config = self.config
+        labelled = (data.has_forces & (config.force_weight > 0)) | (data.has_stress & (config.stress_weight > 0))
+        return structure_batches(order, split.train, labelled.cpu().numpy(), config, seed)
 
     def _require_labels(self, data: TrainingStructures, split: Split) -> None:
         train = torch.from_numpy(split.train)
@@ -253,7 +266,7 @@ class Training:
         if copies.finding is not None:
             warn_user(copies.finding)
 
-    def _model(self, start: Start | None, seed: int, data: TrainingStructures, split: Split) -> AtomicNetworks:
+    def model(self, start: Start | None, seed: int, data: TrainingStructures, split: Split) -> AtomicNetworks:
         """Networks that go on from ``start``, or new ones with the normalisation of the training part."""
         config, descriptor = self.config, self.descriptor
         dtype = DTYPES.get(config.precision, descriptor.dtype)
@@ -281,7 +294,8 @@ class Training:
             raise ConfigError(f"device={str(device)!r} cannot be used here: {error}") from None
         return device
 
-    def _schedule(self) -> Schedule | None:
+    def schedule(self) -> Schedule | None:
+        """The rule for the learning rate, None for none."""
         config = self.config
         if not config.use_scheduler:
             return config.schedule

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from potentia.train import distributed
 
-__all__ = ["FlatParameters"]
+__all__ = ["FlatParameters", "real_view"]
 
 
 class FlatParameters:
@@ -22,7 +22,7 @@ class FlatParameters:
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
         self._parameters = list(parameters)
-        self._sizes = [_real(p).numel() for p in self._parameters]
+        self._sizes = [real_view(p).numel() for p in self._parameters]
 
     def read(self) -> Tensor:
         """Return a copy of the parameters, [numbers]."""
@@ -32,7 +32,7 @@ class FlatParameters:
     def write(self, vector: Tensor) -> None:
         """Give the parameters the values of ``vector``, rounded to their own type."""
         for parameter, part in zip(self._parameters, vector.split(self._sizes), strict=True):
-            real = _real(parameter)
+            real = real_view(parameter)
             real.copy_(part.view_as(real))
 
     def gradient(self, loss: Tensor) -> Tensor:
@@ -47,8 +47,9 @@ class FlatParameters:
         return self._joined([torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters])
 
     def _joined(self, tensors: Sequence[Tensor]) -> Tensor:
-        return torch.cat([_real(tensor).reshape(-1) for tensor in tensors]).to(torch.float64)
+        return torch.cat([real_view(tensor).reshape(-1) for tensor in tensors]).to(torch.float64)
 
 
-def _real(tensor: Tensor) -> Tensor:
+def real_view(tensor: Tensor) -> Tensor:
+    """Return the same numbers as real ones, a complex number as two."""
     return torch.view_as_real(tensor) if tensor.is_complex() else tensor

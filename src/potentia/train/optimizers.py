@@ -51,7 +51,7 @@ class GradientMethod(TrainingMethod):
 
     def stepper(self, parameters: Sequence[nn.Parameter]) -> Stepper:
         """Return the live optimizer of these parameters."""
-        return GradientStepper(self.build(parameters), self.clip_norm)
+        return GradientStepper(self.build, parameters, self.clip_norm)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from potentia.train import distributed
+from potentia.train.flat import real_view
 from potentia.train.task import BatchLoss
 
 __all__ = ["GradientStepper", "Step", "Stepper"]
@@ -56,13 +57,23 @@ class Stepper(Protocol):
 
 
 class GradientStepper:
-    """Steps of a torch optimizer along the gradient of the batch loss, which may be clipped to ``clip_norm``."""
+    """Steps of a torch optimizer along the gradient of the batch loss, which may be clipped to ``clip_norm``.
 
-    def __init__(self, optimizer: torch.optim.Optimizer, clip_norm: float | None = None) -> None:
-        self.optimizer = optimizer
+    The optimizer sees all parameters of one type and device as one vector, so that a step costs a few operations for
+    networks of any number of layers. A parameter that the loss does not see has the gradient zero.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer],
+        parameters: Sequence[nn.Parameter],
+        clip_norm: float | None = None,
+    ) -> None:
+        self._vectors = _vectors(parameters)
+        self._flat = [vector.flat for vector in self._vectors]
+        self.optimizer = build(self._flat)
         self.clip_norm = clip_norm
-        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        self._begun_with = [float(group["lr"]) for group in optimizer.param_groups]
+        self._begun_with = [float(group["lr"]) for group in self.optimizer.param_groups]
 
     @property
     def learning_rate(self) -> float:
@@ -76,25 +87,69 @@ class GradientStepper:
 
     def step(self, evaluate: Callable[[], BatchLoss]) -> Step:
         """Take one step, unless loss or gradient are not finite."""
-        self.optimizer.zero_grad(set_to_none=True)
+        for vector in self._vectors:
+            vector.forget_gradients()
         loss = evaluate()
         loss.value.backward()
-        distributed.sum_gradients(self._parameters)
-        finite = all_finite(loss.value, self._parameters)
+        for vector in self._vectors:
+            vector.gather()
+        distributed.sum_gradients(self._flat)
+        finite = all_finite(loss.value, self._flat)
         if finite:
             if self.clip_norm is not None:
-                nn.utils.clip_grad_norm_(self._parameters, self.clip_norm)
+                nn.utils.clip_grad_norm_(self._flat, self.clip_norm)
             self.optimizer.step()
+            for vector in self._vectors:
+                vector.scatter()
         return Step(loss, finite)
 
     def state(self) -> dict[str, Any]:
-        """Return the moments by number of the parameter."""
+        """Return the moments by number of the vector."""
         return dict(self.optimizer.state_dict()["state"])
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over the moments; rates and other settings stay those of this optimizer."""
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+class _Vector:
+    """Parameters of one type and device end to end; a complex number counts as two."""
+
+    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
+        self._parameters = list(parameters)
+        self._sizes = [real_view(p.detach()).numel() for p in self._parameters]
+        self.flat = nn.Parameter(self._joined())
+
+    def forget_gradients(self) -> None:
+        """Let the next gradients be those of one loss."""
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def gather(self) -> None:
+        """Take over the parameters as they are now, and their gradients."""
+        self.flat.copy_(self._joined())
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters]
+        self.flat.grad = torch.cat([real_view(gradient).reshape(-1) for gradient in gradients])
+
+    @torch.no_grad()
+    def scatter(self) -> None:
+        """Give the parameters what the vector has become."""
+        own = [real_view(parameter.detach()) for parameter in self._parameters]
+        parts = [part.view_as(one) for part, one in zip(self.flat.split(self._sizes), own, strict=True)]
+        torch._foreach_copy_(own, parts)
+
+    def _joined(self) -> Tensor:
+        return torch.cat([real_view(p.detach()).reshape(-1) for p in self._parameters])
+
+
+def _vectors(parameters: Sequence[nn.Parameter]) -> list[_Vector]:
+    """Sort parameters by type and device."""
+    kinds: dict[tuple[torch.dtype, torch.device], list[nn.Parameter]] = {}
+    for parameter in parameters:
+        kinds.setdefault((parameter.dtype, parameter.device), []).append(parameter)
+    return [_Vector(group) for group in kinds.values()]
 
 
 def all_finite(loss: Tensor, parameters: Sequence[nn.Parameter]) -> bool:

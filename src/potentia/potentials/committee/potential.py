@@ -16,13 +16,14 @@ from torch.utils.data import Dataset
 from potentia.config import differences
 from potentia.ensemble import CommitteeConfig, Member, read_metadata, train_members
 from potentia.ensemble.members import COMPLETED
-from potentia.ensemble.run import Committee
+from potentia.ensemble.run import Committee, OneByOne, Together, Way
 from potentia.ensemble.spread import checked_aggregation
 from potentia.errors import ConfigError, NotFittedError
 from potentia.potentials.committee.config import TorchCommitteeConfig
 from potentia.potentials.committee.predictions import TorchCommitteePredictResult
 from potentia.potentials.committee.results import TorchCommitteeMemberResult, TorchCommitteeTrainResult
 from potentia.potentials.committee.shared import SharedData, shared_data
+from potentia.potentials.committee.together import TogetherTraining, require_fit
 from potentia.potentials.committee.training import MemberTraining
 from potentia.potentials.datasets.joined import JoinedDataset
 from potentia.potentials.descriptors import ChebyshevDescriptor
@@ -114,6 +115,10 @@ class TorchCommitteePotential:
                 "Parallel committee training on a non-CPU device requires an explicit devices=[...] list: "
                 "name a device for each of the members that are trained at a time"
             )
+        if wanted.batched:
+            require_fit(config)
+            if executor is not None:
+                raise ConfigError("batched=True trains all members in this process: leave batched, or the executor")
         given = template.given(structures, dataset, train_dataset, test_dataset)
         directory = wanted.directory.absolute()
         directory.mkdir(parents=True, exist_ok=True)
@@ -132,7 +137,7 @@ class TorchCommitteePotential:
                 wanted, members, _identity(template, config, wanted, shared, split_seed),
                 _metadata(template, config, given),
             )  # fmt: skip
-            done = train_members(committee, work, TorchCommitteeMemberResult, executor)
+            done = train_members(committee, _way(work, committee, executor), TorchCommitteeMemberResult)
         result = TorchCommitteeTrainResult(**vars(done))
         self.member_model_paths = [member.model_path for member in result.completed_members]
         self._members = None
@@ -319,6 +324,13 @@ class TorchCommitteePotential:
         models = [one.model for one in fitted]
         free = fitted[0].atomic_energies
         return Predictor(self.descriptor, models, free, forces, stress, batch_size, self.repulsion)
+
+
+def _way(work: MemberTraining, committee: Committee, executor: Executor | None) -> Way[TorchCommitteeMemberResult]:
+    """Return how the members are trained."""
+    if committee.config.batched:
+        return Together(TogetherTraining(work, committee.directory))
+    return OneByOne.of(work, committee.config, executor)
 
 
 def _fitted(member: TorchANNPotential) -> FittedPotential:

@@ -40,15 +40,14 @@ class MemberTraining:
         """Train a member, from its newest checkpoint if there is one, and write its files."""
         if self.deadline is not None and time.time() >= self.deadline:
             return MemberEnd({}, interrupted="the time of the committee was up before it was begun")
-        config = self.config_of(member)
-        potential = self._blank(member)
+        potential, training = self.blank(member), self.training(member)
         newest = None if member.checkpoint_dir is None else newest_checkpoint(member.checkpoint_dir)
         if newest is not None:
             done = int(load_checkpoint(newest).run["epoch"])
-            config = replace(config, iterations=max(0, config.iterations - done))
+            left = max(0, training.config.iterations - done)
+            training = replace(training, config=replace(training.config, iterations=left))
         split, counts = self.part_of(member)
         given = self.shared.for_member(potential.descriptor, split, counts)
-        training = Training(potential.recipe(), potential.descriptor, potential.arch, config)
         trained = training.run(given, None, newest, ())
         potential.fitted_ = FittedPotential(trained.model, trained.atomic_energies, trained.record)
         if not trained.out.resumable:
@@ -56,6 +55,10 @@ class MemberTraining:
         export_history(trained.out, member.history_json_path, member.history_csv_path)
         ended = trained.out.ended if trained.out.resumable else ""
         return MemberEnd(metrics_of(trained.out, trained.best_val_loss), interrupted=ended)
+
+    def training(self, member: Member) -> Training:
+        """Return the training of one member."""
+        return self.blank(member).training(self.config_of(member))
 
     def config_of(self, member: Member) -> TorchTrainingConfig:
         """Return the settings of the training of one member."""
@@ -91,7 +94,7 @@ class MemberTraining:
             raise DataError(f"nothing is left to train member {member.index} on")
         return Split(split.train[drawn > 0], split.test), counts
 
-    def _blank(self, member: Member) -> TorchANNPotential:
+    def blank(self, member: Member) -> TorchANNPotential:
         """The potential before its training, with its descriptor where it is trained."""
         descriptor = dict(self.recipe["descriptor"])
         if self.config.memory_mode != "mixed":
