@@ -5,6 +5,7 @@
 
 from potentia.calibration import Scaling, SplitConformal
 from potentia.potentials import (
+    ZBL,
     ANNCalculator,
     CachedStructureDataset,
     ChebyshevDescriptor,
@@ -37,6 +38,7 @@ from potentia.train import LBFGS, SGD, Adam, AdamW, Kalman, LevenbergMarquardt, 
 __all__ = [
     "LBFGS",
     "SGD",
+    "ZBL",
     "ANNCalculator",
     "Adam",
     "AdamW",

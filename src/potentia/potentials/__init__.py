@@ -32,12 +32,14 @@ from potentia.potentials.formats.trnset import FeaturizedAtomicStructure, TrnSet
 from potentia.potentials.history_export import export_history
 from potentia.potentials.predictions import PredictOut, PredictOutAnalyzer
 from potentia.potentials.reference_energies import ReferenceEnergies, iter_composition_energy_samples_from_files
+from potentia.potentials.repulsion import ZBL
 from potentia.potentials.results import TrainOut
 from potentia.potentials.structure import Structure
 from potentia.potentials.tables import Energies
 from potentia.potentials.training_config import TorchTrainingConfig
 
 __all__ = [
+    "ZBL",
     "ANNCalculator",
     "AenetEnsembleResult",
     "CachedStructureDataset",

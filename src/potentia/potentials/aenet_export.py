@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike
 from potentia.errors import ConfigError, DataError, warn_user
 from potentia.nn import MLP
 from potentia.potentials.aenet_proof import Proof, proof_structures, prove
+from potentia.potentials.aenet_repulsion import described, repulsion_report, warn_of_missing
 from potentia.potentials.aenet_statistics import (
     FeatureStatistics,
     given_statistics,
@@ -35,6 +36,7 @@ from potentia.potentials.formats.aenet_network import ACTIVATION_CODES, AenetNet
 from potentia.potentials.formats.aenet_records import Reals
 from potentia.potentials.formats.reading import StructureLike, read_structures
 from potentia.potentials.networks import Architecture, AtomicNetworks
+from potentia.potentials.repulsion import ZBL
 from potentia.potentials.structure import Structure
 from potentia.storage import release, replacing
 
@@ -58,6 +60,8 @@ class AenetExport:
     """How it was trained, or where it was imported from."""
     uncertainty: str | None = None
     """Content of ``<prefix>.uncertainty.json``; None for no such file."""
+    repulsion: ZBL | None = None
+    """What was trained with and cannot be in the files: they, the report and a warning say so."""
 
     def write(
         self,
@@ -86,7 +90,8 @@ class AenetExport:
             FileFormatError: the proof has failed.
 
         Warns:
-            PotentiaWarning: the potential computes in float32, ænet in float64.
+            PotentiaWarning: the potential computes in float32, ænet in float64; or it has a repulsion, which the
+                files cannot hold.
         """
         self._require_expressible()
         if not prefix or Path(prefix).name != prefix:
@@ -110,12 +115,13 @@ class AenetExport:
                 written[species][1].write_bytes(network.to_binary())
             pairs = {s: (text, binary) for s, (text, binary) in written.items()}
             items = proof_structures(self.descriptor) if given is None else given
-            proof = prove(self.descriptor, self.model, self.atomic_energies, pairs, items)
+            proof = prove(self.descriptor, self.model, self.atomic_energies, pairs, items, self.repulsion)
             said = self._report(named, networks, statistics, proof, drawn=given is None)
             report.write_text(json.dumps(said, allow_nan=False, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         if self.uncertainty is None:  # one that is there is of another potential
             (folder / f"{prefix}.uncertainty.json").unlink(missing_ok=True)
         self._warn_of_rounding(proof)
+        warn_of_missing(self.repulsion, folder / f"{prefix}.export.json")
         return {species: text for species, (text, _) in named.items()}
 
     def _require_expressible(self) -> None:
@@ -161,7 +167,7 @@ class AenetExport:
             nodes=(n, *(nodes for nodes, _ in self.arch[species]), 1),
             activations=(*(ACTIVATION_CODES[name] for _, name in self.arch[species]), ACTIVATION_CODES["linear"]),
             weights=self._weights(species),
-            description=training["description"],
+            description=described(training["description"], self.repulsion),
             species=species,
             environment=descriptor.species,
             rc_min=descriptor.min_cutoff,
@@ -239,6 +245,7 @@ class AenetExport:
             "sha256": digests,
             "descriptor": self.descriptor.settings(),
             "arch": {species: [list(layer) for layer in layers] for species, layers in self.arch.items()},
+            "repulsion": repulsion_report(self.repulsion, self.descriptor.species),
             "folded_into_the_first_layer": {
                 "feature_mean": _double(self.model.feature_mean).tolist(),
                 "feature_scale": _double(self.model.feature_scale).tolist(),

@@ -18,6 +18,7 @@ from potentia.potentials.aenet_import import read_aenet_potential
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.formats.aenet_network import read_aenet_network
 from potentia.potentials.networks import AtomicNetworks
+from potentia.potentials.repulsion import ZBL
 from potentia.potentials.structure import Structure
 from potentia.potentials.surface import featurise
 from potentia.seeding import stream
@@ -83,11 +84,12 @@ def prove(
     atomic_energies: Mapping[str, float],
     written: Mapping[str, tuple[Path, Path]],
     structures: Sequence[Structure],
+    repulsion: ZBL | None = None,
 ) -> Proof:
     """Read the text and the binary file of each species, and compare what they answer for ``structures``.
 
     The files are in double precision, and are compared with the potential in double precision; one that computes in
-    float32 is compared once more as it is.
+    float32 is compared once more as it is. A ``repulsion``, which the files do not hold, is added to all.
 
     Raises:
         FileFormatError: the files do not answer as the potential does.
@@ -101,9 +103,10 @@ def prove(
     if read.descriptor.settings() != exact.settings() or read.atomic_energies != free:
         raise FileFormatError(f"the files give {read.descriptor} and {read.atomic_energies}; nothing was written")
     single = torch.float32 in {descriptor.dtype, model.feature_mean.dtype}
-    own = _answers(exact, copy.deepcopy(model).to("cpu", torch.float64), structures)
-    found = _answers(read.descriptor, read.model, structures)
-    proof = _compared(own, found, structures, _answers(descriptor, model, structures) if single else None)
+    own = _answers(exact, copy.deepcopy(model).to("cpu", torch.float64), structures, repulsion)
+    found = _answers(read.descriptor, read.model, structures, repulsion)
+    rounded = _answers(descriptor, model, structures, repulsion) if single else None
+    proof = _compared(own, found, structures, rounded)
     if not (proof.energy_difference <= proof.energy_tolerance and proof.force_difference <= proof.force_tolerance):
         raise FileFormatError(
             f"the files for ænet do not answer as the potential does: energies differ by {proof.energy_difference:.2g} "
@@ -134,7 +137,9 @@ def proof_structures(descriptor: ChebyshevDescriptor) -> list[Structure]:
     return found
 
 
-def _answers(descriptor: ChebyshevDescriptor, model: AtomicNetworks, structures: Sequence[Structure]) -> _Answers:
+def _answers(
+    descriptor: ChebyshevDescriptor, model: AtomicNetworks, structures: Sequence[Structure], repulsion: ZBL | None
+) -> _Answers:
     energies: list[float] = []
     forces: list[NDArray[np.float64]] = []
     for begin in range(0, len(structures), _CHUNK):
@@ -146,6 +151,9 @@ def _answers(descriptor: ChebyshevDescriptor, model: AtomicNetworks, structures:
         energies.extend(surface.energy.tolist())
         gradients = torch.split(surface.gradient.double().cpu(), [s.n_atoms for s in part])
         forces.extend(-gradient.numpy() for gradient in gradients)
+    for k, besides in enumerate([] if repulsion is None else repulsion.of(structures)):
+        energies[k] += besides.energy
+        forces[k] = forces[k] + besides.forces
     return _Answers(np.array(energies), forces)
 
 

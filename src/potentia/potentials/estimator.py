@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
@@ -16,6 +17,7 @@ from potentia.errors import DataError
 from potentia.estimator import Estimator
 from potentia.potentials.aenet_export import AenetExport
 from potentia.potentials.aenet_import import read_aenet_potential
+from potentia.potentials.aenet_repulsion import warn_unless_repelled
 from potentia.potentials.calculator import ANNCalculator
 from potentia.potentials.datasets.joined import JoinedDataset
 from potentia.potentials.datasets.labelled import complete_atomic_energies
@@ -28,6 +30,7 @@ from potentia.potentials.formats.reading import StructureLike, read_structures
 from potentia.potentials.networks import Architecture, AtomicNetworks, checked_architecture
 from potentia.potentials.predicting import Predictor
 from potentia.potentials.predictions import PredictOut
+from potentia.potentials.repulsion import ZBL, checked_repulsion, repulsion_from
 from potentia.potentials.results import TrainOut
 from potentia.potentials.selection import Selected, select
 from potentia.potentials.simulation import SimulationModel
@@ -54,6 +57,8 @@ class TorchANNPotential(Estimator):
         arch: Hidden layers of each species as ``[(nodes, activation), …]``; activations are ``linear``, ``tanh``,
             ``sigmoid``, ``relu``, ``silu``, ``gelu``, ``mtanh`` and ``twist``.
         descriptor: The descriptor of atoms.
+        repulsion: What keeps atoms apart at distances that no data tell of. The networks learn labels less this, and
+            every answer has it.
 
     Example:
         >>> descriptor = ChebyshevDescriptor(["H"], rad_order=1, rad_cutoff=2.0, ang_order=0, ang_cutoff=2.0)
@@ -64,8 +69,15 @@ class TorchANNPotential(Estimator):
 
     kind = KIND
 
-    def __init__(self, arch: Mapping[str, Sequence[tuple[int, str]]], descriptor: ChebyshevDescriptor) -> None:
+    def __init__(
+        self,
+        arch: Mapping[str, Sequence[tuple[int, str]]],
+        descriptor: ChebyshevDescriptor,
+        *,
+        repulsion: ZBL | None = None,
+    ) -> None:
         self.descriptor = descriptor
+        self.repulsion = checked_repulsion(repulsion, descriptor.species, descriptor.cutoff)
         self.arch: Architecture = checked_architecture(arch, descriptor.species)
         self.fitted_: FittedPotential | None = None
 
@@ -245,7 +257,10 @@ class TorchANNPotential(Estimator):
             NotFittedError: the potential is not trained.
         """
         fitted = self._fitted()
-        return SimulationModel(self.descriptor, (fitted.model,), (fitted.atomic_energies,), fitted.seen)
+        free = fitted.atomic_energies
+        return SimulationModel(
+            self.descriptor, (fitted.model,), (free,), seen=fitted.seen, repulsion=self.repulsion
+        )  # fmt: skip
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], device: str | None = None) -> Self:
@@ -255,14 +270,21 @@ class TorchANNPotential(Estimator):
 
     @classmethod
     def from_aenet(
-        cls, paths: Mapping[str, str | os.PathLike[str]], device: str | None = None, *, angular_argument: str = "cos"
+        cls,
+        paths: Mapping[str, str | os.PathLike[str]],
+        device: str | None = None,
+        *,
+        angular_argument: str = "cos",
+        repulsion: ZBL | None = None,
     ) -> Self:
         """Read a potential from ænet's ``.nn`` or ``.nn.ascii`` of each species, to predict and to be trained further.
 
         ``angular_argument``, which no file tells, is ``"cos"`` for ænet 2.0.4, ``"2cos/pi-1"`` for older releases.
+        The files hold networks only: a ``repulsion`` that they were trained with must be given here.
         """
         found = read_aenet_potential(paths, angular_argument)
-        potential = cls(found.arch, found.descriptor)
+        potential = cls(found.arch, found.descriptor, repulsion=repulsion)
+        warn_unless_repelled(found.record, repulsion)
         potential.fitted_ = FittedPotential(found.model, found.atomic_energies, found.record)
         return potential if device is None else potential.to(device)
 
@@ -284,7 +306,13 @@ class TorchANNPotential(Estimator):
         fitted = self._fitted()
         uncertainty = None if fitted.seen is None else uncertainty_text(fitted.seen)
         exported = AenetExport(
-            self.arch, self.descriptor, fitted.model, fitted.atomic_energies, fitted.record, uncertainty
+            self.arch,
+            self.descriptor,
+            fitted.model,
+            fitted.atomic_energies,
+            fitted.record,
+            uncertainty=uncertainty,
+            repulsion=self.repulsion,
         )
         return exported.write(output_dir, prefix, descriptor_stats, structures, compute_stats=compute_stats)
 
@@ -298,11 +326,12 @@ class TorchANNPotential(Estimator):
         return None if self.fitted_ is None else self.fitted_.record
 
     def recipe(self) -> dict[str, Any]:
-        """Return architecture and descriptor as plain values."""
-        return {
+        """Return architecture, descriptor, and repulsion where there is one, as plain values."""
+        recipe = {
             "arch": {name: [list(layer) for layer in layers] for name, layers in self.arch.items()},
             "descriptor": self.descriptor.settings(),
         }
+        return recipe if self.repulsion is None else {**recipe, "repulsion": self.repulsion.settings()}
 
     def is_trained(self) -> bool:
         """Whether there is something to predict with."""
@@ -324,7 +353,7 @@ class TorchANNPotential(Estimator):
         settings = dict(recipe["descriptor"])
         descriptor = ChebyshevDescriptor(**{**settings, "dtype": DTYPES[settings["dtype"]]})
         arch = {name: [(nodes, act) for nodes, act in layers] for name, layers in recipe["arch"].items()}
-        return cls(arch, descriptor)
+        return cls(arch, descriptor, repulsion=repulsion_from(recipe))
 
     @classmethod
     def from_parts(cls, recipe: Mapping[str, Any], learned: Mapping[str, Any]) -> Self:
@@ -342,7 +371,8 @@ class TorchANNPotential(Estimator):
     def _predictor(self, forces: bool, stress: bool, batch_size: int) -> Predictor:
         fitted = self._fitted()
         return Predictor(
-            self.descriptor, [fitted.model], fitted.atomic_energies, forces, stress, batch_size, fitted.seen
+            self.descriptor, [fitted.model], fitted.atomic_energies, forces, stress, batch_size,
+            seen=fitted.seen, repulsion=self.repulsion,
         )  # fmt: skip
 
     def _fitted(self) -> FittedPotential:
@@ -375,11 +405,13 @@ class TorchANNPotential(Estimator):
                 f"out), got {' and '.join(names) or 'none of them'}"
             )
         if dataset is not None:
-            return TrainingInput.of_datasets(dataset, None, self.descriptor, whole=True)
-        if train_dataset is not None:
-            return TrainingInput.of_datasets(train_dataset, test_dataset, self.descriptor, whole=False)
-        assert structures is not None
-        return TrainingInput.of_structures(read_structures(structures), self.descriptor)
+            found = TrainingInput.of_datasets(dataset, None, self.descriptor, whole=True)
+        elif train_dataset is not None:
+            found = TrainingInput.of_datasets(train_dataset, test_dataset, self.descriptor, whole=False)
+        else:
+            assert structures is not None
+            found = TrainingInput.of_structures(read_structures(structures), self.descriptor)
+        return replace(found, repulsion=self.repulsion)
 
 
 def _on(device: str, recipe: Mapping[str, Any]) -> dict[str, Any]:

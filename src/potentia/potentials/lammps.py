@@ -78,6 +78,7 @@ class MLIAPModel:
         self.element_types = list(descriptor.species)
         self.ndescriptors = 1  # LAMMPS makes room for so many that go through it, and none do
         self.nparams = 1
+        self._charges = np.array([atomic_numbers.get(name, 0) for name in descriptor.species], dtype=np.float64)
         self.rcutfac = descriptor.cutoff / 2  # LAMMPS adds the radii of both atoms, 1 each
 
     def compute_descriptors(self, data: MLIAPData) -> None:
@@ -116,14 +117,19 @@ class MLIAPModel:
         features = descriptor.features(geometry)
         members = MemberPass(self._model, species)
         found = members.gradients(features.values)
-        energies = torch.stack([atomic for atomic, _ in found]).numpy() + members.free
+        energies = (torch.stack([atomic for atomic, _ in found]).numpy() + members.free).mean(0)
         cotangent = torch.stack([gradient for _, gradient in found]).mean(0)
         picked = torch.empty_like(geometry.vector)
         descriptor.pair_gradients(geometry, features.moments, cotangent, picked)
         by_pair = np.zeros((len(centre), 3))
         seen = place >= 0
         by_pair[order[seen]] = picked.numpy()[place[seen]]
-        return energies.mean(0), by_pair
+        if self._model.repulsion is not None:
+            charges = self._charges
+            repelled, along = self._model.repulsion.between(charges[species[centre]], charges[kind], vectors)
+            np.add.at(energies, centre, repelled / 2)  # each pair is there from either of its atoms
+            by_pair += along / 2
+        return energies, by_pair
 
 
 _NO_PAIRS = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros((0, 3)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from potentia.potentials.results import TrainOut
 from potentia.potentials.tables import Energies, write_forces
 from potentia.potentials.task import Evaluation, PotentialTask
 from potentia.potentials.training_config import TorchTrainingConfig
-from potentia.potentials.training_input import TrainingInput
+from potentia.potentials.training_input import CHUNK, TrainingInput
 from potentia.train import Run
 
 __all__ = ["outcome"]
@@ -59,6 +60,32 @@ def outcome(
     )
 
 
+def _with_repulsion(evaluation: Evaluation, given: TrainingInput) -> Evaluation:
+    """Add to labels and predictions the repulsion that the networks were spared; their differences stay."""
+    if given.repulsion is None:
+        return evaluation
+    places = evaluation.structures.tolist()
+    energy, force, stress = [0.0], [np.zeros((0, 3))], [np.zeros((0, 3, 3))]
+    for begin in range(0, len(places), CHUNK):
+        structures = list(given.structures(places[begin : begin + CHUNK]))
+        for structure, found in zip(structures, given.repulsion.of(structures), strict=True):
+            energy.append(found.energy / structure.n_atoms)
+            if structure.has_forces():
+                force.append(found.forces)
+            if structure.has_stress():
+                stress.append((found.strain / structure.volume)[None])
+    spared = {"energy": np.array(energy[1:]), "force": np.concatenate(force), "stress": np.concatenate(stress)}
+
+    def total(kind: str, values: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        if not len(values[0]):  # it was not trained on
+            return values
+        added = torch.from_numpy(spared[kind])
+        return values[0].cpu() + added, values[1].cpu() + added
+
+    pairs = {kind: total(kind, values) for kind, values in evaluation.pairs().items()}
+    return replace(evaluation, energy=pairs["energy"], force=pairs["force"], stress=pairs["stress"])
+
+
 def _parity(evaluation: Evaluation, given: TrainingInput, group_key: str, *, forces: bool) -> ParityData:
     def pair(
         values: tuple[torch.Tensor, torch.Tensor],
@@ -66,6 +93,7 @@ def _parity(evaluation: Evaluation, given: TrainingInput, group_key: str, *, for
         reference, predicted = (v.cpu().numpy().reshape(-1) for v in values)
         return (reference, predicted) if len(reference) else (None, None)
 
+    evaluation = _with_repulsion(evaluation, given)
     energy = [v.cpu().numpy() for v in evaluation.energy]
     places = evaluation.structures.tolist()
     force, stress = pair(evaluation.force), pair(evaluation.stress)

@@ -20,6 +20,7 @@ from potentia.potentials.extrapolation import Extrapolated, Extrapolation, Outsi
 from potentia.potentials.feature_ranges import FeatureRanges
 from potentia.potentials.networks import AtomicNetworks
 from potentia.potentials.predictions import PredictOut
+from potentia.potentials.repulsion import ZBL, Repulsion
 from potentia.potentials.structure import Structure
 from potentia.potentials.surface import Featurised, Surface, featurise
 
@@ -44,6 +45,8 @@ class Predictor:
     """Structures worked on at a time: memory, not numbers."""
     seen: FeatureRanges | None = None
     """What training has seen, to say which atoms are outside; None where that is not known."""
+    repulsion: ZBL | None = None
+    """What is added to the answers of each model."""
 
     def __post_init__(self) -> None:
         integer("batch_size", self.batch_size, low=1)
@@ -88,10 +91,11 @@ class Predictor:
             featurised = make()
             everything = featurised.geometry.everything
             marks.append(time.perf_counter())
+            besides = None if self.repulsion is None else self.repulsion.of(structures)
             for model, into in zip(self.models, collected, strict=True):
                 with torch.no_grad():
                     surface = featurised.surface(model, everything, gradients=self.gradients)
-                into.add(structures, surface, featurised.geometry.volume.tolist())
+                into.add(structures, surface, featurised.geometry.volume.tolist(), besides)
             marks.append(time.perf_counter())
             if compared is not None:
                 outside.extend(compared.of_featurised(featurised, structures))
@@ -117,8 +121,15 @@ class _Collected:
         self.forces: list[NDArray[np.float64]] | None = [] if wanted.forces else None
         self.stress: list[NDArray[np.float64] | None] | None = [] if wanted.stress else None
 
-    def add(self, structures: Sequence[Structure], surface: Surface, volumes: Sequence[float]) -> None:
-        """Take over what was found for some structures."""
+    def add(
+        self,
+        structures: Sequence[Structure],
+        surface: Surface,
+        volumes: Sequence[float],
+        besides: Sequence[Repulsion] | None,
+    ) -> None:
+        """Take over what was found for some structures, and what is there besides the networks."""
+        first = len(self.items)
         counts = [s.n_atoms for s in structures]
         self.items.extend(structures)
         self.cohesive.extend(surface.energy.tolist())
@@ -130,6 +141,17 @@ class _Collected:
         if self.stress is not None and surface.strain is not None:
             strain = (surface.strain + surface.strain.transpose(1, 2)).double().cpu().numpy() / 2
             self.stress.extend(None if np.isnan(v) else s / v for s, v in zip(strain, volumes, strict=True))
+        for k, (found, volume) in enumerate(zip(besides or (), volumes, strict=False), start=first):
+            self._repel(k, found, volume)
+
+    def _repel(self, k: int, found: Repulsion, volume: float) -> None:
+        """Add the repulsion in structure ``k``."""
+        self.cohesive[k] += found.energy
+        self.atomic[k] = self.atomic[k] + found.atomic
+        if self.forces is not None:
+            self.forces[k] = self.forces[k] + found.forces
+        if self.stress is not None and (stress := self.stress[k]) is not None:
+            self.stress[k] = stress + found.strain / volume
 
     def result(self, timing: Mapping[str, Any], outside: list[Outside] | None) -> PredictOut:
         """Return all that was collected."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from potentia.checks import number
 from potentia.errors import ConfigError
-from potentia.potentials.neighbours import find_neighbours_of
+from potentia.potentials.neighbours import Neighbours, find_neighbours_of
 from potentia.potentials.structure import Structure
 
-__all__ = ["ZBL", "Repulsion"]
+__all__ = ["ZBL", "Repulsion", "checked_repulsion", "repulsion_from", "without_repulsion"]
 
 COULOMB = 14.399645
 """e²/(4πε₀) in eV·Å, with the digits that LAMMPS uses."""
@@ -41,6 +41,10 @@ class Repulsion:
     def energy(self) -> float:
         """eV."""
         return float(self.atomic.sum())
+
+    def is_zero(self) -> bool:
+        """Whether nothing at all is felt."""
+        return not (self.atomic.any() or self.forces.any())
 
 
 @dataclass(frozen=True)
@@ -89,17 +93,54 @@ class ZBL:
         """Return the settings as plain values."""
         return dict(vars(self))
 
-    def _one(self, structure: Structure, pairs: Any) -> Repulsion:
-        charges = np.array([_charge(name) for name in structure.species], dtype=np.float64)
-        atomic, forces = np.zeros(structure.n_atoms), np.zeros((structure.n_atoms, 3))
-        if not pairs.n_pairs:
+    def charges(self, species: Sequence[str]) -> NDArray[np.float64]:
+        """Return the charge of the nucleus of each of ``species``, or raise `ConfigError` naming what has none."""
+        return np.array([_charge(name) for name in species], dtype=np.float64)
+
+    def between(
+        self, one: NDArray[np.float64], other: NDArray[np.float64], vector: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the energy (eV) [pairs] of pairs of nuclei, and its derivative by their vectors (eV/Å) [pairs, 3].
+
+        Args:
+            one: Charge of the one nucleus.  [pairs]
+            other: Charge of the other.  [pairs]
+            vector: From one to the other, Å; of any length.  [pairs, 3]
+        """
+        energy, along = np.zeros(len(vector)), np.zeros((len(vector), 3))
+        distance = np.sqrt((vector**2).sum(axis=1))
+        near = np.flatnonzero(distance < self.outer)
+        if len(near):
+            r = distance[near]
+            energy[near], slope = self._pairs(one[near], other[near], r)
+            along[near] = (slope / r)[:, None] * vector[near]
+        return energy, along
+
+    def on(
+        self,
+        charges: NDArray[np.float64],
+        centre: NDArray[np.integer[Any]],
+        neighbour: NDArray[np.integer[Any]],
+        vector: NDArray[np.float64],
+    ) -> Repulsion:
+        """Return the repulsion of atoms with ``charges`` [atoms], from pairs that are each there from both sides.
+
+        Args:
+            charges: Charge of each atom's nucleus.  [atoms]
+            centre: Atom that each pair is seen from.  [pairs]
+            neighbour: The other atom.  [pairs]
+            vector: From the centre to the neighbour, Å.  [pairs, 3]
+        """
+        atomic, forces = np.zeros(len(charges)), np.zeros((len(charges), 3))
+        if not len(centre):
             return Repulsion(atomic, forces, np.zeros((3, 3)))
-        centre, r = pairs.centre, pairs.distance
-        energy, slope = self._pairs(charges[centre], charges[pairs.neighbour], r)
-        along = (slope / r)[:, None] * pairs.vector  # dE/dvector; each pair is there twice, with half of its energy
+        energy, along = self.between(charges[centre], charges[neighbour], vector)
         np.add.at(atomic, centre, energy / 2)
         np.add.at(forces, centre, along)
-        return Repulsion(atomic, forces, np.einsum("pa,pb->ab", along, pairs.vector) / 2)
+        return Repulsion(atomic, forces, np.einsum("pa,pb->ab", along, vector) / 2)
+
+    def _one(self, structure: Structure, pairs: Neighbours) -> Repulsion:
+        return self.on(self.charges(structure.species), pairs.centre, pairs.neighbour, pairs.vector)
 
     def _pairs(
         self, one: NDArray[np.float64], other: NDArray[np.float64], r: NDArray[np.float64]
@@ -137,6 +178,38 @@ def _charge(species: str) -> float:
     return float(atomic_numbers[species])
 
 
-def repulsion_from(settings: Mapping[str, Any] | None) -> ZBL | None:
+def without_repulsion(structure: Structure, found: Repulsion) -> Structure:
+    """Return the structure with its labels less the repulsion: what is left for networks to learn."""
+    if found.is_zero():
+        return structure
+    energy, forces, stress = structure.energy, structure.forces, structure.stress
+    return replace(
+        structure,
+        energy=None if energy is None else energy - found.energy,
+        forces=None if forces is None else forces - found.forces,
+        stress=None if stress is None else stress - found.strain / structure.volume,
+    )
+
+
+def checked_repulsion(repulsion: ZBL | None, species: Sequence[str], cutoff: float) -> ZBL | None:
+    """Return the repulsion if it can go with a descriptor of these ``species`` and this ``cutoff`` (Å).
+
+    Raises:
+        ConfigError: it is no repulsion, reaches farther than the descriptor, or a species is no chemical element.
+    """
+    if repulsion is None:
+        return None
+    if not isinstance(repulsion, ZBL):
+        raise ConfigError(f"repulsion must be a ZBL, e.g. ZBL(inner=0.6, outer=1.2), or None, got {repulsion!r}")
+    repulsion.charges(species)
+    if repulsion.outer > cutoff:
+        raise ConfigError(
+            f"the repulsion reaches to outer = {repulsion.outer} Å, farther than the descriptor, which sees {cutoff} "
+            "Å: choose outer below the shortest distances in the data"
+        )
+    return repulsion
+
+
+def repulsion_from(recipe: Mapping[str, Any]) -> ZBL | None:
     """Return the repulsion of a recipe, None where it has none."""
-    return None if settings is None else ZBL(**settings)
+    return ZBL(**recipe["repulsion"]) if "repulsion" in recipe else None

@@ -23,7 +23,9 @@ from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.descriptors.base import Features
 from potentia.potentials.feature_ranges import FeatureRanges
 from potentia.potentials.geometry import Geometry
+from potentia.potentials.moving_repulsion import MovingRepulsion
 from potentia.potentials.networks import AtomicNetworks
+from potentia.potentials.repulsion import ZBL, Repulsion
 from potentia.potentials.skin import AllPairs, Frame, MovingPairs, PickedPairs
 
 __all__ = ["SKIN", "Engine", "Evaluation", "Intervals", "MemberPass", "Simulated", "SimulationModel", "Spread"]
@@ -64,6 +66,8 @@ class SimulationModel:
     """What the training has seen; None where that is not known."""
     intervals: Intervals | None = None
     """What makes intervals of the members' spread; None where there is no calibration."""
+    repulsion: ZBL | None = None
+    """What is there besides the networks, once for all members."""
 
     @property
     def n_members(self) -> int:
@@ -75,12 +79,14 @@ class SimulationModel:
         """Put the members of several models together.
 
         Raises:
-            ConfigError: there is none, or their descriptors differ.
+            ConfigError: there is none, or their descriptors or repulsions differ.
         """
         if not models:
             raise ConfigError("a committee needs at least one member")
-        first = models[0].descriptor
+        first, repulsion = models[0].descriptor, models[0].repulsion
         for k, model in enumerate(models):
+            if model.repulsion != repulsion:
+                raise ConfigError(f"member {k} has another repulsion, {model.repulsion}, than member 0, {repulsion}")
             if model.descriptor.settings() != first.settings():
                 raise ConfigError(f"member {k} has another descriptor, {model.descriptor}, than member 0, {first}")
         return cls(
@@ -90,6 +96,7 @@ class SimulationModel:
             FeatureRanges.joint([model.seen for model in models if model.seen is not None])
             if all(model.seen is not None for model in models)
             else None,
+            repulsion=repulsion,
         )
 
 
@@ -156,8 +163,16 @@ class Evaluation:
     It is good until its `Engine` evaluates the next geometry.
     """
 
-    def __init__(self, members: MemberPass, pairs: MovingPairs, geometry: Geometry, features: Features) -> None:
+    def __init__(
+        self,
+        members: MemberPass,
+        pairs: MovingPairs,
+        geometry: Geometry,
+        features: Features,
+        besides: Repulsion | None = None,
+    ) -> None:
         self._members, self._pairs, self._geometry, self._features = members, pairs, geometry, features
+        self._besides = besides
 
     @property
     def features(self) -> Floats:
@@ -179,8 +194,7 @@ class Evaluation:
     @cached_property
     def atomic(self) -> Floats:
         """Energy of each atom, that of the free atom included, eV.  [members, atoms]"""
-        found: Floats = self._members.energies(self._features.values).cpu().numpy() + self._members.free
-        return found
+        return self._total(self._members.energies(self._features.values).cpu().numpy())
 
     @property
     def energy(self) -> Floats:
@@ -197,8 +211,16 @@ class Evaluation:
             forces.append(-gradient.double().cpu().numpy())
             strains.append((strain + strain.T).cpu().numpy() / 2)
             energies.append(atomic.cpu().numpy())
-        self.atomic = np.stack(energies) + self._members.free  # the networks have passed these already
-        return Spread(np.stack(forces), np.stack(strains))
+        self.atomic = self._total(np.stack(energies))  # the networks have passed these already
+        spread = Spread(np.stack(forces), np.stack(strains))
+        if self._besides is None:
+            return spread
+        return Spread(spread.forces + self._besides.forces, spread.strain + self._besides.strain)
+
+    def _total(self, energies: Floats) -> Floats:
+        """Add to the networks' energies [members, atoms] those of the free atoms, and the repulsion where there is."""
+        found: Floats = energies + self._members.free
+        return found if self._besides is None else found + self._besides.atomic
 
 
 class Engine:
@@ -215,7 +237,10 @@ class Engine:
     def __init__(self, model: SimulationModel, skin: float = SKIN) -> None:
         self.model = model
         pairs = PickedPairs if model.descriptor.kernels == "numba" else AllPairs
-        self._pairs: MovingPairs = pairs(model.descriptor, number("skin", skin, low=0.0))
+        unseen = "nothing repels them" if model.repulsion is None else "only the repulsion acts between them"
+        self._pairs: MovingPairs = pairs(model.descriptor, number("skin", skin, low=0.0), unseen)
+        self._repulsion = None if model.repulsion is None else MovingRepulsion(model.repulsion)
+        self._charges = np.zeros(0)
         self._numbers: NDArray[np.int64] | None = None
         self._species = np.zeros(0, dtype=np.int64)
         self._members: MemberPass | None = None
@@ -252,7 +277,10 @@ class Engine:
         frame = Frame(points, self._species, np.zeros((3, 3)) if box is None else box, directions)
         geometry = self._pairs.follow(frame)
         self.evaluations += 1
-        return Evaluation(members, self._pairs, geometry, self.model.descriptor.features(geometry))
+        besides = None
+        if self._repulsion is not None and self._pairs.known is not None:
+            besides = self._repulsion.follow(self._pairs.known, frame, self._charges)
+        return Evaluation(members, self._pairs, geometry, self.model.descriptor.features(geometry), besides)
 
     def _members_of(self, numbers: NDArray[np.int64]) -> MemberPass:
         """Return the networks over these atoms, made anew only when the atoms are others."""
@@ -266,5 +294,6 @@ class Engine:
                 )
             self._species = np.array([index[chemical_symbols[z]] for z in numbers], dtype=np.int64)
             self._members = MemberPass(self.model, self._species)
+            self._charges = numbers.astype(np.float64)
             self._numbers = numbers.copy()
         return self._members

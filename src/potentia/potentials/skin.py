@@ -3,7 +3,8 @@
 A pair outside the list was farther apart than cutoff + skin when the list was made. With the cell strained by F since,
 every vector has become v F + u_j − u_i, where u_i is what atom i has moved besides the strain; so nothing can be missed
 while the least singular value of F times (cutoff + skin), less the two largest |u|, is not below the cutoff. This is
-exact for any motion of atoms and cell. A drift of all atoms together uses up nothing.
+exact for any motion of atoms and cell. A drift of all atoms together uses up nothing. As a stretched cell is given no
+credit (F counts as 1 at most), the same holds for any shorter distance with the same skin.
 """
 
 from __future__ import annotations
@@ -105,13 +106,13 @@ class SkinList:
         return found
 
     def holds(self, frame: Frame) -> bool:
-        """Whether every pair within the cutoff is in the list still."""
+        """Whether every pair within the cutoff is in the list still; and so those within less, with the same skin."""
         then = self.frame
         if not frame.same_atoms(then):
             return False
         strained = not np.array_equal(frame.cell, then.cell)
         strain = np.eye(3) + self._inverse @ (frame.cell - then.cell)[frame.pbc]
-        least = float(np.linalg.svd(strain, compute_uv=False)[-1]) if strained else 1.0
+        least = min(1.0, float(np.linalg.svd(strain, compute_uv=False)[-1])) if strained else 1.0
         moved = frame.positions - (then.positions @ strain if strained else then.positions)
         moved -= moved.mean(0)
         squares = np.einsum("ai,ai->a", moved, moved)
@@ -125,10 +126,11 @@ class MovingPairs(ABC):
     Args:
         descriptor: The descriptor whose cutoff, layout and type the geometry is made for.
         skin: How much farther than the cutoff neighbours are looked for (Å).
+        unseen: What becomes of pairs that the descriptor does not see, in words for warnings.
     """
 
-    def __init__(self, descriptor: Descriptor, skin: float) -> None:
-        self.descriptor, self.skin = descriptor, skin
+    def __init__(self, descriptor: Descriptor, skin: float, unseen: str = "nothing repels them") -> None:
+        self.descriptor, self.skin, self.unseen = descriptor, skin, unseen
         self.rebuilds = 0
         self.known: SkinList | None = None
         self._by_pair = torch.empty((0, 3))
@@ -179,7 +181,7 @@ class MovingPairs(ABC):
             self._warned = True
             warn_user(
                 f"atom {atom} has come as close as {distance:.3f} Å to another; the descriptor does not see pairs "
-                f"closer than its min_cutoff, so nothing repels them. Said once; look at the run, or lower min_cutoff"
+                f"closer than its min_cutoff, so {self.unseen}. Said once; look at the run, or lower min_cutoff"
             )
 
     def _whole(self, known: SkinList) -> dict[str, Tensor]:

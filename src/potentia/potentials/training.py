@@ -189,7 +189,7 @@ class Training:
             run.seed = seeds["seed"]
         task = PotentialTask(data, torch.from_numpy(split.test), self.loss_settings)
         scores = ErrorScores(len(contents), contents.order) if config.sampling_policy == "error_weighted" else None
-        batches = self._batches(run, data, split, scores)
+        batches = self._batches(run, given, data, split, scores)
         seen = found.seen if before is None else FeatureRanges.joint([before, found.seen])
         return Prepared(run, task, batches, given, split, atomic_energies, seeds, fingerprint, scores, seen)
 
@@ -227,7 +227,7 @@ class Training:
         return known | {name: value for name, value in given.items() if value is not None}
 
     def _batches(
-        self, run: Run, data: TrainingStructures, split: Split, scores: ErrorScores | None
+        self, run: Run, given: TrainingInput, data: TrainingStructures, split: Split, scores: ErrorScores | None
     ) -> Callable[[int], Sequence[StructureBatch]]:
         """Return epoch → batches, drawn as the settings say."""
         size = run.method.samples_per_batch(len(split.train))
@@ -235,14 +235,15 @@ class Training:
             train = torch.from_numpy(split.train)
             order: Order = drawn(lambda: weights_by_error(scores.scores(run)[train].numpy()), size, run.seed)
         else:
-            order = self.order(data, split, size, run.seed)
+            order = self.order(given, data, split, size, run.seed)
         plain = self.batches_by(order, data, split, run.seed)
         return lambda epoch: Plan(plain(epoch), data, lambda batch: share_of(batch, data.n_atoms).batch)
 
-    def order(self, data: TrainingStructures, split: Split, size: int, seed: int) -> Order:
+    def order(self, given: TrainingInput, data: TrainingStructures, split: Split, size: int, seed: int) -> Order:
         """Return epoch → batches of ``size`` places in the training part, where they do not go by errors."""
         if self.config.sampling_policy == "energy_weighted":
-            weights = _weights_by_energy((data.energy / data.n_atoms).cpu()[torch.from_numpy(split.train)].numpy())
+            energy = data.energy.cpu().numpy() + given.repelled  # that of the labels
+            weights = _weights_by_energy((energy / data.n_atoms.cpu().numpy())[split.train])
             return drawn(lambda: weights, size, seed)
         return shuffled(len(split.train), size, seed)
 

@@ -42,7 +42,8 @@ def training_data(
         DataError: a structure has no energy.
         ConfigError: the caches asked for cannot be.
     """
-    dataset, summary = given.dataset, given.dataset.summary()
+    dataset = given.learned
+    summary = dataset.summary()
     require_energies(dataset, summary)
     descriptor = dataset.require_descriptor()
     labels = Labels.of(summary, atomic_energies, _weights(given, contents, config, summary.weight), descriptor.device)
@@ -83,7 +84,7 @@ def _streamed(given: TrainingInput, labels: Labels, split: Split, config: TorchT
     caches = (kept if config.cache_scope != "val" else none, kept if config.cache_scope != "train" else none)
     train = torch.from_numpy(split.train)
     streamed = StreamedStructures(
-        given.dataset, labels, train, caches, config.num_workers, config.prefetch_factor,
+        given.learned, labels, train, caches, config.num_workers, config.prefetch_factor,
         persistent=config.persistent_workers,
     )  # fmt: skip
     if config.cache_warmup and not config.num_workers:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,11 @@ from potentia.potentials.datasets.contents import Contents
 from potentia.potentials.datasets.joined import JoinedDataset
 from potentia.potentials.datasets.labelled import complete_atomic_energies
 from potentia.potentials.datasets.limits import Limits
+from potentia.potentials.datasets.remainder import Remainder
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.feature_ranges import FeatureRanges
 from potentia.potentials.formats.reading import Reading
+from potentia.potentials.repulsion import ZBL
 from potentia.potentials.structure import Structure
 from potentia.potentials.training_config import TorchTrainingConfig
 
@@ -51,6 +54,8 @@ class TrainingInput:
     """Whether what is odd about it has been told before."""
     seen: FeatureRanges | None = None
     """The features of the training part, where they have been gone through before."""
+    repulsion: ZBL | None = None
+    """What the networks need not learn, for the potential has it besides them."""
 
     @classmethod
     def of_structures(cls, reading: Reading, descriptor: ChebyshevDescriptor) -> TrainingInput:
@@ -177,6 +182,20 @@ class TrainingInput:
                 "structures to train on"
             )
         return filtered
+
+    @property
+    def learned(self) -> PotentialDataset:
+        """All structures, their labels less the repulsion: what the networks learn."""
+        return self.dataset if self._remainder is None else self._remainder
+
+    @property
+    def repelled(self) -> NDArray[np.float64]:
+        """Energy of the repulsion in each structure, eV.  [structures]"""
+        return np.zeros(len(self.dataset)) if self._remainder is None else self._remainder.energy
+
+    @cached_property
+    def _remainder(self) -> Remainder | None:
+        return None if self.repulsion is None else Remainder(self.dataset, self.repulsion)
 
     def kinds(self) -> dict[str, str | None]:
         """Return what the training and the test part come from, in words for records."""

@@ -21,6 +21,10 @@ def fitted_of(member: TorchANNPotential) -> FittedPotential:
     return member.fitted_
 
 
+def _repulsion(member: TorchANNPotential) -> dict[str, float]:
+    return {} if member.repulsion is None else member.repulsion.settings()
+
+
 def joint_ranges(members: Sequence[TorchANNPotential]) -> FeatureRanges | None:
     """Return what some member or other has seen; None where that is not known of one."""
     seen = [fitted_of(member).seen for member in members]
@@ -34,6 +38,7 @@ def require_alike(members: Sequence[TorchANNPotential], paths: Sequence[str | os
     for member, path in zip(members[1:], paths[1:], strict=True):
         kinds = {
             "architecture": (first.recipe()["arch"], member.recipe()["arch"]),
+            "repulsion": (_repulsion(first), _repulsion(member)),
             "descriptor configuration": (first.recipe()["descriptor"], member.recipe()["descriptor"]),
             "atomic-reference energy mapping": (fitted_of(first).atomic_energies, fitted_of(member).atomic_energies),
         }

@@ -28,6 +28,7 @@ from potentia.potentials.fitted import require_ranges
 from potentia.potentials.formats.reading import read_structures
 from potentia.potentials.networks import AtomicNetworks
 from potentia.potentials.predicting import Predictor
+from potentia.potentials.repulsion import ZBL
 from potentia.potentials.selection import Selected, select
 from potentia.potentials.simulation import SimulationModel
 from potentia.potentials.training_input import require_descriptor
@@ -40,10 +41,12 @@ class AskedTogether(ABC):
 
     Args:
         descriptor: The descriptor of all members.
+        repulsion: What all members have besides their networks; None for nothing.
     """
 
-    def __init__(self, descriptor: ChebyshevDescriptor) -> None:
+    def __init__(self, descriptor: ChebyshevDescriptor, repulsion: ZBL | None = None) -> None:
         self.descriptor = descriptor
+        self.repulsion = repulsion
         self.directory: Path | None = None
         """Where the committee has its files; None for members that come from anywhere."""
         self.calibration: CommitteeCalibration | None = None
@@ -265,7 +268,7 @@ class AskedTogether(ABC):
         """
         members = [fitted_of(member) for member in self.load_members()]
         networks, free = tuple(one.model for one in members), tuple(one.atomic_energies for one in members)
-        return SimulationModel(self.descriptor, networks, free, self._seen(), self.calibration)
+        return SimulationModel(self.descriptor, networks, free, self._seen(), self.calibration, self.repulsion)
 
     def _take_calibration(self, directory: Path) -> None:
         """Note where the committee has its files, and take the calibration there if it is of these members."""
@@ -285,4 +288,6 @@ class AskedTogether(ABC):
 
     def _predictor(self, forces: bool, stress: bool, batch_size: int) -> Predictor:
         free = fitted_of(self.load_members()[0]).atomic_energies
-        return Predictor(self.descriptor, self._models(), free, forces, stress, batch_size, self._seen())
+        return Predictor(
+            self.descriptor, self._models(), free, forces, stress, batch_size, self._seen(), self.repulsion
+        )

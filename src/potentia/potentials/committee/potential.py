@@ -28,6 +28,7 @@ from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.estimator import Structures, TorchANNPotential
 from potentia.potentials.formats.reading import read_structures
 from potentia.potentials.networks import Architecture, checked_architecture
+from potentia.potentials.repulsion import ZBL, checked_repulsion
 from potentia.potentials.training_config import TorchTrainingConfig
 from potentia.potentials.training_input import TrainingInput
 from potentia.potentials.uncertainty_export import write_uncertainty
@@ -48,6 +49,7 @@ class TorchCommitteePotential(AskedTogether):
     Args:
         arch: Hidden layers of each species, as for `TorchANNPotential`.
         descriptor: The descriptor of atoms.
+        repulsion: As for `TorchANNPotential`; the same for all members, so their spread is that of the networks.
 
     Example:
         >>> descriptor = ChebyshevDescriptor(["H"], rad_order=1, rad_cutoff=2.0, ang_order=0, ang_cutoff=2.0)
@@ -56,8 +58,14 @@ class TorchCommitteePotential(AskedTogether):
         False
     """
 
-    def __init__(self, arch: Mapping[str, Sequence[tuple[int, str]]], descriptor: ChebyshevDescriptor) -> None:
-        super().__init__(descriptor)
+    def __init__(
+        self,
+        arch: Mapping[str, Sequence[tuple[int, str]]],
+        descriptor: ChebyshevDescriptor,
+        *,
+        repulsion: ZBL | None = None,
+    ) -> None:
+        super().__init__(descriptor, checked_repulsion(repulsion, descriptor.species, descriptor.cutoff))
         self.arch: Architecture = checked_architecture(arch, descriptor.species)
         self.member_model_paths: list[Path] = []
         """Files of the trained members."""
@@ -98,7 +106,7 @@ class TorchCommitteePotential(AskedTogether):
         """
         config, wanted = config or TorchTrainingConfig(), committee_config or TorchCommitteeConfig(num_members=5)
         begun = time.time()
-        template = TorchANNPotential(self.arch, self.descriptor)
+        template = TorchANNPotential(self.arch, self.descriptor, repulsion=self.repulsion)
         default = config.device or str(self.descriptor.device)
         if wanted.max_parallel > 1 and wanted.devices is None and not default.startswith("cpu"):
             raise ConfigError(
@@ -160,8 +168,16 @@ class TorchCommitteePotential(AskedTogether):
         return written
 
     @classmethod
-    def from_aenet(cls, members: Sequence[Mapping[str, str | os.PathLike[str]]], device: str | None = None) -> Self:
+    def from_aenet(
+        cls,
+        members: Sequence[Mapping[str, str | os.PathLike[str]]],
+        device: str | None = None,
+        *,
+        repulsion: ZBL | None = None,
+    ) -> Self:
         """Read a committee from files of ænet: for each member the file of each species, ``.nn`` or ``.nn.ascii``.
+
+        The files hold networks only: a ``repulsion`` that they were trained with must be given here.
 
         Raises:
             FileFormatError: a file cannot be read.
@@ -170,9 +186,9 @@ class TorchCommitteePotential(AskedTogether):
         """
         if not members:
             raise NotFittedError("No committee member models are available: members is empty")
-        read = [TorchANNPotential.from_aenet(paths, device=device) for paths in members]
+        read = [TorchANNPotential.from_aenet(paths, device=device, repulsion=repulsion) for paths in members]
         require_alike(read, [next(iter(paths.values())) for paths in members])
-        committee = cls(read[0].arch, read[0].descriptor)
+        committee = cls(read[0].arch, read[0].descriptor, repulsion=repulsion)
         committee._members = read
         return committee
 
@@ -191,7 +207,7 @@ class TorchCommitteePotential(AskedTogether):
         if not paths:
             raise NotFittedError("No committee member models are available: paths is empty")
         first = TorchANNPotential.from_file(paths[0], device)
-        committee = cls(first.arch, first.descriptor)
+        committee = cls(first.arch, first.descriptor, repulsion=first.repulsion)
         committee.member_model_paths = [Path(path).absolute() for path in paths]
         committee.load_members()
         return committee
@@ -241,7 +257,8 @@ class TorchCommitteePotential(AskedTogether):
 
     def __repr__(self) -> str:
         members = len(self.member_model_paths if self._members is None else self._members)
-        return f"TorchCommitteePotential(arch={dict(self.arch)!r}, members={members})"
+        repulsion = "" if self.repulsion is None else f"repulsion={self.repulsion!r}, "
+        return f"TorchCommitteePotential(arch={dict(self.arch)!r}, {repulsion}members={members})"
 
 
 def _way(work: MemberTraining, committee: Committee, executor: Executor | None) -> Way[TorchCommitteeMemberResult]:
@@ -292,5 +309,6 @@ def _metadata(template: TorchANNPotential, config: TorchTrainingConfig, given: T
         "training_config": config.plain(),
         "architecture": recipe["arch"],
         "descriptor_config": recipe["descriptor"],
+        **({"repulsion": recipe["repulsion"]} if "repulsion" in recipe else {}),
         **given.kinds(),
     }

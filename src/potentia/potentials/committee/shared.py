@@ -19,6 +19,7 @@ from potentia.data import Split
 from potentia.potentials.datasets import HDF5StructureDataset, SourceRecord
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.normalisation import Normalisation, normalisation
+from potentia.potentials.repulsion import ZBL
 from potentia.potentials.structure import Structure
 from potentia.potentials.training import Training
 from potentia.potentials.training_config import TorchTrainingConfig
@@ -47,6 +48,8 @@ class SharedData:
     """What was read, in words."""
     mark: Mapping[str, Any]
     """What tells the data from other data."""
+    repulsion: ZBL | None = None
+    """What is taken off the labels, which the file has as they were given."""
 
     def for_member(
         self, descriptor: ChebyshevDescriptor, split: Split, multiplicity: NDArray[np.int64] | None
@@ -56,6 +59,7 @@ class SharedData:
         return TrainingInput(
             dataset, split, prebuilt=False, reading=self.reading, multiplicity=multiplicity, inspected=True,
             seen=self.normalisation.seen,
+            repulsion=self.repulsion,
         )  # fmt: skip
 
 
@@ -84,7 +88,7 @@ def shared_data(given: TrainingInput, training: Training, split_seed: int, direc
             found = normalisation(data, torch.from_numpy(split.train), config, descriptor.n_features)
             data.close()
         mark = given.mark(contents, config)
-        yield SharedData(file, split, atomic_energies, found, given.reading, mark)
+        yield SharedData(file, split, atomic_energies, found, given.reading, mark, given.repulsion)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -89,7 +89,7 @@ class TogetherTraining:
         valid = torch.from_numpy(ordered[0].test)
         task = TogetherTask(data, valid, first.loss_settings, self._multiplicity(members))
         orders = _even([
-            training.order(data, split, run.method.samples_per_batch(len(split.train)), member.seed)
+            training.order(given, data, split, run.method.samples_per_batch(len(split.train)), member.seed)
             for training, member, split in zip(trainings, members, ordered, strict=True)
         ])  # fmt: skip
         batches = joined_batches([
