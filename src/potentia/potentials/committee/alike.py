@@ -9,16 +9,8 @@ from potentia.config import differences
 from potentia.errors import ConfigError
 from potentia.potentials.estimator import TorchANNPotential
 from potentia.potentials.feature_ranges import FeatureRanges
-from potentia.potentials.fitted import FittedPotential
 
-__all__ = ["fitted_of", "joint_ranges", "require_alike"]
-
-
-def fitted_of(member: TorchANNPotential) -> FittedPotential:
-    """Return what a member has learned, or raise `NotFittedError`."""
-    member.require_trained()
-    assert member.fitted_ is not None
-    return member.fitted_
+__all__ = ["joint_ranges", "require_alike"]
 
 
 def _repulsion(member: TorchANNPotential) -> dict[str, float]:
@@ -27,7 +19,7 @@ def _repulsion(member: TorchANNPotential) -> dict[str, float]:
 
 def joint_ranges(members: Sequence[TorchANNPotential]) -> FeatureRanges | None:
     """Return what some member or other has seen; None where that is not known of one."""
-    seen = [fitted_of(member).seen for member in members]
+    seen = [member.fitted().seen for member in members]
     known = [ranges for ranges in seen if ranges is not None]
     return FeatureRanges.joint(known) if len(known) == len(seen) else None
 
@@ -40,7 +32,7 @@ def require_alike(members: Sequence[TorchANNPotential], paths: Sequence[str | os
             "architecture": (first.recipe()["arch"], member.recipe()["arch"]),
             "repulsion": (_repulsion(first), _repulsion(member)),
             "descriptor configuration": (first.recipe()["descriptor"], member.recipe()["descriptor"]),
-            "atomic-reference energy mapping": (fitted_of(first).atomic_energies, fitted_of(member).atomic_energies),
+            "atomic-reference energy mapping": (first.fitted().atomic_energies, member.fitted().atomic_energies),
         }
         for name, (one, other) in kinds.items():
             changed = differences(one, other)

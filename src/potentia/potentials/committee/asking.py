@@ -13,15 +13,16 @@ from torch.utils.data import Dataset
 from potentia.calibration import Scaling, SplitConformal
 from potentia.ensemble.spread import checked_aggregation
 from potentia.errors import ConfigError, warn_user
+from potentia.potentials.asking import Structures
 from potentia.potentials.calculator import CommitteeCalculator
-from potentia.potentials.committee.alike import fitted_of, joint_ranges
+from potentia.potentials.committee.alike import joint_ranges
 from potentia.potentials.committee.calibrating import TorchCommitteeCalibrateResult, calibrated, require_labels
 from potentia.potentials.committee.calibration import CALIBRATION, CommitteeCalibration
 from potentia.potentials.committee.predictions import TorchCommitteePredictResult
 from potentia.potentials.datasets.joined import JoinedDataset
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.duplicates import NEAR
-from potentia.potentials.estimator import Structures, TorchANNPotential
+from potentia.potentials.estimator import TorchANNPotential
 from potentia.potentials.extrapolation import Extrapolation
 from potentia.potentials.feature_ranges import FeatureRanges
 from potentia.potentials.fitted import require_ranges
@@ -266,7 +267,7 @@ class AskedTogether(ABC):
         Raises:
             NotFittedError: there are no trained members.
         """
-        members = [fitted_of(member) for member in self.load_members()]
+        members = [member.fitted() for member in self.load_members()]
         networks, free = tuple(one.model for one in members), tuple(one.atomic_energies for one in members)
         return SimulationModel(self.descriptor, networks, free, self._seen(), self.calibration, self.repulsion)
 
@@ -281,13 +282,13 @@ class AskedTogether(ABC):
             warn_user(f"{error}; predictions come without intervals")
 
     def _models(self) -> list[AtomicNetworks]:
-        return [fitted_of(member).model for member in self.load_members()]
+        return [member.fitted().model for member in self.load_members()]
 
     def _seen(self) -> FeatureRanges | None:
         return joint_ranges(self.load_members())
 
     def _predictor(self, forces: bool, stress: bool, batch_size: int) -> Predictor:
-        free = fitted_of(self.load_members()[0]).atomic_energies
+        free = self.load_members()[0].fitted().atomic_energies
         return Predictor(
             self.descriptor, self._models(), free, forces, stress, batch_size, self._seen(), self.repulsion
         )

@@ -17,6 +17,7 @@ from potentia.ensemble import CommitteeConfig, Member, read_metadata, train_memb
 from potentia.ensemble.members import COMPLETED
 from potentia.ensemble.run import Committee, OneByOne, Together, Way
 from potentia.errors import ConfigError, NotFittedError
+from potentia.potentials.asking import Structures
 from potentia.potentials.committee.alike import require_alike
 from potentia.potentials.committee.asking import AskedTogether
 from potentia.potentials.committee.config import TorchCommitteeConfig
@@ -25,7 +26,7 @@ from potentia.potentials.committee.shared import SharedData, shared_data
 from potentia.potentials.committee.together import TogetherTraining, require_fit
 from potentia.potentials.committee.training import MemberTraining
 from potentia.potentials.descriptors import ChebyshevDescriptor
-from potentia.potentials.estimator import Structures, TorchANNPotential
+from potentia.potentials.estimator import TorchANNPotential
 from potentia.potentials.formats.reading import read_structures
 from potentia.potentials.networks import Architecture, checked_architecture
 from potentia.potentials.repulsion import ZBL, checked_repulsion
