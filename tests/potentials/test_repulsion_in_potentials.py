@@ -510,6 +510,11 @@ def test_what_cannot_go_together_is_refused(kind):
         kind({"Ti": [(2, "tanh")], "X9": [(2, "tanh")]}, odd, repulsion=ZBL(0.5, 1.0))
 
 
+def test_numbers_of_any_kind_are_the_same_distances():
+    assert ZBL(np.float32(1), 2).settings() == {"inner": 1.0, "outer": 2.0}
+    assert repr(ZBL(np.float32(1), 2)) == "ZBL(inner=1.0, outer=2.0)"
+
+
 def test_the_shortest_distances_are_found_across_structures_and_images():
     lone = Structure([[0.1, 0, 0]], ["O"], cell=1.7 * np.eye(3))
     found = shortest_distances([dimer(1.9), dimer(1.8), dimer(4.0, ("Ti", "Ti")), lone])

@@ -339,10 +339,6 @@ def _fitted(member: TorchANNPotential) -> FittedPotential:
     return member.fitted_
 
 
-def _repulsion(member: TorchANNPotential) -> dict[str, Any]:
-    return {} if member.repulsion is None else member.repulsion.settings()
-
-
 def _seeds(directory: Path, wanted: CommitteeConfig, config: TorchTrainingConfig) -> tuple[list[int], int]:
     """Return the seeds of the members and of the split: those given, else those of the directory, else new ones."""
     known: dict[str, Any] = {}
@@ -395,7 +391,7 @@ def _require_alike(members: Sequence[TorchANNPotential], paths: Sequence[str | o
     for member, path in zip(members[1:], paths[1:], strict=True):
         kinds = {
             "architecture": (first.recipe()["arch"], member.recipe()["arch"]),
-            "repulsion": (_repulsion(first), _repulsion(member)),
+            "repulsion": (first.recipe().get("repulsion", {}), member.recipe().get("repulsion", {})),
             "descriptor configuration": (first.recipe()["descriptor"], member.recipe()["descriptor"]),
             "atomic-reference energy mapping": (_fitted(first).atomic_energies, _fitted(member).atomic_energies),
         }
