@@ -13,10 +13,10 @@ export MPLBACKEND = Agg
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup fix check test slow docs bench bench-tio2 bench-mlearn bench-water bench-md pyg clean
+.PHONY: help demo setup fix check test slow docs bench bench-tio2 bench-mlearn bench-water bench-md bench-committee pyg clean
 
 help: ## print this help
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(SETUP) ## train a small potential and ask it, on the CPU
 	$(BIN)/python examples/demo.py
@@ -62,6 +62,9 @@ bench-mlearn: $(SETUP) ## test errors on the mlearn sets beside published potent
 
 bench-md: $(SETUP) ## molecular dynamics: µs per atom and step, neighbour searches, drift of the energy
 	$(BIN)/python benchmarks/md.py $(ARGS)
+
+bench-committee: $(SETUP) ## error bars of a committee on TiO2: coverage, errors foreseen
+	$(BIN)/python benchmarks/committee.py $(ARGS)
 
 pyg: $(SETUP) ## build the optional torch-scatter and torch-cluster from source into .venv
 	$(BIN)/pip install -q ninja setuptools wheel

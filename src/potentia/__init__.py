@@ -3,6 +3,7 @@
 >>> from potentia import Adam, ChebyshevDescriptor, Structure, TorchANNPotential, TorchTrainingConfig
 """
 
+from potentia.calibration import Scaling, SplitConformal
 from potentia.potentials import (
     ZBL,
     ANNCalculator,
@@ -52,8 +53,10 @@ __all__ = [
     "Reading",
     "RecordSourceCollection",
     "ReferenceEnergies",
+    "Scaling",
     "SourceCapabilities",
     "SourceRecord",
+    "SplitConformal",
     "Structure",
     "StructureDataset",
     "TarArchiveXSFSourceCollection",

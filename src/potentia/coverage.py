@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,7 @@ def coverage_table(
     calibration: Calibration,
     levels: Sequence[float] = (0.5, 0.68, 0.9, 0.95),
     groups: Sequence[str] | NDArray[np.str_] | None = None,
-    blocks: Sequence[object] | NDArray[np.object_] | None = None,
+    blocks: Sequence[Any] | NDArray[Any] | None = None,
 ) -> pd.DataFrame:
     """Return what share of the residuals lies within intervals of each level, for all and for each group.
 

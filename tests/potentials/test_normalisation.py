@@ -11,7 +11,8 @@ import torch
 
 from potentia import TorchANNPotential
 from potentia.errors import ConfigError, DataError
-from potentia.potentials.normalisation import energy_scale, feature_scale
+from potentia.potentials.feature_ranges import FeatureRanges
+from potentia.potentials.normalisation import Normalisation, energy_scale, feature_statistics, set_normalisation
 from potentials import small_data
 from potentials.small_data import DESCRIPTOR, FREE
 
@@ -24,6 +25,15 @@ def buffers(structures=None, **changes):
     out = potential.train(structures or small_data.frames(), small_data.config(iterations=0, **changes))
     model = potential.learned()["model"]
     return out.train_indices, {name: tensor.numpy() for name, tensor in model.items() if "networks" not in name}
+
+
+def feature_scale(parts):
+    """Return mean and scale as the networks have them."""
+    mean, std = feature_statistics(parts)
+    found = {name: torch.zeros_like(mean) for name in ("feature_mean", "feature_scale", "e_shift", "e_scaling")}
+    nothing = FeatureRanges((), 0.0, {})
+    set_normalisation(found, Normalisation(True, mean.numpy(), std.numpy(), 0.0, 1.0, nothing))
+    return found["feature_mean"], found["feature_scale"]
 
 
 def features_of(indices):

@@ -3,6 +3,9 @@
 from potentia.potentials.calculator import ANNCalculator
 from potentia.potentials.committee import (
     AenetEnsembleResult,
+    CommitteeCalibration,
+    ErrorBars,
+    TorchCommitteeCalibrateResult,
     TorchCommitteeConfig,
     TorchCommitteeMemberResult,
     TorchCommitteePotential,
@@ -41,7 +44,9 @@ __all__ = [
     "AenetEnsembleResult",
     "CachedStructureDataset",
     "ChebyshevDescriptor",
+    "CommitteeCalibration",
     "Energies",
+    "ErrorBars",
     "FeaturizedAtomicStructure",
     "FilePathSourceCollection",
     "HDF5StructureDataset",
@@ -56,6 +61,7 @@ __all__ = [
     "StructureDataset",
     "TarArchiveXSFSourceCollection",
     "TorchANNPotential",
+    "TorchCommitteeCalibrateResult",
     "TorchCommitteeConfig",
     "TorchCommitteeMemberResult",
     "TorchCommitteePotential",

@@ -58,6 +58,8 @@ class AenetExport:
     """Energy of the free atom of each species, eV."""
     record: Mapping[str, Any]
     """How it was trained, or where it was imported from."""
+    uncertainty: str | None = None
+    """Content of ``<prefix>.uncertainty.json``; None for no such file."""
     repulsion: ZBL | None = None
     """What was trained with and cannot be in the files: they, the report and a warning say so."""
 
@@ -104,6 +106,9 @@ class AenetExport:
         named = {s: (folder / f"{prefix}.{s}.nn.ascii", folder / f"{prefix}.{s}.nn") for s in networks}
         with ExitStack() as stack:
             report = stack.enter_context(replacing(folder / f"{prefix}.export.json"))
+            if self.uncertainty is not None:
+                beside = stack.enter_context(replacing(folder / f"{prefix}.uncertainty.json"))
+                beside.write_text(self.uncertainty, encoding="utf-8")
             written = {s: tuple(stack.enter_context(replacing(path)) for path in paths) for s, paths in named.items()}
             for species, network in networks.items():
                 written[species][0].write_bytes(network.to_text().encode())
@@ -113,6 +118,8 @@ class AenetExport:
             proof = prove(self.descriptor, self.model, self.atomic_energies, pairs, items, self.repulsion)
             said = self._report(named, networks, statistics, proof, drawn=given is None)
             report.write_text(json.dumps(said, allow_nan=False, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        if self.uncertainty is None:  # one that is there is of another potential
+            (folder / f"{prefix}.uncertainty.json").unlink(missing_ok=True)
         self._warn_of_rounding(proof)
         warn_of_missing(self.repulsion, folder / f"{prefix}.export.json")
         return {species: text for species, (text, _) in named.items()}

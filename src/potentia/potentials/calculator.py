@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from potentia.checks import choice, integer
 from potentia.errors import ConfigError
-from potentia.potentials.simulation import SKIN, Engine, Evaluation, Simulated
+from potentia.potentials.simulation import SKIN, Engine, Evaluation, Intervals, Simulated
 from potentia.potentials.stress import voigt_from_matrix
 from potentia.potentials.watch import Watch
 
@@ -26,7 +26,8 @@ class ANNCalculator(Calculator):
 
     Energies in eV, forces in eV/Å, stress in eV/Å³ with ASE's sign and order (xx, yy, zz, yz, xz, xy); stress is there
     for structures that repeat in three directions. Energies come without the work for forces when these are not asked
-    for. With a watch, ``results["extrapolation"]`` says how far each atom is outside of the training.
+    for. With a watch (`Watch.of`), ``results["extrapolation"]`` says how far each atom is outside of the training, and
+    ``results["extrapolation_feature"]`` in which feature.
 
     Args:
         potential: A trained potential, or anything with its `simulation_model`; a committee gives its mean.
@@ -74,7 +75,8 @@ class ANNCalculator(Calculator):
             a = self.atoms
             now = self.engine.evaluate(a.numbers, a.positions, a.cell.array, a.pbc)
             if self.watch is not None:
-                self.results["extrapolation"] = self.watch.look(a, now.features, now.species)
+                excess = self.watch.look(a, now.features, now.species)
+                self.results.update({"extrapolation": excess, "extrapolation_feature": self.watch.features})
             self._now = now
         if GRADIENTS & set(properties):
             self.results.update(self._gradients(self._now))
@@ -102,6 +104,8 @@ class CommitteeCalculator(ANNCalculator):
     Besides ASE's properties, ``results`` holds, after the energy, ``energy_mean``, ``energy_std`` (over members, ddof
     0), ``member_energies`` [members] and, after forces, ``forces_mean``, ``forces_std`` [atoms, 3], ``member_forces``
     [members, atoms, 3] and ``force_uncertainty`` [atoms], the mean of an atom's three; ``stress_std`` [6] likewise.
+    Of a calibrated committee whose mean is taken also ``energy_half_width`` (eV), after forces ``force_half_width``
+    [atoms], for each component (eV/Å), and the ``level`` of both.
 
     Args:
         potential: A committee: anything whose `simulation_model` has two members or more.
@@ -133,13 +137,30 @@ class CommitteeCalculator(ANNCalculator):
     def _energies(self, now: Evaluation) -> dict[str, Any]:
         energy = now.energy
         more = {"energy_mean": float(energy.mean()), "energy_std": float(energy.std()), "member_energies": energy}
-        return {**super()._energies(now), **more}
+        return {**super()._energies(now), **more, **self._energy_interval(energy)}
+
+    def _energy_interval(self, energy: NDArray[np.float64]) -> dict[str, Any]:
+        """Half-width of the interval around the mean of the members' energies [members]."""
+        intervals = self._intervals
+        if intervals is None:
+            return {}
+        n_atoms = len(self.atoms)
+        width = n_atoms * float(intervals.energy_half_width(np.array(energy.std() / n_atoms)))
+        return {"energy_half_width": width, "level": intervals.level}
+
+    @property
+    def _intervals(self) -> Intervals | None:
+        """What makes intervals; they are for the mean."""
+        return self.engine.model.intervals if self.aggregation == "mean" else None
 
     def _gradients(self, now: Evaluation) -> dict[str, Any]:
         forces = now.gradients.forces
         spread = forces.std(0)  # [atoms, 3]
         more = {"forces_mean": forces.mean(0), "forces_std": spread, "member_forces": forces}
         found = {**super()._gradients(now), **more, "force_uncertainty": spread.mean(1)}
+        if self._intervals is not None:
+            width = self._intervals.force_half_width(spread, self.atoms.get_chemical_symbols())
+            found |= {} if width is None else {"force_half_width": width}
         if "stress" in found:
             found["stress_std"] = voigt_from_matrix(now.gradients.strain.std(0) / now.volume)
         return found

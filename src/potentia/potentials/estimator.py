@@ -3,56 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Self, TypeAlias
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Self
 
 import torch
-from numpy.typing import ArrayLike
 from torch.utils.data import Dataset
 
 from potentia.errors import DataError
 from potentia.estimator import Estimator
-from potentia.potentials.aenet_export import AenetExport
 from potentia.potentials.aenet_import import read_aenet_potential
 from potentia.potentials.aenet_repulsion import warn_unless_repelled
-from potentia.potentials.calculator import ANNCalculator
-from potentia.potentials.datasets.joined import JoinedDataset
-from potentia.potentials.datasets.labelled import complete_atomic_energies
+from potentia.potentials.asking import AskedAlone, Structures
 from potentia.potentials.descriptors import ChebyshevDescriptor
-from potentia.potentials.formats.reading import StructureLike, read_structures
+from potentia.potentials.feature_ranges import FeatureRanges
+from potentia.potentials.fitted import FittedPotential
+from potentia.potentials.formats.reading import read_structures
 from potentia.potentials.networks import Architecture, AtomicNetworks, checked_architecture
-from potentia.potentials.predicting import Predictor
-from potentia.potentials.predictions import PredictOut
 from potentia.potentials.repulsion import ZBL, checked_repulsion, repulsion_from
 from potentia.potentials.results import TrainOut
-from potentia.potentials.simulation import SimulationModel
-from potentia.potentials.training import KIND, Start, Training
+from potentia.potentials.training import KIND, Training
 from potentia.potentials.training_config import TorchTrainingConfig
-from potentia.potentials.training_input import TrainingInput, require_descriptor
+from potentia.potentials.training_input import TrainingInput
 from potentia.train import Forecast, distributed
 
-__all__ = ["FittedPotential", "TorchANNPotential"]
+__all__ = ["TorchANNPotential"]
 
-Structures: TypeAlias = StructureLike | Iterable[StructureLike]
-"""Structures, ASE Atoms, paths of files, or a mix of them."""
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-@dataclass
-class FittedPotential:
-    """What a potential has learned."""
-
-    model: AtomicNetworks
-    """Networks with their normalisation."""
-    atomic_energies: dict[str, float]
-    """Energy of the free atom of each species, eV."""
-    record: dict[str, Any] = field(default_factory=dict)
-    """How it was trained: settings, seeds, data and history."""
-
-
-class TorchANNPotential(Estimator):
+class TorchANNPotential(AskedAlone, Estimator):
     """Energies, forces and stress from one neural network per species over a descriptor of the atom's surroundings.
 
     J. Behler, M. Parrinello, Phys. Rev. Lett. 98 (2007) 146401;
@@ -120,8 +100,8 @@ class TorchANNPotential(Estimator):
         """
         with distributed.joined():
             given = self.given(structures, dataset, train_dataset, test_dataset)
-            trained = self.training(config).run(given, self._start(), resume_from, allow_changes)
-        self.fitted_ = FittedPotential(trained.model, trained.atomic_energies, trained.record)
+            trained = self.training(config).run(given, self.fitted_, resume_from, allow_changes)
+        self.fitted_ = FittedPotential(trained.model, trained.atomic_energies, trained.record, trained.seen)
         return trained.out
 
     def forecast(
@@ -139,95 +119,7 @@ class TorchANNPotential(Estimator):
         the potential is changed. Arguments and errors are those of `train`.
         """
         given = self.given(structures, dataset, train_dataset, test_dataset)
-        return self.training(config).forecast(given, self._start())
-
-    def predict(
-        self,
-        structures: Structures,
-        eval_forces: bool = False,
-        *,
-        eval_stress: bool = False,
-        batch_size: int = 32,
-    ) -> PredictOut:
-        """Return total energies (eV), and forces (eV/Å) and stress (eV/Å³) where asked for.
-
-        Stress needs a cell that is periodic in three directions; other structures get None.
-
-        Args:
-            structures: Structures, ASE Atoms, paths of files, or a mix of them; no labels are needed.
-            eval_forces: Also forces.
-            eval_stress: Also stress.
-            batch_size: Structures worked on at a time: memory, not numbers.
-
-        Raises:
-            NotFittedError: the potential is not trained.
-            DataError: a structure cannot be used: the message names file, frame and atom.
-        """
-        predictor = self._predictor(eval_forces, eval_stress, batch_size)
-        return predictor.structures(read_structures(structures).structures)[0]
-
-    def predict_dataset(
-        self,
-        dataset: Dataset[Any],
-        eval_forces: bool = False,
-        *,
-        eval_stress: bool = False,
-        batch_size: int = 32,
-    ) -> PredictOut:
-        """Return what `predict` does for the entries of a data set, from the features that it has.
-
-        Args:
-            dataset: A data set of structures with the descriptor of this potential, or a `torch.utils.data.Subset`.
-            eval_forces: Also forces.
-            eval_stress: Also stress.
-            batch_size: Structures worked on at a time: memory, not numbers.
-
-        Raises:
-            NotFittedError: the potential is not trained.
-            DataError: it is no data set of structures.
-            ConfigError: its descriptor is another.
-        """
-        predictor = self._predictor(eval_forces, eval_stress, batch_size)
-        entries = JoinedDataset(dataset)
-        require_descriptor(entries, self.descriptor)
-        return predictor.entries(entries)[0]
-
-    def cohesive_energy(self, structure: StructureLike, atomic_energies: Mapping[str, float] | None = None) -> float:
-        """Return the energy of one structure relative to free atoms (eV).
-
-        Args:
-            structure: A Structure, ASE Atoms, or the path of a file with one frame.
-            atomic_energies: Energy of the free atom of each species (eV) instead of those of the training.
-
-        Raises:
-            DataError: the file holds more than one frame.
-        """
-        found = self.predict(structure)
-        if len(found) != 1:
-            raise DataError(f"cohesive_energy is for one structure, but {structure} holds {len(found)}: use predict")
-        if atomic_energies is None:
-            return float(found.cohesive_energy[0])
-        free = complete_atomic_energies(atomic_energies, sorted(set(found.atom_types[0])))
-        return float(found.total_energy[0] - sum(free[name] for name in found.atom_types[0]))
-
-    def calculator(self, **options: Any) -> ANNCalculator:
-        """Return an ASE calculator of this potential; ``options`` are those of `ANNCalculator`.
-
-        Raises:
-            NotFittedError: the potential is not trained.
-        """
-        return ANNCalculator(self, **options)
-
-    def simulation_model(self) -> SimulationModel:
-        """Return what a simulation needs of the potential: see `Engine`.
-
-        Raises:
-            NotFittedError: the potential is not trained.
-        """
-        self.require_trained()
-        assert self.fitted_ is not None
-        fitted = self.fitted_
-        return SimulationModel(self.descriptor, (fitted.model,), (fitted.atomic_energies,), self.repulsion)
+        return self.training(config).forecast(given, self.fitted_)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], device: str | None = None) -> Self:
@@ -255,28 +147,6 @@ class TorchANNPotential(Estimator):
         potential.fitted_ = FittedPotential(found.model, found.atomic_energies, found.record)
         return potential if device is None else potential.to(device)
 
-    def to_aenet_ascii(
-        self,
-        output_dir: str | os.PathLike[str],
-        prefix: str = "potential",
-        descriptor_stats: Mapping[str, ArrayLike] | None = None,
-        structures: Structures | None = None,
-        compute_stats: bool = True,
-    ) -> dict[str, Path]:
-        """Write ``<prefix>.<species>.nn.ascii`` and ``.nn`` for ænet; return the absolute path of each species' text.
-
-        ``<prefix>.export.json`` holds the proof that the files answer as the potential does, for ``structures`` or for
-        random ones; without it nothing is written. ``descriptor_stats`` (``min``, ``max``, ``avg``, ``cov``), else with
-        ``compute_stats`` those of ``structures``, are information only. Errors are those of `AenetExport.write`.
-        """
-        self.require_trained()
-        assert self.fitted_ is not None
-        fitted = self.fitted_
-        exported = AenetExport(
-            self.arch, self.descriptor, fitted.model, fitted.atomic_energies, fitted.record, self.repulsion
-        )
-        return exported.write(output_dir, prefix, descriptor_stats, structures, compute_stats=compute_stats)
-
     def to(self, device: str) -> Self:
         """Return the same potential on another device."""
         return self.from_parts(_on(device, self.recipe()), self.learned())
@@ -299,13 +169,13 @@ class TorchANNPotential(Estimator):
         return self.fitted_ is not None
 
     def learned(self) -> dict[str, Any]:
-        """Return weights, normalisation, atomic energies and the record of the training."""
-        self.require_trained()
-        assert self.fitted_ is not None
+        """Return weights, normalisation, atomic energies, the record of the training, and what it has seen."""
+        fitted = self.fitted()
         return {
-            "model": dict(self.fitted_.model.state_dict()),
-            "atomic_energies": self.fitted_.atomic_energies,
-            "record": self.fitted_.record,
+            "model": dict(fitted.model.state_dict()),
+            "atomic_energies": fitted.atomic_energies,
+            "record": fitted.record,
+            "seen": None if fitted.seen is None else fitted.seen.to_state(),
         }
 
     @classmethod
@@ -325,22 +195,19 @@ class TorchANNPotential(Estimator):
         model.load_state_dict(state)
         notes = {"extra_metadata": learned["extra_metadata"]} if learned.get("extra_metadata") else {}
         record = {**learned.get("record", {}), **notes}
-        potential.fitted_ = FittedPotential(model.to(descriptor.device), dict(learned["atomic_energies"]), record)
+        seen = None if learned.get("seen") is None else FeatureRanges.from_state(learned["seen"])
+        potential.fitted_ = FittedPotential(model.to(descriptor.device), dict(learned["atomic_energies"]), record, seen)
         return potential
 
-    def _predictor(self, forces: bool, stress: bool, batch_size: int) -> Predictor:
+    def fitted(self) -> FittedPotential:
+        """Return what was learned, or raise `NotFittedError`."""
         self.require_trained()
         assert self.fitted_ is not None
-        fitted = self.fitted_
-        free = fitted.atomic_energies
-        return Predictor(self.descriptor, [fitted.model], free, forces, stress, batch_size, self.repulsion)
+        return self.fitted_
 
     def training(self, config: TorchTrainingConfig | None) -> Training:
         """Return a training of this potential with these settings."""
         return Training(self.recipe(), self.descriptor, self.arch, config or TorchTrainingConfig())
-
-    def _start(self) -> Start | None:
-        return None if self.fitted_ is None else (self.fitted_.model, self.fitted_.atomic_energies)
 
     def given(
         self,

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from potentia.errors import ConfigError, DataError, FileFormatError
 from potentia.potentials.datasets.base import PotentialDataset
@@ -127,13 +128,7 @@ class FeatureRanges:
         Raises:
             DataError: there are none.
         """
-        found = None
-        for part in parts:
-            new = cls._of_part(part)
-            found = new if found is None else found + new
-        if found is None or not found.species:
-            raise DataError("there are no structures to take the ranges of features from")
-        return found
+        return cls.sum(cls.of_atoms(part) for part in parts)
 
     @classmethod
     def of_structures(cls, structures: Sequence[Structure], descriptor: Descriptor) -> FeatureRanges:
@@ -147,9 +142,42 @@ class FeatureRanges:
         return cls.of(dataset.featurised(chunk, [False] * len(chunk)) for chunk in chunks)
 
     @classmethod
-    def _of_part(cls, part: Featurised) -> FeatureRanges:
-        values = part.features.values.double().cpu().numpy()
-        kind = part.geometry.species.cpu().numpy()
+    def joint(cls, several: Sequence[FeatureRanges]) -> FeatureRanges:
+        """Return the ranges of all together; those of the same atoms count once."""
+        different: list[FeatureRanges] = []
+        for ranges in several:
+            if not any(ranges.equals(known) for known in different):
+                different.append(ranges)
+        return cls.sum(different)
+
+    @classmethod
+    def sum(cls, several: Iterable[FeatureRanges]) -> FeatureRanges:
+        """Return the ranges of all together, taken one after the other.
+
+        Raises:
+            DataError: there are none.
+        """
+        found = None
+        for ranges in several:
+            found = ranges if found is None else found + ranges
+        if found is None or not found.species:
+            raise DataError("there are no structures to take the ranges of features from")
+        return found
+
+    def equals(self, other: FeatureRanges) -> bool:
+        """Whether both are the same to the last bit."""
+        return (self.names, self.rounding, list(self.species)) == (
+            other.names, other.rounding, list(other.species),
+        ) and all(
+            known.count == again.count and all(np.array_equal(vars(known)[a], vars(again)[a]) for a in _ARRAYS)
+            for known, again in zip(self.species.values(), other.species.values(), strict=True)
+        )  # fmt: skip
+
+    @classmethod
+    def of_atoms(cls, part: Featurised, atoms: Tensor | slice = slice(None)) -> FeatureRanges:
+        """Return the ranges of some atoms, by their places in ``part``."""
+        values = part.features.values[atoms].double().cpu().numpy()
+        kind = part.geometry.species[atoms].cpu().numpy()
         descriptor = part.descriptor
         found = {
             name: SpeciesRange.of(values[kind == k]) for k, name in enumerate(descriptor.species) if (kind == k).any()
@@ -175,6 +203,14 @@ class FeatureRanges:
         }
         return {"names": list(self.names), "rounding": self.rounding, "species": species}
 
+    def to_plain(self) -> dict[str, Any]:
+        """Return `to_state` with lists for tensors."""
+        species = {
+            name: {"count": known.count, **{key: vars(known)[key].tolist() for key in _ARRAYS}}
+            for name, known in self.species.items()
+        }
+        return {"names": list(self.names), "rounding": self.rounding, "species": species}
+
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> FeatureRanges:
         """Return the ranges that `to_state` has written down; lists do as well as tensors."""
@@ -186,13 +222,8 @@ class FeatureRanges:
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Write a JSON file, whole or not at all: for use beside potentials that are exported."""
-        state = self.to_state()
-        species = {
-            name: {"count": known["count"], **{key: known[key].tolist() for key in _ARRAYS}}
-            for name, known in state["species"].items()
-        }
         head = {"format": "potentia", "kind": KIND, "version": VERSION, "potentia_version": release()}
-        write_text(path, json.dumps({**head, **state, "species": species}, allow_nan=False) + "\n")
+        write_text(path, json.dumps({**head, **self.to_plain()}, allow_nan=False) + "\n")
 
     @classmethod
     def from_json(cls, path: str | os.PathLike[str]) -> FeatureRanges:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from potentia.checks import array_of_shape
 from potentia.errors import ConfigError
 from potentia.potentials.datasets.labelled import TrainingStructures
+from potentia.potentials.feature_ranges import FeatureRanges
 from potentia.potentials.training_config import TorchTrainingConfig
 
 __all__ = ["Normalisation", "energy_scale", "feature_statistics", "normalisation", "set_normalisation"]
@@ -39,6 +41,8 @@ class Normalisation:
     """eV/atom"""
     e_scaling: float
     """1/eV"""
+    seen: FeatureRanges
+    """The features of the training part, species by species."""
 
 
 def feature_statistics(parts: Callable[[], Iterable[Tensor]]) -> tuple[Tensor, Tensor]:
@@ -64,13 +68,18 @@ def energy_scale(energy_per_atom: Tensor) -> tuple[float, float]:
 
 
 def normalisation(
-    data: TrainingStructures, train: Tensor, config: TorchTrainingConfig, n_features: int
+    data: TrainingStructures,
+    train: Tensor,
+    config: TorchTrainingConfig,
+    n_features: int,
+    seen: FeatureRanges | None = None,
 ) -> Normalisation:
-    """Return the normalisation from structures ``train`` and what ``config`` gives."""
+    """Return the normalisation from structures ``train`` and what ``config`` gives; ``seen``, if known, is kept."""
+    passes = _Passes(data, train, seen)
     if config.feature_stats is not None:
         mean, std = _given_feature_stats(config.feature_stats, n_features)
     elif config.normalize_features:
-        mean, std = feature_statistics(lambda: _features(data, train))
+        mean, std = feature_statistics(passes)
     else:
         mean, std = torch.zeros(n_features), torch.ones(n_features)
     shift, scaling = energy_scale(data.energy[train] / data.n_atoms[train]) if config.normalize_energy else (0.0, 1.0)
@@ -80,6 +89,7 @@ def normalisation(
         feature_std=std.double().cpu().numpy(),
         e_shift=shift if config.E_shift is None else config.E_shift,
         e_scaling=scaling if config.E_scaling is None else config.E_scaling,
+        seen=passes.seen(),
     )
 
 
@@ -93,13 +103,31 @@ def set_normalisation(buffers: Mapping[str, Tensor], found: Normalisation) -> No
     buffers["e_scaling"].fill_(found.e_scaling)
 
 
-def _features(data: TrainingStructures, train: Tensor) -> Iterator[Tensor]:
-    """Features of the atoms of ``train``, some structures at a time, by their places in the input."""
-    chunks = torch.split(train.sort().values, CHUNK)
-    for k, chunk in enumerate(chunks):
-        data.announce(chunks[k:], [0] * len(chunks[k:]))
-        part, places = data.part(chunk, 0)
-        yield part.featurised.features.values[part.featurised.geometry.select(places).atoms]
+class _Passes:
+    """The features of the atoms of ``train``, to be gone through as often as wanted; once, their ranges are taken."""
+
+    def __init__(self, data: TrainingStructures, train: Tensor, seen: FeatureRanges | None) -> None:
+        self._data, self._train, self._seen = data, train, seen
+
+    def __call__(self) -> Iterator[Tensor]:
+        """Give them some structures at a time, by their places in the input."""
+        chunks, found = torch.split(self._train.sort().values, CHUNK), []
+        for k, chunk in enumerate(chunks):
+            self._data.announce(chunks[k:], [0] * len(chunks[k:]))
+            part, places = self._data.part(chunk, 0)
+            atoms = part.featurised.geometry.select(places).atoms
+            if self._seen is None:
+                found.append(FeatureRanges.of_atoms(part.featurised, atoms))
+            yield part.featurised.features.values[atoms]
+        if self._seen is None:
+            self._seen = FeatureRanges.sum(found)
+
+    def seen(self) -> FeatureRanges:
+        """Return their ranges, with a pass of its own if there was none yet."""
+        if self._seen is None:
+            deque(self(), maxlen=0)
+        assert self._seen is not None
+        return self._seen
 
 
 def _total(parts: Iterable[Tensor]) -> tuple[Tensor, int]:

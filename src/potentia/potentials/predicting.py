@@ -16,6 +16,8 @@ from potentia.checks import integer
 from potentia.potentials.datasets.joined import JoinedDataset
 from potentia.potentials.datasets.labelled import reference_energy
 from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.extrapolation import Extrapolated, Extrapolation, Outside
+from potentia.potentials.feature_ranges import FeatureRanges
 from potentia.potentials.networks import AtomicNetworks
 from potentia.potentials.predictions import PredictOut
 from potentia.potentials.repulsion import ZBL, Repulsion
@@ -41,6 +43,8 @@ class Predictor:
     """Whether stress is predicted."""
     batch_size: int = 32
     """Structures worked on at a time: memory, not numbers."""
+    seen: FeatureRanges | None = None
+    """What training has seen, to say which atoms are outside; None where that is not known."""
     repulsion: ZBL | None = None
     """What is added to the answers of each model."""
 
@@ -80,6 +84,8 @@ class Predictor:
         begun = time.perf_counter()
         collected = [_Collected(self.atomic_energies, self) for _ in self.models]
         timing = dict.fromkeys(STAGES, 0.0)
+        compared = None if self.seen is None else Extrapolation(self.descriptor, self.seen)
+        outside: list[Outside] = []
         for structures, make in parts:
             marks = [time.perf_counter()]
             featurised = make()
@@ -91,10 +97,12 @@ class Predictor:
                     surface = featurised.surface(model, everything, gradients=self.gradients)
                 into.add(structures, surface, featurised.geometry.volume.tolist(), besides)
             marks.append(time.perf_counter())
+            if compared is not None:
+                outside.extend(compared.of_featurised(featurised, structures))
             timing["featurization"] += marks[1] - marks[0]
             timing["force_eval" if self.gradients else "energy_eval"] += marks[2] - marks[1]
         timing["total"] = time.perf_counter() - begun
-        return [into.result(timing) for into in collected]
+        return [into.result(timing, None if compared is None else outside) for into in collected]
 
 
 _Part = tuple[Sequence[Structure], Callable[[], Featurised]]
@@ -106,6 +114,7 @@ class _Collected:
 
     def __init__(self, atomic_energies: Mapping[str, float], wanted: Predictor) -> None:
         self.free = atomic_energies
+        self.seen = wanted.seen
         self.items: list[Structure] = []
         self.cohesive: list[float] = []
         self.atomic: list[NDArray[np.float64]] = []
@@ -144,9 +153,13 @@ class _Collected:
         if self.stress is not None and (stress := self.stress[k]) is not None:
             self.stress[k] = stress + found.strain / volume
 
-    def result(self, timing: Mapping[str, Any]) -> PredictOut:
+    def result(self, timing: Mapping[str, Any], outside: list[Outside] | None) -> PredictOut:
         """Return all that was collected."""
         reference = [reference_energy(s, self.free) for s in self.items]
+        labels = [s.label for s in self.items]
+        extrapolated = None
+        if self.seen is not None and outside is not None:
+            extrapolated = Extrapolated(self.seen, outside, [s.species for s in self.items], labels)
         return PredictOut(
             coords=[s.positions.copy() for s in self.items],
             forces=self.forces,
@@ -154,9 +167,10 @@ class _Collected:
             atom_energies=self.atomic,
             cohesive_energy=self.cohesive,
             total_energy=[c + r for c, r in zip(self.cohesive, reference, strict=True)],
-            structure_paths=[s.label for s in self.items],
+            structure_paths=labels,
             timing=dict(timing),
             stress=self.stress,
             cells=[None if s.cell is None else s.cell.copy() for s in self.items],
             pbc=[s.pbc.copy() for s in self.items],
+            extrapolated=extrapolated,
         )

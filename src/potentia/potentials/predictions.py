@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from potentia.errors import DataError
+from potentia.errors import DataError, NotFittedError
+from potentia.potentials.extrapolation import Extrapolated
 from potentia.potentials.formats.predict_out import read_predict_out
 from potentia.potentials.formats.reading import read_structures
 from potentia.potentials.structure import Structure
@@ -61,6 +62,8 @@ class PredictOut:
     """Lattice vectors in rows, Å; None for a structure without.  [3, 3]"""
     pbc: list[NDArray[np.bool_]] | None = None
     """Along which lattice vectors each structure repeats; None where a file does not tell.  [3]"""
+    extrapolated: Extrapolated | None = None
+    """How far atoms are outside of what training has seen; None where that is not known."""
 
     def __post_init__(self) -> None:
         columns: dict[str, Sequence[object] | None] = {
@@ -138,7 +141,10 @@ class PredictOut:
         return [energy / len(types) for energy, types in zip(self.cohesive_energy, self.atom_types, strict=True)]
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Return one row for each structure: eV, eV/atom; with forces also the largest on any of its atoms (eV/Å)."""
+        """Return one row for each structure: eV, eV/atom; with forces also the largest on any of its atoms (eV/Å).
+
+        Where it is known what training has seen, the columns of `Extrapolated.columns` come after these.
+        """
         columns: dict[str, Any] = {
             "identifier": pd.Series(self.structure_paths, dtype=str),
             "n_atoms": np.array([len(types) for types in self.atom_types], dtype=np.int64),
@@ -150,7 +156,20 @@ class PredictOut:
         if self.forces is not None:
             largest = [np.linalg.norm(forces, axis=1).max() for forces in self.forces]  # over atoms
             columns["max_force"] = np.array(largest, dtype=np.float64)
-        return pd.DataFrame(columns)
+        return pd.DataFrame(columns | ({} if self.extrapolated is None else self.extrapolated.columns()))
+
+    def extrapolation(self) -> pd.DataFrame:
+        """Return a row for each atom that is outside of what training has seen: see `Extrapolated.table`.
+
+        Raises:
+            NotFittedError: what training has seen is not known.
+        """
+        if self.extrapolated is None:
+            raise NotFittedError(
+                "this prediction does not know what training has seen: it comes from a file, or from a potential "
+                "imported from ænet or saved by a release that did not keep it"
+            )
+        return self.extrapolated.table()
 
     def _structure(self, i: int, directory: Path) -> Structure:
         cell = None if self.cells is None else self.cells[i]

@@ -21,17 +21,35 @@ from potentia.errors import ConfigError, DataError
 from potentia.potentials.cell import checked_cell
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.descriptors.base import Features
+from potentia.potentials.feature_ranges import FeatureRanges
 from potentia.potentials.geometry import Geometry
 from potentia.potentials.moving_repulsion import MovingRepulsion
 from potentia.potentials.networks import AtomicNetworks
 from potentia.potentials.repulsion import ZBL, Repulsion
 from potentia.potentials.skin import AllPairs, Frame, MovingPairs, PickedPairs
 
-__all__ = ["SKIN", "Engine", "Evaluation", "MemberPass", "Simulated", "SimulationModel", "Spread"]
+__all__ = ["SKIN", "Engine", "Evaluation", "Intervals", "MemberPass", "Simulated", "SimulationModel", "Spread"]
 
 Floats = NDArray[np.float64]
 SKIN = 0.5
 """Skin (Å) where none is given; `benchmarks/md.py` measures others."""
+
+
+class Intervals(Protocol):
+    """Half-widths of intervals that hold a share of the errors of the members' mean."""
+
+    @property
+    def level(self) -> float:
+        """The share."""
+        ...
+
+    def energy_half_width(self, std_per_atom: Floats) -> Floats:
+        """Return half-widths of energies per atom from their standard deviations, eV/atom."""
+        ...
+
+    def force_half_width(self, forces_std: Floats, species: Sequence[str]) -> Floats | None:
+        """Return one half-width for each atom [atoms] from the deviations of forces [atoms, 3], eV/Å."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -44,6 +62,10 @@ class SimulationModel:
     """Networks with their normalisation.  [members]"""
     atomic_energies: tuple[Mapping[str, float], ...]
     """Energy of the free atom of each species (eV).  [members]"""
+    seen: FeatureRanges | None = None
+    """What the training has seen; None where that is not known."""
+    intervals: Intervals | None = None
+    """What makes intervals of the members' spread; None where there is no calibration."""
     repulsion: ZBL | None = None
     """What is there besides the networks, once for all members."""
 
@@ -71,7 +93,10 @@ class SimulationModel:
             first,
             tuple(networks for model in models for networks in model.networks),
             tuple(energies for model in models for energies in model.atomic_energies),
-            repulsion,
+            FeatureRanges.joint([model.seen for model in models if model.seen is not None])
+            if all(model.seen is not None for model in models)
+            else None,
+            repulsion=repulsion,
         )
 
 

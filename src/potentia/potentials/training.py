@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from potentia.config import differences
 from potentia.data import Split, drawn, shuffled
 from potentia.errors import ConfigError, DataError, warn_user
 from potentia.estimator import require_checkpoint_of
@@ -21,10 +22,12 @@ from potentia.potentials.datasets.labelled import TrainingStructures
 from potentia.potentials.datasets.memory import peak_memory
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.duplicates import duplicates_among
+from potentia.potentials.feature_ranges import FeatureRanges
 from potentia.potentials.fingerprints import fingerprints_of
+from potentia.potentials.fitted import FittedPotential
 from potentia.potentials.losses import measure_of
 from potentia.potentials.networks import Architecture, AtomicNetworks
-from potentia.potentials.normalisation import normalisation, set_normalisation
+from potentia.potentials.normalisation import Normalisation, normalisation, set_normalisation
 from potentia.potentials.outcome import outcome
 from potentia.potentials.quality import warn_about_units
 from potentia.potentials.results import TrainOut
@@ -50,8 +53,6 @@ from potentia.train import (
 
 __all__ = ["KIND", "Order", "Trained", "Training"]
 
-Start: TypeAlias = tuple[AtomicNetworks, dict[str, float]]
-"""Networks to go on from, and the energies of free atoms that they were trained against (eV)."""
 Order: TypeAlias = Callable[[int], Sequence[NDArray[np.int64]]]
 """Epoch → batches of places in the training part."""
 KIND = "potential"
@@ -71,6 +72,8 @@ class Trained:
     out: TrainOut
     best_val_loss: float
     """The lowest monitored value, NaN where there was none."""
+    seen: FeatureRanges
+    """The features of all structures it was trained on."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ class Prepared:
     """What a checkpoint belongs to."""
     scores: ErrorScores | None
     """Of the structures, where they are drawn by their errors."""
+    seen: FeatureRanges
+    """The features of all structures it has been and will be trained on."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ class Training:
     def run(
         self,
         given: TrainingInput,
-        start: Start | None,
+        start: FittedPotential | None,
         resume_from: str | os.PathLike[str] | None,
         allow: Collection[str],
     ) -> Trained:
@@ -113,7 +118,7 @@ class Training:
         ready = self.prepare(given, start, resume_from, allow)
         run, config = ready.run, self.config
         record = {"training_config": config.plain(), "data": ready.fingerprint["data"], **ready.seeds}
-        learned = {"atomic_energies": ready.atomic_energies, "record": record}
+        learned = {"atomic_energies": ready.atomic_energies, "record": record, "seen": ready.seen.to_state()}
         extra = {"kind": KIND, "recipe": self.recipe, "learned": learned, **ready.seeds}
         epochs = run.epoch + config.iterations
         callbacks = training_callbacks(
@@ -128,9 +133,9 @@ class Training:
             ready.task.data.close()
         assert isinstance(run.model, AtomicNetworks)
         record |= {"training_history": _columns(out.history)}
-        return Trained(run.model, ready.atomic_energies, record, out, run.best.value)
+        return Trained(run.model, ready.atomic_energies, record, out, run.best.value, ready.seen)
 
-    def forecast(self, given: TrainingInput, start: Start | None) -> Forecast:
+    def forecast(self, given: TrainingInput, start: FittedPotential | None) -> Forecast:
         """Measure the first batches of the training, and give back how long it would take."""
         ready = self.prepare(given, start, None, ())
         found = forecast(ready.run, ready.task, ready.batches, self.config.iterations)
@@ -140,7 +145,7 @@ class Training:
     def prepare(
         self,
         given: TrainingInput,
-        start: Start | None,
+        start: FittedPotential | None,
         resume_from: str | os.PathLike[str] | None,
         allow: Collection[str],
     ) -> Prepared:
@@ -155,22 +160,25 @@ class Training:
         seeds = self._seeds(checkpoint)
         contents = given.contents(config)
         split = given.split(config, seeds["split_seed"], contents)
-        known = start[1] if checkpoint is None and start is not None else None
-        if checkpoint is not None:
-            known = checkpoint.extra["learned"]["atomic_energies"]
-        atomic_energies = given.atomic_energies(config, known, self.descriptor.species)
+        atomic_energies = given.atomic_energies(config, _energies_before(start, checkpoint), self.descriptor.species)
         split = given.filtered(split, config, atomic_energies)
         data = training_data(given, split, config, atomic_energies, contents)
         if not given.inspected:
             self.inspect(given, data, split, atomic_energies, contents)
-        model = self.model(start, seeds["seed"], data, split)
+        about = {
+            "data": given.mark(contents, config),
+            "split": {"train": len(split.train), "test": len(split.test), "split_seed": seeds["split_seed"]},
+        }
+        before = _seen_before(start, checkpoint)
+        own = before if checkpoint is not None and not _changed(checkpoint, about) else given.seen
+        found = self.normalisation(start, data, split, own)
+        model = self.model(start, seeds["seed"], found)
         method = config.method_for(max(_n_parameters(network) for network in model.networks))
         run = Run(model, method, self.schedule(), seed=seeds["seed"], average=config.average)
         fingerprint = {
             "recipe": {**self.recipe, "descriptor": {**self.recipe["descriptor"], "device": "any"}},
             "config": replace(config, method=method).fingerprint(),
-            "data": given.mark(contents, config),
-            "split": {"train": len(split.train), "test": len(split.test), "split_seed": seeds["split_seed"]},
+            **about,
             "atomic_energies": atomic_energies,
             "seed": seeds["seed"],
         }
@@ -182,7 +190,8 @@ class Training:
         task = PotentialTask(data, torch.from_numpy(split.test), self.loss_settings)
         scores = ErrorScores(len(contents), contents.order) if config.sampling_policy == "error_weighted" else None
         batches = self._batches(run, given, data, split, scores)
-        return Prepared(run, task, batches, given, split, atomic_energies, seeds, fingerprint, scores)
+        seen = found.seen if before is None else FeatureRanges.joint([before, found.seen])
+        return Prepared(run, task, batches, given, split, atomic_energies, seeds, fingerprint, scores, seen)
 
     def inspect(
         self,
@@ -266,16 +275,24 @@ class Training:
         if copies.finding is not None:
             warn_user(copies.finding)
 
-    def model(self, start: Start | None, seed: int, data: TrainingStructures, split: Split) -> AtomicNetworks:
-        """Networks that go on from ``start``, or new ones with the normalisation of the training part."""
+    def normalisation(
+        self, start: FittedPotential | None, data: TrainingStructures, split: Split, known: FeatureRanges | None
+    ) -> Normalisation:
+        """Return scales and what was seen of the training part; features of a potential that goes on keep theirs."""
+        config = self.config
+        if start is not None:
+            config = replace(config, normalize_features=False, feature_stats=None)
+        return normalisation(data, torch.from_numpy(split.train), config, self.descriptor.n_features, known)
+
+    def model(self, start: FittedPotential | None, seed: int, found: Normalisation) -> AtomicNetworks:
+        """Networks that go on from ``start``, or new ones with the normalisation that was ``found``."""
         config, descriptor = self.config, self.descriptor
         dtype = DTYPES.get(config.precision, descriptor.dtype)
         drawn = AtomicNetworks(self.arch, descriptor.species, descriptor.n_features, seed, torch.float64)
         model = drawn.to(dtype)  # the same weights in every precision, but for rounding
         if start is not None:
-            model.load_state_dict(start[0].state_dict())
+            model.load_state_dict(start.model.state_dict())
         else:
-            found = normalisation(data, torch.from_numpy(split.train), config, descriptor.n_features)
             set_normalisation(dict(model.named_buffers()), found)
         return model.to(self._device())
 
@@ -300,6 +317,27 @@ class Training:
         if not config.use_scheduler:
             return config.schedule
         return Plateau(config.scheduler_patience, config.scheduler_factor, config.scheduler_min_lr)
+
+
+def _energies_before(start: FittedPotential | None, checkpoint: Checkpoint | None) -> dict[str, float] | None:
+    """Return the energies of free atoms of the training that goes on."""
+    if checkpoint is None:
+        return None if start is None else start.atomic_energies
+    known: dict[str, float] = checkpoint.extra["learned"]["atomic_energies"]
+    return known
+
+
+def _seen_before(start: FittedPotential | None, checkpoint: Checkpoint | None) -> FeatureRanges | None:
+    """Return what the networks have seen before this training, as far as that is known."""
+    if checkpoint is None:
+        return None if start is None else start.seen
+    state = checkpoint.extra["learned"].get("seen")
+    return None if state is None else FeatureRanges.from_state(state)
+
+
+def _changed(checkpoint: Checkpoint, about: Mapping[str, Any]) -> bool:
+    """Whether data or split are others than those of the checkpoint."""
+    return bool(differences({name: checkpoint.settings.get(name) for name in about}, about))
 
 
 def _n_parameters(network: torch.nn.Module) -> int:

@@ -22,6 +22,7 @@ from potentia.potentials.datasets.labelled import complete_atomic_energies
 from potentia.potentials.datasets.limits import Limits
 from potentia.potentials.datasets.remainder import Remainder
 from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.feature_ranges import FeatureRanges
 from potentia.potentials.formats.reading import Reading
 from potentia.potentials.repulsion import ZBL
 from potentia.potentials.structure import Structure
@@ -51,6 +52,8 @@ class TrainingInput:
     """How often each structure counts in the loss; None for once.  [structures]"""
     inspected: bool = False
     """Whether what is odd about it has been told before."""
+    seen: FeatureRanges | None = None
+    """The features of the training part, where they have been gone through before."""
     repulsion: ZBL | None = None
     """What the networks need not learn, for the potential has it besides them."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import ase.io
 import numpy as np
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from potentia.checks import choice, number
 from potentia.errors import ConfigError, DataError, warn_user
+from potentia.potentials.extrapolation import Extrapolation
+from potentia.potentials.fitted import require_ranges
+from potentia.potentials.simulation import Simulated
 
 __all__ = ["ACTIONS", "FeatureRanges", "Watch"]
 
@@ -21,13 +24,17 @@ ACTIONS = ("ignore", "warn", "log", "stop")
 
 
 class FeatureRanges(Protocol):
-    """Knows which features the training had."""
+    """Knows which features the training had: an `Extrapolation`, say."""
 
     def excess(self, features: NDArray[np.float64], species: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return how far each atom is outside, 0 inside, in a unit of its own choice.  [atoms]
 
         ``features`` is [atoms, features]; ``species`` [atoms] is the index of each atom's species in the descriptor.
         """
+        ...
+
+    def worst_features(self, features: NDArray[np.float64], species: NDArray[np.int64]) -> list[str]:
+        """Return the name of the feature that is farthest outside for each atom, empty inside.  [atoms]"""
         ...
 
 
@@ -63,6 +70,24 @@ class Watch:
         self.file = None if file is None else Path(file)
         self.count = 0
         """Frames that were outside."""
+        self.features: list[str] = []
+        """The worst feature of each atom of the last frame, empty where an atom is inside.  [atoms]"""
+
+    @classmethod
+    def of(
+        cls,
+        potential: Simulated,
+        action: str = "warn",
+        threshold: float = 0.0,
+        file: str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """Watch for what the training of this potential or committee has not seen; excess is in standard deviations.
+
+        Raises:
+            NotFittedError: it is not trained, or what it has seen is not known.
+        """
+        model = potential.simulation_model()
+        return cls(Extrapolation(model.descriptor, require_ranges(model.seen)), action, threshold, file)
 
     def look(self, atoms: Atoms, features: NDArray[np.float64], species: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return each atom's excess, and act if one is above the threshold.  [atoms]
@@ -75,13 +100,14 @@ class Watch:
         """
         excess = self.ranges.excess(features, species)
         outside = np.flatnonzero(excess > self.threshold)
+        self.features = self.ranges.worst_features(features, species) if excess.any() else [""] * len(excess)
         if not len(outside):
             return excess
         self.count += 1
         worst = int(excess.argmax())
         text = (
             f"{len(outside)} of {len(atoms)} atoms are outside of what the potential was trained on, the farthest atom "
-            f"{worst} ({atoms.get_chemical_symbols()[worst]}) by {excess[worst]:.3g}"
+            f"{worst} ({atoms.get_chemical_symbols()[worst]}) by {excess[worst]:.3g} in {self.features[worst]!r}"
         )
         if self.action == "stop":
             raise DataError(f"{text}: add such structures to the training, or allow a larger threshold")

@@ -1,5 +1,7 @@
 """Committees of potentials: trained side by side, asked together, their spread as the error bar."""
 
+from potentia.potentials.committee.calibrating import ErrorBars, TorchCommitteeCalibrateResult
+from potentia.potentials.committee.calibration import CommitteeCalibration
 from potentia.potentials.committee.config import TorchCommitteeConfig
 from potentia.potentials.committee.potential import TorchCommitteePotential
 from potentia.potentials.committee.predictions import AenetEnsembleResult, TorchCommitteePredictResult
@@ -7,6 +9,9 @@ from potentia.potentials.committee.results import TorchCommitteeMemberResult, To
 
 __all__ = [
     "AenetEnsembleResult",
+    "CommitteeCalibration",
+    "ErrorBars",
+    "TorchCommitteeCalibrateResult",
     "TorchCommitteeConfig",
     "TorchCommitteeMemberResult",
     "TorchCommitteePotential",

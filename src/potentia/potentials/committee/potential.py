@@ -8,39 +8,39 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, final
 
 from numpy.typing import ArrayLike
 from torch.utils.data import Dataset
 
-from potentia.config import differences
 from potentia.ensemble import CommitteeConfig, Member, read_metadata, train_members
 from potentia.ensemble.members import COMPLETED
 from potentia.ensemble.run import Committee, OneByOne, Together, Way
-from potentia.ensemble.spread import checked_aggregation
 from potentia.errors import ConfigError, NotFittedError
+from potentia.potentials.asking import Structures
+from potentia.potentials.committee.alike import require_alike
+from potentia.potentials.committee.asking import AskedTogether
 from potentia.potentials.committee.config import TorchCommitteeConfig
-from potentia.potentials.committee.predictions import TorchCommitteePredictResult
 from potentia.potentials.committee.results import TorchCommitteeMemberResult, TorchCommitteeTrainResult
 from potentia.potentials.committee.shared import SharedData, shared_data
 from potentia.potentials.committee.together import TogetherTraining, require_fit
 from potentia.potentials.committee.training import MemberTraining
-from potentia.potentials.datasets.joined import JoinedDataset
 from potentia.potentials.descriptors import ChebyshevDescriptor
-from potentia.potentials.estimator import FittedPotential, Structures, TorchANNPotential
+from potentia.potentials.estimator import TorchANNPotential
 from potentia.potentials.formats.reading import read_structures
 from potentia.potentials.networks import Architecture, checked_architecture
-from potentia.potentials.predicting import Predictor
 from potentia.potentials.repulsion import ZBL, checked_repulsion
 from potentia.potentials.training_config import TorchTrainingConfig
-from potentia.potentials.training_input import TrainingInput, require_descriptor
+from potentia.potentials.training_input import TrainingInput
+from potentia.potentials.uncertainty_export import write_uncertainty
 from potentia.seeding import fresh_seed
 from potentia.train.stopping import seconds_of
 
 __all__ = ["TorchCommitteePotential"]
 
 
-class TorchCommitteePotential:
+@final
+class TorchCommitteePotential(AskedTogether):
     """Potentials of one architecture and descriptor whose predictions are put together, with their spread.
 
     The members differ in the seed of their weights and batches, and, if asked for, in the structures they see. All
@@ -66,8 +66,7 @@ class TorchCommitteePotential:
         *,
         repulsion: ZBL | None = None,
     ) -> None:
-        self.descriptor = descriptor
-        self.repulsion = checked_repulsion(repulsion, descriptor.species, descriptor.cutoff)
+        super().__init__(descriptor, checked_repulsion(repulsion, descriptor.species, descriptor.cutoff))
         self.arch: Architecture = checked_architecture(arch, descriptor.species)
         self.member_model_paths: list[Path] = []
         """Files of the trained members."""
@@ -141,71 +140,8 @@ class TorchCommitteePotential:
         result = TorchCommitteeTrainResult(**vars(done))
         self.member_model_paths = [member.model_path for member in result.completed_members]
         self._members = None
+        self._take_calibration(directory)
         return result
-
-    def predict(
-        self,
-        structures: Structures,
-        eval_forces: bool = False,
-        *,
-        eval_stress: bool = False,
-        aggregation: str = "mean",
-        reference_member: int = 0,
-        batch_size: int = 32,
-    ) -> TorchCommitteePredictResult:
-        """Return what the members predict, and how far they differ; features are computed once for all.
-
-        Args:
-            structures: Structures, ASE Atoms, paths of files, or a mix of them; no labels are needed.
-            eval_forces: Also forces.
-            eval_stress: Also stress, in `TorchCommitteePredictResult.member_outputs`.
-            aggregation: ``"mean"``, or ``"reference"`` to answer with one of the members.
-            reference_member: Which one.
-            batch_size: Structures worked on at a time: memory, not numbers.
-
-        Raises:
-            NotFittedError: there are no trained members.
-            DataError: a structure cannot be used: the message names file, frame and atom.
-            ConfigError: there is no such aggregation or member.
-        """
-        predictor = self._predictor(eval_forces, eval_stress, batch_size)
-        checked_aggregation(aggregation, reference_member, len(predictor.models))
-        outputs = predictor.structures(read_structures(structures).structures)
-        return TorchCommitteePredictResult.of(outputs, range(len(outputs[0])), aggregation, reference_member)
-
-    def predict_dataset(
-        self,
-        dataset: Dataset[Any],
-        eval_forces: bool = False,
-        *,
-        eval_stress: bool = False,
-        aggregation: str = "mean",
-        reference_member: int = 0,
-        batch_size: int = 32,
-    ) -> TorchCommitteePredictResult:
-        """Return what `predict` does for the entries of a data set, or of a part of one, from the features it has.
-
-        ``index`` counts the entries of the part, ``source_index`` those of the whole data set.
-
-        Args:
-            dataset: A data set of structures with the descriptor of the members, or a `torch.utils.data.Subset`.
-            eval_forces: Also forces.
-            eval_stress: Also stress, in `TorchCommitteePredictResult.member_outputs`.
-            aggregation: ``"mean"``, or ``"reference"`` to answer with one of the members.
-            reference_member: Which one.
-            batch_size: Structures worked on at a time: memory, not numbers.
-
-        Raises:
-            NotFittedError: there are no trained members.
-            DataError: it is no data set of structures.
-            ConfigError: its descriptor is another, or there is no such aggregation or member.
-        """
-        predictor = self._predictor(eval_forces, eval_stress, batch_size)
-        checked_aggregation(aggregation, reference_member, len(predictor.models))
-        entries = JoinedDataset(dataset)
-        require_descriptor(entries, self.descriptor)
-        outputs = predictor.entries(entries)
-        return TorchCommitteePredictResult.of(outputs, entries.source_index.tolist(), aggregation, reference_member)
 
     def to_aenet_ascii(
         self,
@@ -217,16 +153,20 @@ class TorchCommitteePotential:
     ) -> list[dict[str, Path]]:
         """Write each member for ænet to ``member_000``, ``member_001``, … of a directory.
 
+        ``<prefix>.uncertainty.json`` beside them holds the calibration and what training has seen, as far as there are.
         Arguments and errors are those of `TorchANNPotential.to_aenet_ascii`.
 
         Returns:
             The manifest: for each member the file of each species, ``[{"Ti": …, "O": …}, …]``, absolute paths.
         """
         given = None if structures is None else read_structures(structures).structures
-        return [
+        written = [
             member.to_aenet_ascii(Path(output_dir) / f"member_{k:03d}", prefix, descriptor_stats, given, compute_stats)
             for k, member in enumerate(self.load_members())
         ]
+        calibration = None if self.calibration is None else self.calibration.to_plain()
+        write_uncertainty(Path(output_dir), prefix, self._seen(), calibration)
+        return written
 
     @classmethod
     def from_aenet(
@@ -248,7 +188,7 @@ class TorchCommitteePotential:
         if not members:
             raise NotFittedError("No committee member models are available: members is empty")
         read = [TorchANNPotential.from_aenet(paths, device=device, repulsion=repulsion) for paths in members]
-        _require_alike(read, [next(iter(paths.values())) for paths in members])
+        require_alike(read, [next(iter(paths.values())) for paths in members])
         committee = cls(read[0].arch, read[0].descriptor, repulsion=repulsion)
         committee._members = read
         return committee
@@ -275,7 +215,7 @@ class TorchCommitteePotential:
 
     @classmethod
     def from_directory(cls, path: str | os.PathLike[str], device: str | None = None) -> Self:
-        """Read the completed members of a directory of `train`, wherever it has been moved.
+        """Read the completed members of a directory of `train`, wherever it has been moved, and their calibration.
 
         Args:
             path: The directory, or its ``committee_metadata.json``.
@@ -292,7 +232,9 @@ class TorchCommitteePotential:
         completed = [record.model_path for record in records if record.status == COMPLETED]
         if not completed:
             raise NotFittedError(f"No completed committee members were found in {directory}: train it first")
-        return cls.from_files(completed, device)
+        committee = cls.from_files(completed, device)
+        committee._take_calibration(directory)
+        return committee
 
     def load_members(self) -> list[TorchANNPotential]:
         """Return the members, read from their files the first time.
@@ -306,7 +248,7 @@ class TorchCommitteePotential:
                 raise NotFittedError("No committee member models are available; call `train`, or read some from files")
             device = str(self.descriptor.device)
             members = [TorchANNPotential.from_file(path, device) for path in self.member_model_paths]
-            _require_alike(members, self.member_model_paths)
+            require_alike(members, self.member_model_paths)
             self._members = members
         return list(self._members)
 
@@ -319,24 +261,12 @@ class TorchCommitteePotential:
         repulsion = "" if self.repulsion is None else f"repulsion={self.repulsion!r}, "
         return f"TorchCommitteePotential(arch={dict(self.arch)!r}, {repulsion}members={members})"
 
-    def _predictor(self, forces: bool, stress: bool, batch_size: int) -> Predictor:
-        fitted = [_fitted(member) for member in self.load_members()]
-        models = [one.model for one in fitted]
-        free = fitted[0].atomic_energies
-        return Predictor(self.descriptor, models, free, forces, stress, batch_size, self.repulsion)
-
 
 def _way(work: MemberTraining, committee: Committee, executor: Executor | None) -> Way[TorchCommitteeMemberResult]:
     """Return how the members are trained."""
     if committee.config.batched:
         return Together(TogetherTraining(work, committee.directory))
     return OneByOne.of(work, committee.config, executor)
-
-
-def _fitted(member: TorchANNPotential) -> FittedPotential:
-    member.require_trained()
-    assert member.fitted_ is not None
-    return member.fitted_
 
 
 def _seeds(directory: Path, wanted: CommitteeConfig, config: TorchTrainingConfig) -> tuple[list[int], int]:
@@ -383,22 +313,3 @@ def _metadata(template: TorchANNPotential, config: TorchTrainingConfig, given: T
         **({"repulsion": recipe["repulsion"]} if "repulsion" in recipe else {}),
         **given.kinds(),
     }
-
-
-def _require_alike(members: Sequence[TorchANNPotential], paths: Sequence[str | os.PathLike[str]]) -> None:
-    """Raise `ConfigError` unless the members can be asked together."""
-    first = members[0]
-    for member, path in zip(members[1:], paths[1:], strict=True):
-        kinds = {
-            "architecture": (first.recipe()["arch"], member.recipe()["arch"]),
-            "repulsion": (first.recipe().get("repulsion", {}), member.recipe().get("repulsion", {})),
-            "descriptor configuration": (first.recipe()["descriptor"], member.recipe()["descriptor"]),
-            "atomic-reference energy mapping": (_fitted(first).atomic_energies, _fitted(member).atomic_energies),
-        }
-        for name, (one, other) in kinds.items():
-            changed = differences(one, other)
-            if changed:
-                raise ConfigError(
-                    f"committee members must share the same {name}, but {path} differs from {paths[0]}: "
-                    f"{', '.join(changed)}"
-                )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self, final, overload
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from potentia.checks import choice
 from potentia.ensemble import aggregated
 from potentia.errors import DataError
+from potentia.potentials.committee.calibration import CommitteeCalibration
 from potentia.potentials.predictions import PredictOut
 
 __all__ = ["AenetEnsembleResult", "TorchCommitteePredictResult"]
@@ -46,6 +47,11 @@ class AenetEnsembleResult:
     """``"mean"``, or ``"reference"``: the answer is that of one member."""
     reference_member: int = 0
     """Which one."""
+    energy_half_width: float | None = None
+    """The energy is within ± this (eV) to the level of the committee's calibration; None where there is none, or where
+    the answer is not the mean that it is for."""
+    force_half_width: NDArray[np.float64] | None = None
+    """Each component of the force on an atom is within ± this (eV/Å) to the same level.  [atoms]"""
 
     @classmethod
     def from_member_predictions(
@@ -116,12 +122,19 @@ class TorchCommitteePredictResult(Sequence[AenetEnsembleResult]):
     """Place of each structure in the whole data set, where a part of one was given."""
     identifiers: list[str]
     """Name of each structure."""
+    level: float | None = None
+    """Share of the errors that the half-widths shall hold; None where the committee is not calibrated."""
 
     @classmethod
     def of(
-        cls, outputs: Sequence[PredictOut], source_indices: Sequence[int], aggregation: str, reference_member: int
+        cls,
+        outputs: Sequence[PredictOut],
+        source_indices: Sequence[int],
+        aggregation: str,
+        reference_member: int,
+        calibration: CommitteeCalibration | None = None,
     ) -> Self:
-        """Put the predictions of members for the same structures together."""
+        """Put the predictions of members for the same structures together, with half-widths by ``calibration``."""
         first = outputs[0]
         energies = np.array([out.total_energy for out in outputs], dtype=np.float64).reshape(len(outputs), -1)
         predictions = []
@@ -132,8 +145,15 @@ class TorchCommitteePredictResult(Sequence[AenetEnsembleResult]):
             predictions.append(
                 AenetEnsembleResult.from_member_predictions(energies[:, k], forces, aggregation, reference_member)
             )
+        level = None
+        if calibration is not None and aggregation == "mean":
+            level = calibration.level
+            predictions = [
+                _with_intervals(found, calibration, species)
+                for found, species in zip(predictions, first.atom_types, strict=True)
+            ]
         indices = list(range(len(first)))
-        return cls(predictions, list(outputs), indices, list(source_indices), list(first.structure_paths))
+        return cls(predictions, list(outputs), indices, list(source_indices), list(first.structure_paths), level)
 
     def __len__(self) -> int:
         return len(self.predictions)
@@ -179,7 +199,12 @@ class TorchCommitteePredictResult(Sequence[AenetEnsembleResult]):
         return np.array([_over_atoms(found, np.mean) for found in self], dtype=np.float64)
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Return a row for each structure, in their order: energies are totals in eV, forces in eV/Å."""
+        """Return a row for each structure, in their order: energies are totals in eV, forces in eV/Å.
+
+        Of a calibrated committee, also ``energy_half_width``, ``energy_half_width_per_atom`` (eV/atom),
+        ``max_force_half_width`` and the ``level`` of these; where it is known what training has seen, also the columns
+        of `Extrapolated.columns`.
+        """
         columns: dict[str, Any] = {
             "index": self.indices,
             "source_index": self.source_indices,
@@ -194,7 +219,22 @@ class TorchCommitteePredictResult(Sequence[AenetEnsembleResult]):
             "aggregation": pd.Series([found.aggregation for found in self], dtype=str),
             "reference_member": [found.reference_member for found in self],
         }
-        return pd.DataFrame(columns)
+        if self.level is not None:
+            widths = np.array([found.energy_half_width for found in self], dtype=np.float64)
+            columns["energy_half_width"] = widths
+            columns["energy_half_width_per_atom"] = widths / self.n_atoms
+            columns["max_force_half_width"] = [_largest(found.force_half_width) for found in self]
+            columns["level"] = np.full(len(self), self.level)
+        extrapolated = self.member_outputs[0].extrapolated
+        return pd.DataFrame(columns | ({} if extrapolated is None else extrapolated.columns()))
+
+    def extrapolation(self) -> pd.DataFrame:
+        """Return a row for each atom that is outside of what training has seen: see `Extrapolated.table`.
+
+        Raises:
+            NotFittedError: what training has seen is not known.
+        """
+        return self.member_outputs[0].extrapolation()
 
     def sort_by(self, column: str = "energy_std", ascending: bool = False) -> pd.DataFrame:
         """Return the table by falling (or rising) values of a column; equal ones stay in order.
@@ -213,6 +253,20 @@ class TorchCommitteePredictResult(Sequence[AenetEnsembleResult]):
             ConfigError: there is no such column.
         """
         return self.sort_by(metric).head(n)
+
+
+def _with_intervals(
+    found: AenetEnsembleResult, calibration: CommitteeCalibration, species: Sequence[str]
+) -> AenetEnsembleResult:
+    """Return the same with half-widths."""
+    n_atoms = len(species)
+    energy = n_atoms * float(calibration.energy_half_width(np.array(found.energy_std / n_atoms)))
+    force = None if found.forces_std is None else calibration.force_half_width(found.forces_std, species)
+    return replace(found, energy_half_width=energy, force_half_width=force)
+
+
+def _largest(values: NDArray[np.float64] | None) -> float:
+    return np.nan if values is None else float(values.max())
 
 
 def _over_atoms(found: AenetEnsembleResult, reduce: Any) -> float:

@@ -43,7 +43,7 @@ class SharedData:
     atomic_energies: Mapping[str, float]
     """Energy of the free atom of each species, eV."""
     normalisation: Normalisation
-    """Shift and scale of features and energies over the training part."""
+    """Shift and scale of features and energies over the training part, and what it has seen."""
     reading: str
     """What was read, in words."""
     mark: Mapping[str, Any]
@@ -58,6 +58,7 @@ class SharedData:
         dataset = HDF5StructureDataset(descriptor, self.file, mode="load")
         return TrainingInput(
             dataset, split, prebuilt=False, reading=self.reading, multiplicity=multiplicity, inspected=True,
+            seen=self.normalisation.seen,
             repulsion=self.repulsion,
         )  # fmt: skip
 

@@ -18,7 +18,7 @@ from potentia.potentials.committee.results import metrics_of
 from potentia.potentials.committee.together_task import TogetherTask, history_of_member, joined_batches
 from potentia.potentials.committee.training import MemberTraining
 from potentia.potentials.datasets.labelled import LabelledStructures
-from potentia.potentials.estimator import FittedPotential
+from potentia.potentials.fitted import FittedPotential
 from potentia.potentials.history_export import export_history
 from potentia.potentials.networks import MemberNetworks
 from potentia.potentials.outcome import outcome
@@ -76,7 +76,10 @@ class TogetherTraining:
         if not isinstance(data, LabelledStructures):
             raise ConfigError("batched=True needs all features in memory: raise memory_limit, or leave batched")
         ordered = [Split(contents.ordered(s.train), contents.ordered(s.test)) for s in splits]
-        models = [t.model(None, m.seed, data, s) for t, m, s in zip(trainings, members, ordered, strict=True)]
+        models = [
+            t.model(None, m.seed, t.normalisation(None, data, s, shared.normalisation.seen))
+            for t, m, s in zip(trainings, members, ordered, strict=True)
+        ]
         run = Run(MemberNetworks(models), config.method, first.schedule(), seed=members[0].seed, average=config.average)
         fingerprint = self._fingerprint(members)
         folder = None if config.checkpoint_dir is None else self.directory / "checkpoints"
@@ -120,7 +123,7 @@ class TogetherTraining:
             potential = self.each.blank(member)
             record = {"training_config": training.config.plain(), "data": dict(self.each.shared.mark), **seeds}
             free = dict(self.each.shared.atomic_energies)
-            potential.fitted_ = FittedPotential(run.model.member(k), free, record)
+            potential.fitted_ = FittedPotential(run.model.member(k), free, record, self.each.shared.normalisation.seen)
             potential.save(member.model_path)
         export_history(out, member.history_json_path, member.history_csv_path)
         best = min((loss for loss in losses if not np.isnan(loss)), default=np.nan)

@@ -14,7 +14,8 @@ from potentia.ensemble import CommitteeConfig, Member, MemberEnd, multiplicity
 from potentia.errors import DataError
 from potentia.potentials.committee.results import metrics_of
 from potentia.potentials.committee.shared import SharedData
-from potentia.potentials.estimator import FittedPotential, TorchANNPotential
+from potentia.potentials.estimator import TorchANNPotential
+from potentia.potentials.fitted import FittedPotential
 from potentia.potentials.history_export import export_history
 from potentia.potentials.training import Training
 from potentia.potentials.training_config import TorchTrainingConfig
@@ -49,7 +50,7 @@ class MemberTraining:
         split, counts = self.part_of(member)
         given = self.shared.for_member(potential.descriptor, split, counts)
         trained = training.run(given, None, newest, ())
-        potential.fitted_ = FittedPotential(trained.model, trained.atomic_energies, trained.record)
+        potential.fitted_ = FittedPotential(trained.model, trained.atomic_energies, trained.record, trained.seen)
         if not trained.out.resumable:
             potential.save(member.model_path)
         export_history(trained.out, member.history_json_path, member.history_csv_path)
