@@ -371,6 +371,16 @@ def test_a_committee_has_it_once_and_its_spread_is_that_of_the_networks(tmp_path
         TorchCommitteePotential.from_files([out.completed_members[0].model_path, networks[1]])
 
 
+def test_the_calculator_of_a_committee_has_it_once(tmp_path):
+    potential, _ = committee(tmp_path)
+    found = potential.predict(crystal(0), eval_forces=True)[0]
+    atoms = atoms_of(crystal(0))
+    atoms.calc = potential.calculator()
+    np.testing.assert_allclose(atoms.get_forces(), found.forces_mean, atol=1e-11)
+    assert atoms.get_potential_energy() == pytest.approx(found.energy_mean, rel=1e-13)
+    assert atoms.calc.results["energy_std"] == pytest.approx(found.energy_std, abs=1e-12)
+
+
 def test_members_trained_together_learn_what_it_leaves(tmp_path):
     (_, alone), (_, together) = committee(tmp_path / "a"), committee(tmp_path / "b", batched=True)
     for one, other in zip(alone.members, together.members, strict=True):
