@@ -371,6 +371,16 @@ def test_a_committee_has_it_once_and_its_spread_is_that_of_the_networks(tmp_path
         TorchCommitteePotential.from_files([out.completed_members[0].model_path, networks[1]])
 
 
+def test_the_calculator_of_a_committee_has_it_once(tmp_path):
+    potential, _ = committee(tmp_path)
+    found = potential.predict(crystal(0), eval_forces=True)[0]
+    atoms = atoms_of(crystal(0))
+    atoms.calc = potential.calculator()
+    np.testing.assert_allclose(atoms.get_forces(), found.forces_mean, atol=1e-11)
+    assert atoms.get_potential_energy() == pytest.approx(found.energy_mean, rel=1e-13)
+    assert atoms.calc.results["energy_std"] == pytest.approx(found.energy_std, abs=1e-12)
+
+
 def test_members_trained_together_learn_what_it_leaves(tmp_path):
     (_, alone), (_, together) = committee(tmp_path / "a"), committee(tmp_path / "b", batched=True)
     for one, other in zip(alone.members, together.members, strict=True):
@@ -508,6 +518,11 @@ def test_what_cannot_go_together_is_refused(kind):
     odd = ChebyshevDescriptor(["Ti", "X9"], 2, 3.0, 1, 3.0)
     with pytest.raises(ConfigError, match="chemical elements only, not the species 'X9'"):
         kind({"Ti": [(2, "tanh")], "X9": [(2, "tanh")]}, odd, repulsion=ZBL(0.5, 1.0))
+
+
+def test_numbers_of_any_kind_are_the_same_distances():
+    assert ZBL(np.float32(1), 2).settings() == {"inner": 1.0, "outer": 2.0}
+    assert repr(ZBL(np.float32(1), 2)) == "ZBL(inner=1.0, outer=2.0)"
 
 
 def test_the_shortest_distances_are_found_across_structures_and_images():

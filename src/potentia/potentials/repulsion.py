@@ -71,7 +71,10 @@ class ZBL:
     """From where on there is nothing, Å."""
 
     def __post_init__(self) -> None:
-        if not 0 < number("inner", self.inner) < number("outer", self.outer):
+        inner, outer = number("inner", self.inner), number("outer", self.outer)
+        object.__setattr__(self, "inner", inner)
+        object.__setattr__(self, "outer", outer)
+        if not 0 < inner < outer:
             raise ConfigError(f"ZBL needs 0 < inner < outer in Å, got inner={self.inner} and outer={self.outer}")
 
     def of(self, structures: Sequence[Structure]) -> list[Repulsion]:
