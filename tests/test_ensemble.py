@@ -65,7 +65,7 @@ def test_records_hold_relative_paths_and_strict_json(tmp_path):
     assert found["members"][0]["checkpoint_dir"] is None
 
 
-@pytest.mark.parametrize("parallel", [1, 2])
+@pytest.mark.parametrize("parallel", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_those_that_fail_are_told_and_only_they_are_trained_again(parallel, tmp_path):
     folder = tmp_path / "c"
     with pytest.raises(TrainingError, match=r"failed for member\(s\): 1 \(ValueError: member 1 is no good\)"):
@@ -81,6 +81,7 @@ def test_those_that_fail_are_told_and_only_they_are_trained_again(parallel, tmp_
     assert len(result.completed_members) == 3
 
 
+@pytest.mark.slow
 def test_a_member_whose_process_dies_is_told_too(tmp_path):
     with pytest.raises(TrainingError, match=r"0 \(TrainingError: its process has died"):
         train(tmp_path / "c", failing=(0,), seeds=(99, 1, 2), max_parallel=2)

@@ -96,6 +96,7 @@ def test_members_are_single_potentials_to_the_bit(settings, tmp_path):
         assert record.trainout.errors.equals(out.errors)
 
 
+@pytest.mark.slow
 def test_processes_change_nothing(tmp_path):
     alone, _ = train(tmp_path / "one", **GRADIENTS)
     together, result = train(tmp_path / "two", committee={"max_parallel": 2, "threads_per_member": 1}, **GRADIENTS)

@@ -70,6 +70,7 @@ def arrays(path):
         return found, {name: str(value) for name, value in file.attrs.items()}
 
 
+@pytest.mark.slow
 def test_several_processes_build_the_same_file(tmp_path):
     n = 2 * SOURCES_AT_ONCE + 3
     files = []
@@ -232,7 +233,7 @@ def test_a_database_of_nothing_and_of_one(n, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="killed builds are forked")
-@pytest.mark.parametrize("kills", [6, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [pytest.param(50, marks=pytest.mark.slow)])
 def test_a_killed_build_leaves_the_old_file_whole(kills, tmp_path):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, killed_builds.__file__, str(tmp_path), str(kills), str(kills)]

@@ -316,6 +316,7 @@ def read_elsewhere(dataset):
     return dataset.summary().energy, dataset.get_structure(3).positions, features.moments.numpy()
 
 
+@pytest.mark.slow
 def test_another_process_reads_the_same(path, monkeypatch):
     monkeypatch.chdir(path.parent)
     dataset = built(mixed(), "data.h5", persist_features=True)  # with a loader that no pickle knows

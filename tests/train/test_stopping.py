@@ -207,6 +207,7 @@ def test_signals_that_cannot_be_heard_are_refused(name):
         StopOnSignal(name)
 
 
+@pytest.mark.slow
 def test_a_process_that_gets_sigterm_ends_well_and_is_resumed(tmp_path):
     command = [sys.executable, Path(toy.__file__), tmp_path, "SIGTERM"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -1,7 +1,7 @@
 """Exponential functions of SIMD vectors: tanh and the logistic function, written in the arithmetic of LLVM.
 
 Numba calls the C library for each number, which takes 20 to 40 ns; here a vector takes about as long as one of these.
-A power of two brings the argument to |r| ≤ ln 2/2, where a power series holds; near zero tanh is Cephes' rational
+A power of two brings the argument to ``|r| ≤ ln 2/2``, where a power series holds; near zero tanh is Cephes' rational
 function (S. L. Moshier, netlib.org/cephes). Of the liberties of `simd` only fused multiplication is taken, since the
 others would undo the reduction. NaN stays NaN.
 """
