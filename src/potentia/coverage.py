@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from potentia.calibration import Calibration, block_numbers, group_names, paired
 from potentia.checks import choice, integer, number
@@ -143,7 +142,7 @@ def caught(residual: ArrayLike, spread: ArrayLike, worst: float = 0.01, most_unc
 def rank_correlation(residual: ArrayLike, spread: ArrayLike) -> float:
     """Return Spearman's correlation of the sizes of the errors with the spreads; NaN where either is all the same."""
     error, predicted = paired(residual, spread)
-    ranks = [rankdata(values) - (len(values) + 1) / 2 for values in (np.abs(error), predicted)]
+    ranks = [pd.Series(values).rank().to_numpy() - (len(values) + 1) / 2 for values in (np.abs(error), predicted)]
     lengths = [float(np.linalg.norm(rank)) for rank in ranks]
     return float(ranks[0] @ ranks[1]) / math.prod(lengths) if all(lengths) else math.nan
 

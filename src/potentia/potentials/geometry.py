@@ -105,17 +105,31 @@ class Geometry:
         return self.select(torch.arange(self.n_structures, device=self.device))
 
     def select(self, structures: Tensor) -> Selection:
-        """Return the selection of ``structures`` [structures], in the order given."""
-        first = self.atom_start[structures]
-        count = self.atom_start[structures + 1] - first
-        owner = torch.repeat_interleave(torch.arange(len(structures), device=self.device), count)
-        before = torch.cumsum(count, 0) - count
-        atoms = torch.arange(len(owner), device=self.device) + (first - before)[owner]
-        pairs = self.start[atoms + 1] - self.start[atoms]
-        rows = torch.cumsum(pairs, 0) - pairs
-        total = int(pairs.sum())
-        starts = torch.cat((before, count.sum()[None]))
-        return Selection(structures, atoms, owner, starts, rows, total)
+        """Return the selection of ``structures`` [structures], in the order given.
+
+        NumPy does it on the host: for arrays of this size torch's threads take longer to wake than to work.
+        """
+        chosen = structures.cpu().numpy()
+        atom_start, start = self._starts
+        first = atom_start[chosen]
+        count = atom_start[chosen + 1] - first
+        owner = np.repeat(np.arange(len(chosen)), count)
+        starts = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(count)))
+        atoms = np.arange(len(owner)) + (first - starts[:-1])[owner]
+        pairs = start[atoms + 1] - start[atoms]
+        ends = np.cumsum(pairs)
+        n_pairs = int(ends[-1]) if len(ends) else 0
+        return Selection(
+            structures, self._here(atoms), self._here(owner), self._here(starts), self._here(ends - pairs), n_pairs
+        )
+
+    def _here(self, array: IntArray) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+    @cached_property
+    def _starts(self) -> tuple[IntArray, IntArray]:
+        """`atom_start` and `start` on the host."""
+        return self.atom_start.cpu().numpy(), self.start.cpu().numpy()
 
     def keep_pairs(self, kept: Tensor) -> Geometry:
         """Return the same atoms with the pairs of the structures marked in ``kept`` [structures] only."""

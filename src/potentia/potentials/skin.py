@@ -2,9 +2,9 @@
 
 A pair outside the list was farther apart than cutoff + skin when the list was made. With the cell strained by F since,
 every vector has become v F + u_j − u_i, where u_i is what atom i has moved besides the strain; so nothing can be missed
-while the least singular value of F times (cutoff + skin), less the two largest ``|u|``, is not below the cutoff. This is
-exact for any motion of atoms and cell. A drift of all atoms together uses up nothing. As a stretched cell is given no
-credit (F counts as 1 at most), the same holds for any shorter distance with the same skin.
+while the least singular value of F times (cutoff + skin), less the two largest ``|u|``, is not below the cutoff. That
+is exact for any motion of atoms and cell. A drift of all atoms together uses up nothing. As a stretched cell is given
+no credit (F counts as 1 at most), the same holds for any shorter distance with the same skin.
 """
 
 from __future__ import annotations
