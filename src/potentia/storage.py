@@ -30,13 +30,16 @@ from potentia.errors import ConfigError, FileFormatError, PotentiaError
 __all__ = [
     "StoredFile",
     "flatten",
+    "load_json",
     "read_file",
+    "read_json",
     "release",
     "remove_leftovers",
     "replacing",
     "unflatten",
     "write_bytes",
     "write_file",
+    "write_json",
     "write_text",
 ]
 
@@ -111,6 +114,41 @@ def read_file(path: str | os.PathLike[str], *kinds: str, version: int = 1) -> St
     for name in header["complex128"]:
         tensors[name] = torch.view_as_complex(tensors[name])
     return StoredFile(header["kind"], header["version"], header["settings"], tensors)
+
+
+def write_json(path: str | os.PathLike[str], kind: str, content: Mapping[str, Any], version: int = 1) -> None:
+    """Write plain values as strict JSON that says what it is, whole or not at all."""
+    head = {"format": _ENTRY, "kind": kind, "version": version, "potentia_version": release()}
+    write_text(path, json.dumps({**head, **content}, allow_nan=False) + "\n")
+
+
+def read_json(path: str | os.PathLike[str], kind: str, version: int = 1) -> dict[str, Any]:
+    """Read a file of `write_json` that is of ``kind`` and at most of ``version``.
+
+    Raises:
+        FileFormatError: the file is truncated, foreign, of another kind, or of a newer version.
+    """
+    found = load_json(path)
+    if not isinstance(found, dict) or found.get("format") != _ENTRY or found.get("kind") != kind:
+        raise FileFormatError(f"{path} does not hold {kind} that potentia has written")
+    if found["version"] > version:
+        raise FileFormatError(
+            f"{path} is of version {found['version']}, written by potentia {found['potentia_version']}; this release "
+            f"reads up to version {version}: update potentia"
+        )
+    return found
+
+
+def load_json(path: str | os.PathLike[str]) -> Any:
+    """Read any JSON.
+
+    Raises:
+        FileFormatError: the file is truncated, or none.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:  # of the text or of its encoding
+        raise FileFormatError(f"{path} is no whole JSON file: {error}") from None
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -152,9 +152,12 @@ def test_a_committee_of_files_writes_where_it_is_told_to(copy, tmp_path):
     ("content", "message"),
     [
         ("{", "is no whole JSON file"),
-        ("[]", "does not hold a committee calibration"),
-        ('{"kind": "committee calibration", "version": 9, "potentia_version": "7"}', "of version 9, written by"),
-        ('{"kind": "committee calibration", "version": 1}', "lacks 'forces'"),
+        ("[]", "does not hold committee calibration that potentia has written"),
+        (
+            '{"format": "potentia", "kind": "committee calibration", "version": 9, "potentia_version": "7"}',
+            "of version 9, written by",
+        ),
+        ('{"format": "potentia", "kind": "committee calibration", "version": 1}', "lacks 'forces'"),
     ],
 )
 def test_files_that_are_no_calibration_are_refused(content, message, tmp_path):

@@ -243,14 +243,15 @@ def test_ranges_survive_json_and_a_file_of_tensors(tmp_path):
     ("text", "message"),
     [
         ('{"kind": "feature ra', "no whole JSON file"),
-        ('{"kind": "recipe"}', "does not hold feature ranges: give a file of FeatureRanges.to_json"),
+        ('{"kind": "recipe"}', "does not hold feature ranges that potentia has written"),
         ("[1, 2]", "does not hold feature ranges"),
         (
-            '{"kind": "feature ranges", "version": 1, "names": ["a"], "rounding": 0, "species": {"O": {"count": 1}}}',
+            '{"format": "potentia", "kind": "feature ranges", "version": 1, "names": ["a"], "rounding": 0, '
+            '"species": {"O": {"count": 1}}}',
             "lacks 'low' where each species has some: write it again",
         ),
         (
-            '{"kind": "feature ranges", "version": 9, "potentia_version": "7.1"}',
+            '{"format": "potentia", "kind": "feature ranges", "version": 9, "potentia_version": "7.1"}',
             r"version 9, written by potentia 7.1; this release reads up to version 1: update",
         ),
     ],

@@ -426,7 +426,7 @@ def test_a_history_of_aenet_is_understood():
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("{", FileFormatError, "history.json is not JSON"),
+        ("{", FileFormatError, "history.json is no whole JSON file"),
         ("[1, 2]", FileFormatError, "is no history: wanted is an object with a list of numbers for each column"),
         ('{"RMSE_train": ["low"]}', FileFormatError, "is no history"),
         ('{"a": [1], "b": [1, 2]}', DataError, r"one length, the number of epochs, got \{'a': 1, 'b': 2\}"),

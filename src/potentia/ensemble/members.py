@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from potentia.errors import FileFormatError
-from potentia.storage import write_text
+from potentia.storage import load_json, write_text
 
 __all__ = ["COMPLETED", "FAILED", "INTERRUPTED", "PLANNED", "Member", "MemberEnd", "MemberResult"]
 
@@ -154,8 +154,4 @@ class MemberResult:
         path = member.directory / SUMMARY
         if not path.is_file():
             return None
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise FileFormatError(f"{path} is not JSON: {error}; remove it to train this member again") from None
-        return cls.from_metadata(values, directory)
+        return cls.from_metadata(load_json(path), directory)

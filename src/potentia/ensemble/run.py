@@ -17,7 +17,7 @@ from potentia.ensemble.config import CommitteeConfig
 from potentia.ensemble.members import COMPLETED, FAILED, INTERRUPTED, PLANNED, Member, MemberEnd, MemberResult
 from potentia.ensemble.results import CommitteeTrainResult
 from potentia.errors import ConfigError, FileFormatError, TrainingError
-from potentia.storage import write_text
+from potentia.storage import load_json, write_text
 from potentia.study import Ended, SpawnedProcesses, Task, carry_out, fan_out, threads_per_task
 
 __all__ = ["METADATA", "Committee", "OneByOne", "Together", "read_metadata", "train_members"]
@@ -207,10 +207,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     file = path / METADATA if path.is_dir() else path
     if not file.is_file():
         raise FileFormatError(f"{path} holds no committee: there is no {METADATA}")
-    try:
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise FileFormatError(f"{file} is not JSON: {error}") from None
+    found: dict[str, Any] = load_json(file)
     if not isinstance(found, dict) or found.get("schema_version") != SCHEMA_VERSION or "members" not in found:
         raise FileFormatError(f"{file} is no record of a committee that this release reads (schema {SCHEMA_VERSION})")
     return found

@@ -5,13 +5,11 @@ Sums of pieces are the whole, so the ranges of any data set are found a piece at
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +22,7 @@ from potentia.potentials.datasets.base import PotentialDataset
 from potentia.potentials.descriptors.base import Descriptor
 from potentia.potentials.structure import Structure
 from potentia.potentials.surface import Featurised, featurise
-from potentia.storage import release, write_text
+from potentia.storage import read_json, write_json
 
 __all__ = ["FeatureRanges", "SpeciesRange"]
 
@@ -222,8 +220,7 @@ class FeatureRanges:
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Write a JSON file, whole or not at all: for use beside potentials that are exported."""
-        head = {"format": "potentia", "kind": KIND, "version": VERSION, "potentia_version": release()}
-        write_text(path, json.dumps({**head, **self.to_plain()}, allow_nan=False) + "\n")
+        write_json(path, KIND, self.to_plain(), VERSION)
 
     @classmethod
     def from_json(cls, path: str | os.PathLike[str]) -> FeatureRanges:
@@ -232,17 +229,7 @@ class FeatureRanges:
         Raises:
             FileFormatError: the file is cut off, foreign, or of a newer version.
         """
-        try:
-            found = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise FileFormatError(f"{path} is no whole JSON file: {error}. Write it again") from None
-        if not isinstance(found, dict) or found.get("kind") != KIND:
-            raise FileFormatError(f"{path} does not hold {KIND}: give a file of FeatureRanges.to_json")
-        if found["version"] > VERSION:
-            raise FileFormatError(
-                f"{path} is of version {found['version']}, written by potentia {found['potentia_version']}; this "
-                f"release reads up to version {VERSION}: update potentia"
-            )
+        found = read_json(path, KIND, VERSION)
         try:
             return cls.from_state(found)
         except KeyError as error:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from potentia.errors import DataError, FileFormatError
+from potentia.storage import load_json
 
 __all__ = ["read_history", "rows_of"]
 
@@ -47,10 +46,7 @@ def read_history(path: str | os.PathLike[str]) -> list[dict[str, float]]:
     Raises:
         FileFormatError: the file holds no such history.
     """
-    try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise FileFormatError(f"{path} is not JSON: {error}") from None
+    found = load_json(path)
     if not _is_history(found):
         raise FileFormatError(f"{path} is no history: wanted is an object with a list of numbers for each column")
     return rows_of(found)

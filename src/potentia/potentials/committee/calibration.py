@@ -6,12 +6,10 @@ It belongs to the members that it was learned with, and names them by marks of t
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Self, final
 
 import numpy as np
@@ -20,7 +18,7 @@ from numpy.typing import NDArray
 from potentia.calibration import Calibration
 from potentia.errors import ConfigError, FileFormatError
 from potentia.potentials.networks import AtomicNetworks
-from potentia.storage import release, write_text
+from potentia.storage import read_json, write_json
 
 __all__ = ["CALIBRATION", "CommitteeCalibration", "force_spread", "mark_of"]
 
@@ -103,8 +101,7 @@ class CommitteeCalibration:
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Write a file of strict JSON, whole or not at all."""
-        head = {"format": "potentia", "kind": KIND, "version": VERSION, "potentia_version": release()}
-        write_text(path, json.dumps({**head, **self.to_plain()}, allow_nan=False) + "\n")
+        write_json(path, KIND, self.to_plain(), VERSION)
 
     @classmethod
     def from_json(cls, path: str | os.PathLike[str]) -> Self:
@@ -113,17 +110,7 @@ class CommitteeCalibration:
         Raises:
             FileFormatError: the file is cut off, foreign, or of a newer version.
         """
-        try:
-            found = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise FileFormatError(f"{path} is no whole JSON file: {error}; calibrate again") from None
-        if not isinstance(found, dict) or found.get("kind") != KIND:
-            raise FileFormatError(f"{path} does not hold a {KIND}: give a file that `calibrate` has written")
-        if found["version"] > VERSION:
-            raise FileFormatError(
-                f"{path} is of version {found['version']}, written by potentia {found['potentia_version']}; this "
-                f"release reads up to version {VERSION}: update potentia"
-            )
+        found = read_json(path, KIND, VERSION)
         try:
             return cls.from_plain(found)
         except KeyError as error:
