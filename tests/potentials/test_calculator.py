@@ -385,11 +385,11 @@ def test_a_watch_says_nothing_below_its_threshold():
 
 
 def test_watches_that_cannot_be_are_refused():
-    with pytest.raises(ConfigError, match="on_extrapolation must be one of 'ignore', 'warn', 'log', 'stop'"):
+    with pytest.raises(ConfigError, match="action must be one of 'ignore', 'warn', 'log', 'stop'"):
         Watch(Ranges(0.0), "halt")
     with pytest.raises(ConfigError, match="needs the path of an"):
         Watch(Ranges(0.0), "log")
-    with pytest.raises(ConfigError, match="with on_extrapolation='log' only, not with 'warn'"):
+    with pytest.raises(ConfigError, match="with action='log' only, not with 'warn'"):
         Watch(Ranges(0.0), "warn", file="outside.xyz")
 
 

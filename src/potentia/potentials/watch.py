@@ -59,13 +59,13 @@ class Watch:
         threshold: float = 0.0,
         file: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.ranges, self.action = ranges, choice("on_extrapolation", action, ACTIONS)
+        self.ranges, self.action = ranges, choice("action", action, ACTIONS)
         self.threshold = number("threshold", threshold, low=0.0)
         if (file is None) == (action == "log"):
             raise ConfigError(
-                "on_extrapolation='log' needs the path of an .xyz file for the frames as `file`, e.g. 'outside.xyz'"
+                "action='log' needs the path of an .xyz file for the frames as `file`, e.g. 'outside.xyz'"
                 if file is None
-                else f"frames are written to {file} with on_extrapolation='log' only, not with {action!r}"
+                else f"frames are written to {file} with action='log' only, not with {action!r}"
             )
         self.file = None if file is None else Path(file)
         self.count = 0
