@@ -112,6 +112,7 @@ def test_settings_of_matplotlib_stay_as_they_are(draw, tmp_path):
     assert dict(mpl.rcParams) == before
 
 
+@pytest.mark.slow
 def test_pyplot_is_never_imported(tmp_path):
     program = (
         "import sys, potentia.plots, potentia.potentials.results as results;"

@@ -351,6 +351,7 @@ def test_settings_that_cannot_be(change, message):
         ChebyshevDescriptor(**{**settings, **change})
 
 
+@pytest.mark.slow
 def test_kernels_leave_the_threads_of_torch_as_they_were():
     """Numba's OpenMP layer resets them when it starts, so this needs a process in which it has not."""
     code = (

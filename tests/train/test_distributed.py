@@ -220,6 +220,7 @@ def both(folder):
     return reports(__file__, folder)
 
 
+@pytest.mark.slow
 def test_sums_are_over_all_and_gradients_pass_through(both):
     for here, found in enumerate(one["exchanges"] for one in both):
         x = 1.0 + here
@@ -234,6 +235,7 @@ def test_sums_are_over_all_and_gradients_pass_through(both):
         assert found["agree"] == ["", "late", "both 0"]
 
 
+@pytest.mark.slow
 def test_the_parts_are_the_whole_and_about_equal(both):
     for n, (one, two) in enumerate(zip(*(found["exchanges"]["shared"] for found in both), strict=True)):
         assert sorted(one + two) == list(range(n))
@@ -243,6 +245,7 @@ def test_the_parts_are_the_whole_and_about_equal(both):
     assert sum(SIZES[k] for k in one) in {15, 16}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_two_learn_what_one_does(both, name):
     one, two = (found["methods"][name] for found in both)
@@ -251,6 +254,7 @@ def test_two_learn_what_one_does(both, name):
     assert one == pytest.approx(alone, rel=1e-9, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_a_batch_that_is_not_finite_in_one_is_left_out_by_all(both):
     one, two = (found["skips"] for found in both)
     assert one == two
@@ -266,6 +270,7 @@ def test_where_one_fails_the_other_ends_too():
     assert "the second has failed" in ends[1].stderr
 
 
+@pytest.mark.slow
 def test_where_one_wants_to_halt_all_do(both):
     one, two = (found["halts"] for found in both)
     assert (
@@ -280,6 +285,7 @@ def test_where_one_wants_to_halt_all_do(both):
     )
 
 
+@pytest.mark.slow
 def test_the_first_alone_writes_and_shows_and_both_go_on_from_there(both, folder):
     assert [path.name for path in folder.iterdir()] == ["0"]
     names = ["best_model.pt", "checkpoint_epoch_0002_batch_000006.pt", "checkpoint_epoch_0003.pt"]
@@ -292,6 +298,7 @@ def test_the_first_alone_writes_and_shows_and_both_go_on_from_there(both, folder
     assert one["resumed"] == pytest.approx(weights(toy.train(run, 5)), rel=1e-9, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_weights_that_have_come_apart_are_noticed(both):
     one, two = (found["differences"] for found in both)
     assert one == two
