@@ -11,6 +11,7 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError, 
 from numpy.typing import NDArray
 
 from potentia.checks import choice, integer
+from potentia.ensemble.spread import AGGREGATIONS
 from potentia.errors import ConfigError
 from potentia.potentials.simulation import SKIN, Engine, Evaluation, Intervals, Simulated
 from potentia.potentials.stress import voigt_from_matrix
@@ -131,7 +132,7 @@ class CommitteeCalculator(ANNCalculator):
         members = self.engine.model.n_members
         if members < 2:
             raise ConfigError("a committee of one has no spread: take ANNCalculator for a single potential")
-        self.aggregation = choice("aggregation", aggregation, ("mean", "reference"))
+        self.aggregation = choice("aggregation", aggregation, AGGREGATIONS)
         self.reference_member = integer("reference_member", reference_member, low=0, high=members - 1)
 
     def _energies(self, now: Evaluation) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from potentia.errors import ConfigError, PotentiaWarning, TrainingError
 from potentia.metrics import ErrorSum
+from potentia.train.real import real_view
 
 __all__ = [
     "active",
@@ -137,11 +138,11 @@ def sum_gradients(parameters: Sequence[nn.Parameter]) -> None:
     if not active():
         return
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    vectors = [_real(gradient).reshape(-1) for gradient in gradients]
+    vectors = [real_view(gradient).reshape(-1) for gradient in gradients]
     there = vectors[0].new_tensor([p.grad is not None for p in parameters])
     *sums, found = _reduced(torch.cat([*vectors, there])).split([*(len(vector) for vector in vectors), len(there)])
     for parameter, gradient, one, n in zip(parameters, gradients, sums, found.tolist(), strict=True):
-        _real(gradient).copy_(one.view_as(_real(gradient)))
+        real_view(gradient).copy_(one.view_as(real_view(gradient)))
         parameter.grad = gradient if n else None
 
 
@@ -222,10 +223,6 @@ def _worded(reason: str, asker: int) -> str:
     sent = torch.tensor(list(text), dtype=torch.uint8)
     dist.broadcast(sent, asker)
     return bytes(sent.tolist()).decode(errors="ignore").rstrip()
-
-
-def _real(tensor: Tensor) -> Tensor:
-    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
 
 
 def _connected() -> bool:

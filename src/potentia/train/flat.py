@@ -8,21 +8,27 @@ import torch
 from torch import Tensor, nn
 
 from potentia.train import distributed
+from potentia.train.real import real_view
 
-__all__ = ["FlatParameters", "real_view"]
+__all__ = ["FlatParameters"]
 
 
 class FlatParameters:
-    """Parameters of any shape as one vector of float64, [numbers]; a complex number counts as two.
+    """Parameters of any shape as one vector, [numbers]; a complex number counts as two.
+
+    Args:
+        parameters: What is laid end to end.
+        dtype: Of the vector; None for that of the parameters, which must share one.
 
     >>> flat = FlatParameters([nn.Parameter(torch.zeros(2)), nn.Parameter(torch.ones(1, 1))])
     >>> flat.read()
     tensor([0., 0., 1.], dtype=torch.float64)
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
+    def __init__(self, parameters: Sequence[nn.Parameter], dtype: torch.dtype | None = torch.float64) -> None:
         self._parameters = list(parameters)
-        self._sizes = [real_view(p).numel() for p in self._parameters]
+        self._sizes = [real_view(p.detach()).numel() for p in self._parameters]
+        self._dtype = dtype
 
     def read(self) -> Tensor:
         """Return a copy of the parameters, [numbers]."""
@@ -31,25 +37,30 @@ class FlatParameters:
     @torch.no_grad()
     def write(self, vector: Tensor) -> None:
         """Give the parameters the values of ``vector``, rounded to their own type."""
-        for parameter, part in zip(self._parameters, vector.split(self._sizes), strict=True):
-            real = real_view(parameter)
-            real.copy_(part.view_as(real))
+        own = [real_view(parameter.detach()) for parameter in self._parameters]
+        parts = [part.view_as(one) for part, one in zip(vector.split(self._sizes), own, strict=True)]
+        torch._foreach_copy_(own, parts)
+
+    def forget_gradients(self) -> None:
+        """Let the next gradients be those of one loss."""
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def gradients(self) -> Tensor:
+        """Return ``parameter.grad`` of all, [numbers]; a parameter that the loss does not see has zero."""
+        return self._joined([torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters])
 
     def gradient(self, loss: Tensor) -> Tensor:
         """Return the gradient of a loss that was computed at the present parameters, [numbers].
 
         It goes through ``parameter.grad``, as in every other stepper; a parameter that the loss does not see has zero.
         """
-        for parameter in self._parameters:
-            parameter.grad = None
+        self.forget_gradients()
         loss.backward()
         distributed.sum_gradients(self._parameters)
-        return self._joined([torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters])
+        return self.gradients()
 
     def _joined(self, tensors: Sequence[Tensor]) -> Tensor:
-        return torch.cat([real_view(tensor).reshape(-1) for tensor in tensors]).to(torch.float64)
-
-
-def real_view(tensor: Tensor) -> Tensor:
-    """Return the same numbers as real ones, a complex number as two."""
-    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
+        joined = torch.cat([real_view(tensor).reshape(-1) for tensor in tensors])
+        return joined if self._dtype is None else joined.to(self._dtype)

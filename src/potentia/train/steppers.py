@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from potentia.train import distributed
-from potentia.train.flat import real_view
+from potentia.train.flat import FlatParameters
 from potentia.train.task import BatchLoss
 
 __all__ = ["GradientStepper", "Step", "Stepper"]
@@ -88,7 +88,7 @@ class GradientStepper:
     def step(self, evaluate: Callable[[], BatchLoss]) -> Step:
         """Take one step, unless loss or gradient are not finite."""
         for vector in self._vectors:
-            vector.forget_gradients()
+            vector.parameters.forget_gradients()
         loss = evaluate()
         loss.value.backward()
         for vector in self._vectors:
@@ -100,7 +100,7 @@ class GradientStepper:
                 nn.utils.clip_grad_norm_(self._flat, self.clip_norm)
             self.optimizer.step()
             for vector in self._vectors:
-                vector.scatter()
+                vector.parameters.write(vector.flat.detach())
         return Step(loss, finite)
 
     def state(self) -> dict[str, Any]:
@@ -114,34 +114,17 @@ class GradientStepper:
 
 
 class _Vector:
-    """Parameters of one type and device end to end; a complex number counts as two."""
+    """Parameters of one type and device end to end, as an optimizer takes them."""
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
-        self._parameters = list(parameters)
-        self._sizes = [real_view(p.detach()).numel() for p in self._parameters]
-        self.flat = nn.Parameter(self._joined())
-
-    def forget_gradients(self) -> None:
-        """Let the next gradients be those of one loss."""
-        for parameter in self._parameters:
-            parameter.grad = None
+        self.parameters = FlatParameters(parameters, dtype=None)
+        self.flat = nn.Parameter(self.parameters.read())
 
     @torch.no_grad()
     def gather(self) -> None:
         """Take over the parameters as they are now, and their gradients."""
-        self.flat.copy_(self._joined())
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters]
-        self.flat.grad = torch.cat([real_view(gradient).reshape(-1) for gradient in gradients])
-
-    @torch.no_grad()
-    def scatter(self) -> None:
-        """Give the parameters what the vector has become."""
-        own = [real_view(parameter.detach()) for parameter in self._parameters]
-        parts = [part.view_as(one) for part, one in zip(self.flat.split(self._sizes), own, strict=True)]
-        torch._foreach_copy_(own, parts)
-
-    def _joined(self) -> Tensor:
-        return torch.cat([real_view(p.detach()).reshape(-1) for p in self._parameters])
+        self.flat.copy_(self.parameters.read())
+        self.flat.grad = self.parameters.gradients()
 
 
 def _vectors(parameters: Sequence[nn.Parameter]) -> list[_Vector]:

@@ -13,7 +13,7 @@ from typing import Any, Self, final
 from numpy.typing import ArrayLike
 from torch.utils.data import Dataset
 
-from potentia.ensemble import CommitteeConfig, Member, read_metadata, train_members
+from potentia.ensemble import METADATA, CommitteeConfig, Member, read_metadata, train_members
 from potentia.ensemble.members import COMPLETED
 from potentia.ensemble.run import Committee, OneByOne, Together, Way
 from potentia.errors import ConfigError, NotFittedError
@@ -210,7 +210,7 @@ class TorchCommitteePotential(AskedTogether):
         first = TorchANNPotential.from_file(paths[0], device)
         committee = cls(first.arch, first.descriptor, repulsion=first.repulsion)
         committee.member_model_paths = [Path(path).absolute() for path in paths]
-        committee.load_members()
+        committee._take_members(first)
         return committee
 
     @classmethod
@@ -246,11 +246,17 @@ class TorchCommitteePotential(AskedTogether):
         if self._members is None:
             if not self.member_model_paths:
                 raise NotFittedError("No committee member models are available; call `train`, or read some from files")
-            device = str(self.descriptor.device)
-            members = [TorchANNPotential.from_file(path, device) for path in self.member_model_paths]
-            require_alike(members, self.member_model_paths)
-            self._members = members
+            return self._take_members()
         return list(self._members)
+
+    def _take_members(self, *known: TorchANNPotential) -> list[TorchANNPotential]:
+        """Read the members from their files but for the first ones, which are ``known``."""
+        device = str(self.descriptor.device)
+        rest = self.member_model_paths[len(known) :]
+        members = [*known, *(TorchANNPotential.from_file(path, device) for path in rest)]
+        require_alike(members, self.member_model_paths)
+        self._members = members
+        return list(members)
 
     def is_trained(self) -> bool:
         """Whether there are members to predict with."""
@@ -265,14 +271,14 @@ class TorchCommitteePotential(AskedTogether):
 def _way(work: MemberTraining, committee: Committee, executor: Executor | None) -> Way[TorchCommitteeMemberResult]:
     """Return how the members are trained."""
     if committee.config.batched:
-        return Together(TogetherTraining(work, committee.directory))
+        return Together(TogetherTraining(work, committee.directory, committee.identity))
     return OneByOne.of(work, committee.config, executor)
 
 
 def _seeds(directory: Path, wanted: CommitteeConfig, config: TorchTrainingConfig) -> tuple[list[int], int]:
     """Return the seeds of the members and of the split: those given, else those of the directory, else new ones."""
     known: dict[str, Any] = {}
-    if (directory / "committee_metadata.json").is_file():
+    if (directory / METADATA).is_file():
         known = read_metadata(directory)
     first, split = config.seed, config.split_seed
     if first is None and known:

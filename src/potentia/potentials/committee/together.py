@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from potentia.data import Split
 from potentia.ensemble import Member, MemberEnd
@@ -22,7 +23,7 @@ from potentia.potentials.fitted import FittedPotential
 from potentia.potentials.history_export import export_history
 from potentia.potentials.networks import MemberNetworks
 from potentia.potentials.outcome import outcome
-from potentia.potentials.training import Order
+from potentia.potentials.training import Order, Training
 from potentia.potentials.training_config import TorchTrainingConfig
 from potentia.potentials.training_data import training_data
 from potentia.potentials.training_input import TrainingInput
@@ -60,6 +61,8 @@ class TogetherTraining:
     """What it would be for each."""
     directory: Path
     """Of the committee."""
+    identity: Mapping[str, Any]
+    """What decides the result, but for the seeds of the members."""
 
     def __call__(self, members: Sequence[Member]) -> list[MemberEnd]:
         """Train members, from the newest checkpoint if there is one, and write the files of each."""
@@ -67,7 +70,7 @@ class TogetherTraining:
         if distributed.active():
             raise ConfigError("batched=True trains in one process: start it without torchrun")
         trainings = [self.each.training(member) for member in members]
-        splits = [self.each.part_of(member)[0] for member in members]
+        parts = [self.each.part_of(member) for member in members]
         first, config = trainings[0], trainings[0].config
         shared = self.each.shared
         given = shared.for_member(first.descriptor, shared.split, None)
@@ -75,19 +78,19 @@ class TogetherTraining:
         data = training_data(given, shared.split, config, dict(shared.atomic_energies), contents)
         if not isinstance(data, LabelledStructures):
             raise ConfigError("batched=True needs all features in memory: raise memory_limit, or leave batched")
-        ordered = [Split(contents.ordered(s.train), contents.ordered(s.test)) for s in splits]
+        ordered = [Split(contents.ordered(s.train), contents.ordered(s.test)) for s, _ in parts]
         models = [
             t.model(None, m.seed, t.normalisation(None, data, s, shared.normalisation.seen))
             for t, m, s in zip(trainings, members, ordered, strict=True)
         ]
         run = Run(MemberNetworks(models), config.method, first.schedule(), seed=members[0].seed, average=config.average)
-        fingerprint = self._fingerprint(members)
+        fingerprint = {**self.identity, "seeds": [member.seed for member in members]}
         folder = None if config.checkpoint_dir is None else self.directory / "checkpoints"
         newest = None if folder is None else newest_checkpoint(folder)
         if newest is not None:
             load_checkpoint(newest).resume(run, fingerprint)
         valid = torch.from_numpy(ordered[0].test)
-        task = TogetherTask(data, valid, first.loss_settings, self._multiplicity(members))
+        task = TogetherTask(data, valid, first.loss_settings, _stacked([counts for _, counts in parts]))
         orders = _even([
             training.order(given, data, split, run.method.samples_per_batch(len(split.train)), member.seed)
             for training, member, split in zip(trainings, members, ordered, strict=True)
@@ -103,15 +106,21 @@ class TogetherTraining:
         run.take_average()
         run.model.eval()
         return [
-            self._ended(k, member, run, task, ordered[k], given)
+            self._ended(k, member, trainings[k], run, task, ordered[k], given)
             for k, member in enumerate(members)
         ]  # fmt: skip
 
     def _ended(
-        self, k: int, member: Member, run: Run, task: TogetherTask, split: Split, given: TrainingInput
+        self,
+        k: int,
+        member: Member,
+        training: Training,
+        run: Run,
+        task: TogetherTask,
+        split: Split,
+        given: TrainingInput,
     ) -> MemberEnd:
         """Write the files of one member."""
-        training = self.each.training(member)
         assert isinstance(run.model, MemberNetworks)
         own = Run(run.model.member(k), run.method, seed=member.seed)
         own.history, own.epoch = history_of_member(run.history, k), run.epoch
@@ -129,22 +138,11 @@ class TogetherTraining:
         best = min((loss for loss in losses if not np.isnan(loss)), default=np.nan)
         return MemberEnd(metrics_of(out, float(best)), interrupted=out.ended if out.resumable else "")
 
-    def _fingerprint(self, members: Sequence[Member]) -> dict[str, Any]:
-        each = self.each
-        return {
-            "recipe": {**each.recipe, "descriptor": {**each.recipe["descriptor"], "device": "any"}},
-            "config": each.config.fingerprint(),
-            "data": dict(each.shared.mark),
-            "seeds": [member.seed for member in members],
-            "split_seed": members[0].split_seed,
-            "resample": each.committee.resample,
-            "subset_fraction": each.committee.subset_fraction,
-        }
 
-    def _multiplicity(self, members: Sequence[Member]) -> torch.Tensor | None:
-        """How often each structure counts for each member; None for once.  [members, structures]"""
-        counts = [c for c in (self.each.part_of(member)[1] for member in members) if c is not None]
-        return torch.from_numpy(np.stack(counts).astype(np.float64)) if counts else None
+def _stacked(counts: Sequence[NDArray[np.int64] | None]) -> torch.Tensor | None:
+    """How often each structure counts for each member; None for once.  [members, structures]"""
+    known = [count for count in counts if count is not None]
+    return torch.from_numpy(np.stack(known).astype(np.float64)) if known else None
 
 
 def _even(orders: Sequence[Order]) -> list[Order]:
