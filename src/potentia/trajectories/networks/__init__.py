@@ -1,0 +1,1 @@
+"""Networks that map a scaled initial state, times and parameters to scaled states."""
