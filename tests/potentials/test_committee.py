@@ -419,6 +419,15 @@ def test_members_go_to_aenet_and_come_back(trained, tmp_path):
         TorchCommitteePotential.from_aenet([])
 
 
+def test_one_member_that_cannot_be_exported_keeps_all_from_being_written(trained, tmp_path):
+    committee = TorchCommitteePotential.from_directory(trained[1].output_dir)
+    with torch.no_grad():
+        committee.load_members()[2].fitted().model.networks[0].biases[0].fill_(np.nan)
+    with pytest.raises(DataError, match="weights that are not finite"):
+        committee.to_aenet_ascii(tmp_path, structures=small_data.frames(20)[:3])
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_a_directory_can_be_moved(trained, tmp_path):
     committee, result = trained
     shutil.copytree(result.output_dir, tmp_path / "moved")

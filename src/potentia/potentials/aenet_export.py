@@ -40,7 +40,7 @@ from potentia.potentials.repulsion import ZBL
 from potentia.potentials.structure import Structure
 from potentia.storage import release, replacing
 
-__all__ = ["AenetExport"]
+__all__ = ["AenetExport", "StagedExport"]
 
 RC_MIN = (0.1, 0.8)
 """Shortest distances (Å) that ænet can make its buffers for; it crashes, or finds no neighbours, far below."""
@@ -93,6 +93,21 @@ class AenetExport:
             PotentiaWarning: the potential computes in float32, ænet in float64; or it has a repulsion, which the
                 files cannot hold.
         """
+        with ExitStack() as stack:
+            staged = self.stage(stack, output_dir, prefix, descriptor_stats, structures, compute_stats=compute_stats)
+        return staged.settle()
+
+    def stage(
+        self,
+        stack: ExitStack,
+        output_dir: str | os.PathLike[str],
+        prefix: str,
+        descriptor_stats: Mapping[str, ArrayLike] | None,
+        structures: StructureLike | Iterable[StructureLike] | None,
+        *,
+        compute_stats: bool,
+    ) -> StagedExport:
+        """Write and prove files that take their names when ``stack`` is left without an error; see `write`."""
         self._require_expressible()
         if not prefix or Path(prefix).name != prefix:
             raise ConfigError(f"prefix must be the beginning of a file name, got {prefix!r}")
@@ -104,25 +119,20 @@ class AenetExport:
         folder = Path(output_dir).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         named = {s: (folder / f"{prefix}.{s}.nn.ascii", folder / f"{prefix}.{s}.nn") for s in networks}
-        with ExitStack() as stack:
-            report = stack.enter_context(replacing(folder / f"{prefix}.export.json"))
-            if self.uncertainty is not None:
-                beside = stack.enter_context(replacing(folder / f"{prefix}.uncertainty.json"))
-                beside.write_text(self.uncertainty, encoding="utf-8")
-            written = {s: tuple(stack.enter_context(replacing(path)) for path in paths) for s, paths in named.items()}
-            for species, network in networks.items():
-                written[species][0].write_bytes(network.to_text().encode())
-                written[species][1].write_bytes(network.to_binary())
-            pairs = {s: (text, binary) for s, (text, binary) in written.items()}
-            items = proof_structures(self.descriptor) if given is None else given
-            proof = prove(self.descriptor, self.model, self.atomic_energies, pairs, items, self.repulsion)
-            said = self._report(named, networks, statistics, proof, drawn=given is None)
-            report.write_text(json.dumps(said, allow_nan=False, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        if self.uncertainty is None:  # one that is there is of another potential
-            (folder / f"{prefix}.uncertainty.json").unlink(missing_ok=True)
-        self._warn_of_rounding(proof)
-        warn_of_missing(self.repulsion, folder / f"{prefix}.export.json")
-        return {species: text for species, (text, _) in named.items()}
+        report = stack.enter_context(replacing(folder / f"{prefix}.export.json"))
+        if self.uncertainty is not None:
+            beside = stack.enter_context(replacing(folder / f"{prefix}.uncertainty.json"))
+            beside.write_text(self.uncertainty, encoding="utf-8")
+        written = {s: tuple(stack.enter_context(replacing(path)) for path in paths) for s, paths in named.items()}
+        for species, network in networks.items():
+            written[species][0].write_bytes(network.to_text().encode())
+            written[species][1].write_bytes(network.to_binary())
+        pairs = {s: (text, binary) for s, (text, binary) in written.items()}
+        items = proof_structures(self.descriptor) if given is None else given
+        proof = prove(self.descriptor, self.model, self.atomic_energies, pairs, items, self.repulsion)
+        said = self._report(named, networks, statistics, proof, drawn=given is None)
+        report.write_text(json.dumps(said, allow_nan=False, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        return StagedExport(self, folder, prefix, proof, {species: text for species, (text, _) in named.items()})
 
     def _require_expressible(self) -> None:
         """Raise `ConfigError` unless Fortran gives the same energies from the files."""
@@ -254,7 +264,28 @@ class AenetExport:
             "proof": {"of": "random structures" if drawn else "given structures", **proof.plain()},
         }
 
-    def _warn_of_rounding(self, proof: Proof) -> None:
+
+@dataclass(frozen=True)
+class StagedExport:
+    """Files that are written and proven, and what is left to do once they have their names."""
+
+    export: AenetExport
+    folder: Path
+    prefix: str
+    proof: Proof
+    paths: dict[str, Path]
+    """The ``.nn.ascii`` of each species."""
+
+    def settle(self) -> dict[str, Path]:
+        """Remove what belongs to another potential, warn of what the files do not hold, and return the paths."""
+        if self.export.uncertainty is None:
+            (self.folder / f"{self.prefix}.uncertainty.json").unlink(missing_ok=True)
+        self._warn_of_rounding()
+        warn_of_missing(self.export.repulsion, self.folder / f"{self.prefix}.export.json")
+        return self.paths
+
+    def _warn_of_rounding(self) -> None:
+        proof = self.proof
         if proof.float32_difference is not None:
             energy, force = proof.float32_difference
             warn_user(

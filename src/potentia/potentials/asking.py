@@ -192,18 +192,21 @@ class AskedAlone(ABC):
         ``compute_stats`` those of ``structures``, are information only. ``<prefix>.uncertainty.json`` tells what
         training has seen, where that is known. Errors are those of `AenetExport.write`.
         """
+        exported = self.aenet_export()
+        return exported.write(output_dir, prefix, descriptor_stats, structures, compute_stats=compute_stats)
+
+    def aenet_export(self) -> AenetExport:
+        """Return this potential on its way to ænet."""
         fitted = self.fitted()
-        uncertainty = None if fitted.seen is None else uncertainty_text(fitted.seen)
-        exported = AenetExport(
+        return AenetExport(
             self.arch,
             self.descriptor,
             fitted.model,
             fitted.atomic_energies,
             fitted.record,
-            uncertainty=uncertainty,
+            uncertainty=None if fitted.seen is None else uncertainty_text(fitted.seen),
             repulsion=self.repulsion,
         )
-        return exported.write(output_dir, prefix, descriptor_stats, structures, compute_stats=compute_stats)
 
     def _predictor(self, forces: bool, stress: bool, batch_size: int) -> Predictor:
         fitted = self.fitted()

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, final
@@ -151,7 +152,7 @@ class TorchCommitteePotential(AskedTogether):
         structures: Structures | None = None,
         compute_stats: bool = True,
     ) -> list[dict[str, Path]]:
-        """Write each member for ænet to ``member_000``, ``member_001``, … of a directory.
+        """Write each member for ænet to ``member_000``, ``member_001``, … of a directory; all of them or none.
 
         ``<prefix>.uncertainty.json`` beside them holds the calibration and what training has seen, as far as there are.
         Arguments and errors are those of `TorchANNPotential.to_aenet_ascii`.
@@ -160,13 +161,17 @@ class TorchCommitteePotential(AskedTogether):
             The manifest: for each member the file of each species, ``[{"Ti": …, "O": …}, …]``, absolute paths.
         """
         given = None if structures is None else read_structures(structures).structures
-        written = [
-            member.to_aenet_ascii(Path(output_dir) / f"member_{k:03d}", prefix, descriptor_stats, given, compute_stats)
-            for k, member in enumerate(self.load_members())
-        ]
         calibration = None if self.calibration is None else self.calibration.to_plain()
+        with ExitStack() as stack:
+            staged = [
+                member.aenet_export().stage(
+                    stack, Path(output_dir) / f"member_{k:03d}", prefix, descriptor_stats, given,
+                    compute_stats=compute_stats,
+                )
+                for k, member in enumerate(self.load_members())
+            ]  # fmt: skip
         write_uncertainty(Path(output_dir), prefix, self._seen(), calibration)
-        return written
+        return [member.settle() for member in staged]
 
     @classmethod
     def from_aenet(
