@@ -138,7 +138,7 @@ class TrajectoryData:
                 condition with train.
         """
         if isinstance(data, np.ndarray):
-            data, params = _cut(data, params, split, seed)
+            data, params = _cut(_three_axes(data, name), params, split, seed)
         states = _three("data", data)
         given = (None, None, None) if params is None else _three("params", params)
         steps, quantities = _three_axes(states[0], f"{name}: train").shape[1:]
@@ -215,7 +215,7 @@ def _three(name: str, arrays: Arrays) -> tuple[Floats, Floats, Floats]:
     return train, test, val
 
 
-def _three_axes(states: Floats, where: str) -> Floats:
+def _three_axes(states: NDArray[np.floating], where: str) -> NDArray[np.floating]:
     if states.ndim != 3:
         raise DataError(f"{where}: states must have shape (trajectories, times, quantities), got {states.shape}")
     return states

@@ -6,7 +6,6 @@ import functools
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import qmc
 
 from potentia.checks import integer
 from potentia.errors import DataError
@@ -69,6 +68,8 @@ def make_data(
 
 def draw_starts(one: System, n: int, seed: int) -> Starts:
     """Return what ``n`` trajectories begin from: the first points of a scrambled Sobol sequence in the system's box."""
+    from scipy.stats import qmc  # takes a second and 20 MB, which who makes no data should not pay
+
     sequence = qmc.Sobol(len(one.box), scramble=True, rng=stream(seed, "initial conditions"))
     unit = sequence.random_base2((n - 1).bit_length())[:n]  # [trajectories, intervals]
     return one.starts(np.stack([interval(part) for interval, part in zip(one.box, unit.T, strict=True)], axis=1))
