@@ -150,3 +150,11 @@ def test_the_mark_sees_every_change(what):
 def test_parameters_are_named_as_often_as_they_are():
     with pytest.raises(DataError, match=r"parameter_labels must name 2 parameters, got \('p',\)"):
         Trajectories(STATES, np.arange(6.0), PARAMS, ("a", "b", "c"), ("p",))
+
+
+@pytest.mark.parametrize("shape", [(20,), (19, 2), (20, 0)])
+def test_parameters_have_a_row_for_each_trajectory(shape):
+    with pytest.raises(
+        DataError, match=r"parameters must have shape \(trajectories, parameters\) = \(20, …\), and be None"
+    ):
+        Trajectories(STATES, np.arange(6.0), np.ones(shape), ("a", "b", "c"))

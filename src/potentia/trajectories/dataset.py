@@ -257,9 +257,10 @@ def _check_shapes(part: Trajectories) -> None:
         raise DataError(f"times must have shape (times,) = ({times},), got {part.times.shape}")
     if len(part.labels) != quantities:
         raise DataError(f"labels must name {quantities} quantities, got {len(part.labels)}: {part.labels}")
-    if part.parameters is not None and (part.parameters.ndim != 2 or len(part.parameters) != trajectories):
+    shape = None if part.parameters is None else part.parameters.shape
+    if shape is not None and (len(shape) != 2 or shape[0] != trajectories or shape[1] == 0):
         wanted = f"(trajectories, parameters) = ({trajectories}, …)"
-        raise DataError(f"parameters must have shape {wanted}, got {part.parameters.shape}")
+        raise DataError(f"parameters must have shape {wanted}, and be None where there are none; got {shape}")
 
 
 def _check_values(part: Trajectories) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from potentia.checks import integer
-from potentia.errors import DataError
 from potentia.seeding import stream
 from potentia.study import SpawnedProcesses
 from potentia.trajectories.dataset import Trajectories, TrajectoryData
@@ -90,11 +89,5 @@ def _solve_all(one: System, starts: Starts, times: Floats, workers: int) -> Floa
 
 
 def _solve_some(one: System, times: Floats, starts: Starts) -> Floats:
-    solved = []
-    for n, initial in enumerate(starts.states):
-        parameters = None if starts.parameters is None else starts.parameters[n]
-        states = one.solve(initial, times, parameters)
-        if not np.isfinite(states).all():
-            raise DataError(f"{one.name}: the trajectory from {initial}, parameters {parameters}, is not finite")
-        solved.append(states)
-    return np.stack(solved)
+    known = [None] * len(starts.states) if starts.parameters is None else list(starts.parameters)
+    return np.stack([one.solve(first, times, own) for first, own in zip(starts.states, known, strict=True)])
