@@ -284,7 +284,7 @@ def test_what_cannot_be_solved_is_refused(name, arguments, message):
 
 
 def test_an_unknown_method_is_refused():
-    with pytest.raises(ConfigError, match="method must be one of 'RK23', .* got 'DOP835'; did you mean 'DOP853'"):
+    with pytest.raises(ConfigError, match=r"method must be one of 'RK23', .* got 'DOP835'; did you mean 'DOP853'"):
         Decay().solve([1.0], [0.0, 1.0], [1.0], method="DOP835")
 
 
