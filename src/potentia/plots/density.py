@@ -19,8 +19,8 @@ from potentia.plots.style import GREY, TEXT_SIZE, finish, heading, new_figure, n
 
 __all__ = ["DensityPanel", "binned", "density_panels"]
 
-_SMALLEST_SHARE = 1e-4
-"""Pairs of which one value is below this part of all values of its axis are counted in the first bin."""
+_SMALLEST_SHARE = 0.02
+"""The first bin of an axis holds this share of the values above zero, however small they are."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -35,7 +35,7 @@ def modality_in_time(over_time: pd.DataFrame, modality: str, name: str, looks: L
     marks = {}
     if modality == "extrapolation":
         times = own[own["value"] == values[0]]["time"].to_numpy()
-        marks = {f"last of {value}": float(times[value - 1]) for value in values if value < len(times)}
+        marks = {f"cutoff {value}": float(times[value - 1]) for value in values if value < len(times)}
     first = known["value"].min()
     references = looks.reference_lines(known[known["value"] == first], "time", "mean")
     panel = LinePanel(
@@ -120,7 +120,7 @@ def time_of_predictions(timing: pd.DataFrame, solvers: pd.DataFrame, looks: Look
         lines=lines,
         log_x=True,
         log_y=True,
-        says=f"{rows['device'].iloc[0]}, {int(rows['threads'].iloc[0])} threads of torch",
+        says=f"{rows['device'].iloc[0]}, threads of torch: {int(rows['threads'].iloc[0])}",
     )
     return line_panels([panel])
 
