@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from potentia.errors import DataError
+from potentia.plots.lines import plain_log_ticks
 from potentia.plots.style import GREY, TEXT_SIZE, finish, heading, new_figure, note, quiet
 
 __all__ = ["DensityPanel", "binned", "density_panels"]
@@ -111,6 +112,8 @@ def _draw(axes: Axes, panel: DensityPanel, norm: LogNorm) -> QuadMesh | None:
     counts[j, i] = panel.bins["count"]
     axes.set(xscale="log", yscale="log")
     mesh = axes.pcolormesh(x, y, np.ma.masked_invalid(counts), norm=norm, cmap="viridis_r", rasterized=True)
+    plain_log_ticks(axes.xaxis)
+    plain_log_ticks(axes.yaxis)
     if panel.diagonal:
         low, high = max(x[0], y[0]), min(x[-1], y[-1])
         if low < high:

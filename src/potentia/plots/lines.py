@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from potentia.plots.style import GREY, TEXT_SIZE, colour, finish, heading, new_figure, note, quiet
 
-__all__ = ["Line", "LinePanel", "line_panels", "shades"]
+__all__ = ["Line", "LinePanel", "line_panels", "plain_log_ticks", "shades"]
 
 _DARK, _LIGHT = np.array([0.03, 0.19, 0.42]), np.array([0.62, 0.79, 0.88])
 _SMALLEST_SHARE = 0.02
@@ -131,7 +131,7 @@ def _draw(axes: Axes, panel: LinePanel, known: dict[str, Line2D | Patch]) -> Non
             if line.band_label:
                 known.setdefault(line.band_label, Patch(color=tint, alpha=0.15, lw=0))
     if panel.log_x:
-        _plain_ticks(axes.xaxis, axes.get_xlim())
+        plain_log_ticks(axes.xaxis)
     if panel.log_y:
         _not_too_deep(axes, np.concatenate([y[keep] for _, y, keep in seen]))
     if panel.percent:
@@ -156,11 +156,12 @@ def _points(panel: LinePanel, line: Line) -> tuple[NDArray[np.float64], NDArray[
 def _not_too_deep(axes: Axes, values: NDArray[np.float64]) -> None:
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, float(np.quantile(values, _SMALLEST_SHARE)) / 4), high)
-    _plain_ticks(axes.yaxis, axes.get_ylim())
+    plain_log_ticks(axes.yaxis)
 
 
-def _plain_ticks(axis: Axis, limits: tuple[float, float]) -> None:
+def plain_log_ticks(axis: Axis) -> None:
     """Write few numbers on a logarithmic axis, and plain ones where they can be read so."""
+    limits = sorted(float(end) for end in axis.get_view_interval())
     decades = float(np.log10(limits[1] / limits[0]))
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.5 else (1.0,), numticks=9))
     axis.set_minor_formatter(NullFormatter())

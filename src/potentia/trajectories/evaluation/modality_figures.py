@@ -135,9 +135,8 @@ def _modality_panel(table: pd.DataFrame, modality: str, looks: Looks) -> LinePan
         for name in looks.own(left_out):
             part = left_out[left_out["surrogate"] == name]
             lines.append(Line(label="", x=part["x"], y=part["mean"], colour=looks.colour(name), dash=(0, (1, 1.2))))
-        says = (
-            f"dotted: times {kind.regions[1]} those trained on" if kind.regions[1] == "between" else "dotted: outside"
-        )
+        place = "between" if kind.regions[1] == "between" else "after"
+        says = f"dotted: times {place} those trained on"
     return LinePanel(
         title=modality.replace("_", " ").capitalize(),
         x_label=kind.axis,
