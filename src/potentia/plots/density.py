@@ -117,7 +117,7 @@ def _draw(axes: Axes, panel: DensityPanel, norm: LogNorm) -> QuadMesh | None:
     if panel.diagonal:
         low, high = max(x[0], y[0]), min(x[-1], y[-1])
         if low < high:
-            axes.plot((low, high), (low, high), color="#D55E00", lw=1.0, ls="--")
+            axes.plot((low, high), (low, high), color="#D55E00", lw=1.5, ls="--")
     return mesh
 
 

@@ -120,20 +120,11 @@ def _draw(axes: Axes, panel: LinePanel, known: dict[str, Line2D | Patch]) -> Non
         note(axes, "no value above zero" if panel.log_y and panel.lines else "no data")
         return
     axes.set(xscale="log" if panel.log_x else "linear", yscale="log" if panel.log_y else "linear")
-    for k, (line, (x, y, keep)) in enumerate(zip(panel.lines, seen, strict=True)):
-        tint = line.colour or colour(k)
-        (drawn,) = axes.plot(x[keep], y[keep], color=tint, ls=line.dash, lw=1.5, marker=line.marker, ms=4)
-        if line.label:
-            known.setdefault(line.label, drawn)
-        if line.band is not None:
-            low, high = (np.asarray(edge, dtype=np.float64)[keep] for edge in line.band)
-            axes.fill_between(x[keep], low, high, color=tint, alpha=0.15, lw=0)
-            if line.band_label:
-                known.setdefault(line.band_label, Patch(color=tint, alpha=0.15, lw=0))
+    heights = [_draw_line(axes, line, line.colour or colour(k), *seen[k], known) for k, line in enumerate(panel.lines)]
     if panel.log_x:
         plain_log_ticks(axes.xaxis)
     if panel.log_y:
-        _not_too_deep(axes, np.concatenate([y[keep] for _, y, keep in seen]))
+        _not_too_deep(axes, np.concatenate(heights))
     if panel.percent:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     for text, place in panel.marks.items():
@@ -141,6 +132,28 @@ def _draw(axes: Axes, panel: LinePanel, known: dict[str, Line2D | Patch]) -> Non
         axes.annotate(
             text, (place, 1.0), (3, -3), ("data", "axes fraction"), "offset points", va="top", color=GREY, size=8
         )
+
+
+def _draw_line(
+    axes: Axes,
+    line: Line,
+    tint: str,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    keep: NDArray[np.bool_],
+    known: dict[str, Line2D | Patch],
+) -> NDArray[np.float64]:
+    """Draw one curve, add it to the legend, and return the heights at which something is drawn."""
+    (drawn,) = axes.plot(x[keep], y[keep], color=tint, ls=line.dash, lw=1.5, marker=line.marker, ms=4)
+    if line.label:
+        known.setdefault(line.label, drawn)
+    if line.band is None:
+        return y[keep]
+    low, high = (np.asarray(edge, dtype=np.float64)[keep] for edge in line.band)
+    axes.fill_between(x[keep], low, high, color=tint, alpha=0.15, lw=0)
+    if line.band_label:
+        known.setdefault(line.band_label, Patch(color=tint, alpha=0.15, lw=0))
+    return np.concatenate((y[keep], low, high))
 
 
 def _points(panel: LinePanel, line: Line) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
@@ -155,7 +168,8 @@ def _points(panel: LinePanel, line: Line) -> tuple[NDArray[np.float64], NDArray[
 
 def _not_too_deep(axes: Axes, values: NDArray[np.float64]) -> None:
     low, high = axes.get_ylim()
-    axes.set_ylim(max(low, float(np.quantile(values, _SMALLEST_SHARE)) / 4), high)
+    least = float(np.quantile(values[values > 0], _SMALLEST_SHARE))
+    axes.set_ylim(max(low, least / 4), high)
     plain_log_ticks(axes.yaxis)
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from potentia.plots.lines import Line, LinePanel, line_panels, shades
 from potentia.plots.style import GREY, colour
-from potentia.trajectories.evaluation.looks import Looks
+from potentia.trajectories.evaluation.looks import GREY_DASHES, Looks
 from potentia.trajectories.evaluation.modality_errors import MODALITIES
 
 __all__ = ["errors_of_modalities", "examples", "losses", "losses_of_all", "modality_in_time", "time_of_predictions"]
@@ -111,8 +111,9 @@ def time_of_predictions(timing: pd.DataFrame, solvers: pd.DataFrame, looks: Look
     rows["per_trajectory_ms"] = 1e3 * rows["per_trajectory"]
     lines = looks.lines(rows, "batch_size", "per_trajectory_ms", marker="o")
     ends = [rows["batch_size"].min(), rows["batch_size"].max()]
-    for name, seconds in zip(solvers["surrogate"], solvers["per_trajectory"], strict=True):
-        lines.append(Line(label=str(name), x=ends, y=[1e3 * seconds] * 2, colour=GREY, dash=(0, (4, 2))))
+    for k, (name, seconds) in enumerate(zip(solvers["surrogate"], solvers["per_trajectory"], strict=True)):
+        dash = GREY_DASHES[k % len(GREY_DASHES)]
+        lines.append(Line(label=str(name), x=ends, y=[1e3 * seconds] * 2, colour=GREY, dash=dash))
     panel = LinePanel(
         title="Time of predictions",
         x_label="trajectories in a batch",
