@@ -120,7 +120,7 @@ class MLIAPModel:
         row = np.full(data.ntotal, -1, dtype=np.int64)
         row[atoms] = np.arange(len(atoms))
         kinds = np.asarray(data.elems, dtype=np.int64)
-        pairs = (row[data.pair_i], kinds[data.pair_j], data.rij) if data.npairs else _NO_PAIRS
+        pairs = (row.take(data.pair_i), kinds.take(data.pair_j), data.rij) if data.npairs else _NO_PAIRS
         energies, by_pair = self._evaluate(kinds[atoms], *pairs)
         data.eatoms = energies
         data.energy = float(energies.sum())
@@ -142,11 +142,11 @@ class MLIAPModel:
         found = members.gradients(features.values)
         energies = (torch.stack([atomic for atomic, _ in found]).numpy() + members.free).mean(0)
         cotangent = torch.stack([gradient for _, gradient in found]).mean(0)
-        picked = torch.empty_like(geometry.vector)
-        descriptor.pair_gradients(geometry, features.moments, cotangent, picked)
-        by_pair = np.zeros((len(centre), 3))
-        seen = place >= 0
-        by_pair[order[seen]] = picked.numpy()[place[seen]]
+        picked = geometry.vector.new_zeros(len(geometry.vector) + 1, 3)  # place -1 is the last row: nothing
+        descriptor.pair_gradients(geometry, features.moments, cotangent, picked[:-1])
+        found_at = np.empty_like(place)
+        found_at[order] = place
+        by_pair = picked.numpy().take(found_at, axis=0).astype(np.float64, copy=False)
         if self._model.repulsion is not None:
             charges = self._charges
             repelled, along = self._model.repulsion.between(charges[species[centre]], charges[kind], vectors)
@@ -188,10 +188,10 @@ def _arranged(
     arrays = (geometry.start, geometry.vector, geometry.neighbour, geometry.reverse, geometry.whole, geometry.near)
     place, closest = np.empty(len(order), dtype=np.int32), np.full(n, np.inf)
     limits = (max(layout.min_cutoff, OVERLAP) ** 2, layout.near_cutoff**2, descriptor.cutoff**2, layout.far)
-    given = np.ascontiguousarray(vectors[order])
+    given = np.asarray(vectors).take(order, axis=0)
     with torch_threads():
         pick_given(
-            given, start, count, centre[order].astype(np.int32), limits, layout.block,
+            given, start, count, centre.take(order).astype(np.int32), limits, layout.block,
             *(array.numpy() for array in arrays), place, closest,
         )  # fmt: skip
     if n and closest.min() < OVERLAP**2:
