@@ -109,7 +109,9 @@ def test_the_sum_over_factors_is_that_of_the_definition():
         torch.testing.assert_close(network(initial, times, None)[..., q], branch[:, group] @ trunk[:, group].T)
 
 
-@pytest.mark.parametrize(("n_parameters", "params_branch", "scattered"), [(0, False, False), (2, True, False), (2, False, True)])
+@pytest.mark.parametrize(
+    ("n_parameters", "params_branch", "scattered"), [(0, False, False), (2, True, False), (2, False, True)]
+)
 def test_whole_trajectories_are_drawn_where_they_cost_less(n_parameters, params_branch, scattered):
     assert build(MultiONetConfig(params_branch=params_branch), n_parameters).scattered is scattered
 

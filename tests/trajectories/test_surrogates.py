@@ -150,7 +150,11 @@ def test_no_file_holds_code(trained, tmp_path):
 def test_what_has_learned_nothing_says_so(tmp_path):
     surrogate = FullyConnected()
     assert surrogate.metadata is None
-    for ask in (lambda: surrogate.predict(*asked(0)), lambda: surrogate.save(tmp_path / "a"), lambda: surrogate.network_):
+    for ask in (
+        lambda: surrogate.predict(*asked(0)),
+        lambda: surrogate.save(tmp_path / "a"),
+        lambda: surrogate.network_,
+    ):
         with pytest.raises(NotFittedError, match="this FullyConnected has learned nothing yet; call `train` first"):
             ask()
 
