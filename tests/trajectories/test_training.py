@@ -244,7 +244,7 @@ class Spoiled(Callback):
     def on_batch(self, run):
         if run.epoch == 3 and run.batch == run.batches:
             for weight in [*run.model.parameters(), *run.average_weights.values()]:
-                weight.add_(0.1)
+                weight.add_(0.5)
 
 
 def spoil(monkeypatch):
