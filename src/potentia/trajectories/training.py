@@ -99,7 +99,7 @@ class Training:
             n_train_samples=len(data.train),
             dex=self.preprocessing.log10_transform,
             ended=run.stopped or run.interrupted,
-            resumable=bool(run.interrupted) and not run.stopped,
+            resumable=bool(run.interrupted) and not run.stopped and config.checkpoint_dir is not None,
         )
         duration = sum(row["epoch_time"] for row in run.history)
         record |= {"epochs": run.epoch, "kept_epoch": kept, "duration": duration}
