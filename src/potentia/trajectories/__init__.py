@@ -1,6 +1,6 @@
 """Surrogates of coupled ODE systems: from an initial state, a time and parameters to the state."""
 
-from potentia.trajectories.baselines import HoldInitialState, MeanTrajectory, NearestTrajectory, baselines
+from potentia.trajectories.baselines import HoldInitialState, MeanTrajectory, NearestTrajectory, fit_baselines
 from potentia.trajectories.dataset import Trajectories, TrajectoryData
 from potentia.trajectories.estimator import TrajectorySurrogate
 from potentia.trajectories.hdf5 import read_trajectories, write_trajectories
@@ -38,7 +38,7 @@ __all__ = [
     "TrajectoryData",
     "TrajectorySurrogate",
     "TrajectoryTrainingConfig",
-    "baselines",
+    "fit_baselines",
     "make_data",
     "read_trajectories",
     "register",
