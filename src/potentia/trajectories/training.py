@@ -20,13 +20,13 @@ from potentia.train import (
     Checkpoint,
     Forecast,
     Run,
-    columns_of,
     fit,
     forecast,
     load_checkpoint,
-    loop_callbacks,
 )
 from potentia.train.device import usable_device
+from potentia.train.history import columns_of
+from potentia.train.loop_settings import loop_callbacks
 from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.networks.base import NetworkConfig, Shape, SurrogateNetwork
 from potentia.trajectories.results import TrainOut
