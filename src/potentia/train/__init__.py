@@ -1,6 +1,7 @@
 """The training engine of all families: a run, a task, and a loop that can be interrupted anywhere."""
 
 from potentia.train.averages import Average, ExponentialAverage, UniformAverage
+from potentia.train.best_weights import BestWeights
 from potentia.train.callbacks import Callback
 from potentia.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from potentia.train.engine import fit
@@ -15,7 +16,8 @@ from potentia.train.progress import BatchBar, EpochBar
 from potentia.train.rotation import Checkpoints, newest_checkpoint
 from potentia.train.run import Best, Run
 from potentia.train.sampling import ErrorScores, weights_by_error
-from potentia.train.schedules import Cosine, Plateau, Schedule, StepDecay
+from potentia.train.schedule_free import ScheduleFreeAdamW, ScheduleFreeSGD
+from potentia.train.schedules import Cosine, Plateau, Polynomial, Schedule, StepDecay, Warmup
 from potentia.train.steppers import GradientStepper, Step, Stepper
 from potentia.train.stopping import EarlyStopping, StopOnSignal, TimeBudget
 from potentia.train.task import BatchLoss, Task
@@ -29,6 +31,7 @@ __all__ = [
     "BatchBar",
     "BatchLoss",
     "Best",
+    "BestWeights",
     "Callback",
     "Checkpoint",
     "Checkpoints",
@@ -46,9 +49,12 @@ __all__ = [
     "LevenbergMarquardt",
     "LevenbergMarquardtStepper",
     "Plateau",
+    "Polynomial",
     "Rows",
     "Run",
     "Schedule",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeSGD",
     "Step",
     "StepDecay",
     "Stepper",
@@ -57,6 +63,7 @@ __all__ = [
     "TimeBudget",
     "TrainingMethod",
     "UniformAverage",
+    "Warmup",
     "export",
     "fit",
     "forecast",
