@@ -99,6 +99,9 @@ class InverseHessian:
         v = _solve(self._sy.mT, rest, upper=False)
         return scale * gradient + v.roll(self._turn) @ self._s[:n] - (scale * u).roll(self._turn) @ self._y[:n]
 
+    def averaged(self) -> None:
+        """Return None: the weights that are trained are scored."""
+
     def state(self) -> dict[str, Any]:
         """Return the pairs and their products."""
         n = len(self)
