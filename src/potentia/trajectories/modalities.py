@@ -14,6 +14,7 @@ from potentia.trajectories.dataset import TrajectoryData
 
 __all__ = [
     "MAIN",
+    "MODALITIES",
     "BatchScaling",
     "Extrapolation",
     "Interpolation",
@@ -21,7 +22,7 @@ __all__ = [
     "Sparse",
     "Uncertainty",
     "Variant",
-    "thinned",
+    "part_of",
 ]
 
 Value = TypeVar("Value", int, float)
@@ -91,9 +92,10 @@ class Modality(ABC, Generic[Value]):
         """
         if not self.enabled:
             return []
-        return [Variant(self.mode, str(value), float(value), batch_size) for value in self.values()]
+        return [Variant(self.mode, str(value), value, batch_size) for value in self.values()]
 
-    def cut(self, data: TrajectoryData, value: Value) -> TrajectoryData:
+    @classmethod
+    def cut(cls, data: TrajectoryData, value: Any) -> TrajectoryData:
         """Return what the model of ``value`` is trained on."""
         return data
 
@@ -128,7 +130,8 @@ class Interpolation(Modality[int]):
         """Return the intervals."""
         return _integers(self.key, self.list_key, self.intervals, low=1)
 
-    def cut(self, data: TrajectoryData, value: int) -> TrajectoryData:
+    @classmethod
+    def cut(cls, data: TrajectoryData, value: Any) -> TrajectoryData:
         """Return the data at every ``value``-th time step."""
         steps = slice(None, None, value)
         return data.with_splits(data.train.at_steps(steps), data.test.at_steps(steps))
@@ -157,7 +160,8 @@ class Extrapolation(Modality[int]):
         """Return the cutoffs."""
         return _integers(self.key, self.list_key, self.cutoffs, low=2)
 
-    def cut(self, data: TrajectoryData, value: int) -> TrajectoryData:
+    @classmethod
+    def cut(cls, data: TrajectoryData, value: Any) -> TrajectoryData:
         """Return the data at the first ``value`` time steps."""
         steps = slice(None, value)
         return data.with_splits(data.train.at_steps(steps), data.test.at_steps(steps))
@@ -186,9 +190,10 @@ class Sparse(Modality[int]):
         """Return the factors."""
         return _integers(self.key, self.list_key, self.factors, low=1)
 
-    def cut(self, data: TrajectoryData, value: int) -> TrajectoryData:
+    @classmethod
+    def cut(cls, data: TrajectoryData, value: Any) -> TrajectoryData:
         """Return every ``value``-th trajectory."""
-        return thinned(data, value)
+        return _thinned(data, value)
 
     def check(self, data: TrajectoryData) -> None:
         """Raise `ConfigError` where a factor is larger than the number of trajectories."""
@@ -229,7 +234,7 @@ class BatchScaling(Modality[float]):
                 raise ConfigError(
                     f"batch_scaling.sizes: {factor} and another factor of a batch size of {batch_size} both give {size}"
                 )
-        return [Variant(self.mode, str(size), float(size), size) for size in sizes]
+        return [Variant(self.mode, str(size), size, size) for size in sizes]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,8 +255,24 @@ class Uncertainty(Modality[int]):
         return list(range(1, self.ensemble_size))
 
 
-def thinned(data: TrajectoryData, factor: int) -> TrajectoryData:
-    """Return the data with every ``factor``-th trajectory of the parts to train on and to select by."""
+MODALITIES: tuple[type[Modality[Any]], ...] = (Interpolation, Extrapolation, Sparse, Uncertainty, BatchScaling)
+"""In the order of the tasks."""
+
+
+def part_of(data: TrajectoryData, subset_factor: int, mode: str, value: float | None) -> TrajectoryData:
+    """Return what a model is trained on.
+
+    Args:
+        data: The whole data.
+        subset_factor: Every so many-th trajectory is taken for all models.
+        mode: Of the variant.
+        value: Of the variant.
+    """
+    part = _thinned(data, subset_factor)
+    return part if mode == MAIN else {kind.mode: kind for kind in MODALITIES}[mode].cut(part, value)
+
+
+def _thinned(data: TrajectoryData, factor: int) -> TrajectoryData:
     which = slice(None, None, factor)
     return data.with_splits(data.train.take(which), data.test.take(which))
 
