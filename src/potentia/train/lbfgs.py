@@ -99,9 +99,6 @@ class InverseHessian:
         v = _solve(self._sy.mT, rest, upper=False)
         return scale * gradient + v.roll(self._turn) @ self._s[:n] - (scale * u).roll(self._turn) @ self._y[:n]
 
-    def averaged(self) -> None:
-        """Return None: the weights that are trained are scored."""
-
     def state(self) -> dict[str, Any]:
         """Return the pairs and their products."""
         n = len(self)
@@ -166,6 +163,9 @@ class LBFGSStepper:
         else:
             return Step(loss, taken=True)
         return Step(loss, taken=True, finished=why if self._settings.batchsize is None else "")
+
+    def averaged(self) -> None:
+        """Return None: the weights that are trained are scored."""
 
     def state(self) -> dict[str, Any]:
         """Return the pairs, and loss and gradient at the present weights."""

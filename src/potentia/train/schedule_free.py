@@ -148,9 +148,10 @@ class ScheduleFree(torch.optim.Optimizer):
 
     def _scaled(self, gradient: Tensor, state: dict[str, Any], memory: float, epsilon: float) -> Tensor:
         """Divide by the root of the running mean of squares, which began with zero."""
-        squares = state.setdefault("squares", torch.zeros_like(gradient))
+        squares: Tensor = state.setdefault("squares", torch.zeros_like(gradient))
         squares.mul_(memory).addcmul_(gradient, gradient, value=1 - memory)
-        return gradient / (squares / (1 - memory ** state["steps"])).sqrt_().add_(epsilon)
+        correction = 1 - float(memory ** state["steps"])
+        return gradient / (squares / correction).sqrt_().add_(epsilon)
 
 
 class ScheduleFreeStepper(GradientStepper):

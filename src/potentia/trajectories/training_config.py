@@ -59,8 +59,8 @@ class TrajectoryTrainingConfig:
     """``"adamw"``, ``"sgd"``, or an object such as ``LBFGS()`` or ``Adam(mu=1e-3, batchsize=1024)``, which has its own
     rate, decay and batch size."""
     momentum: float | None = None
-    """Of ``"sgd"``; None is 0. With ``"schedulefree"`` it is where between the last and the averaged weights the gradient
-    is taken; None is 0.9 then."""
+    """Of ``"sgd"``; None is 0. With ``"schedulefree"`` it says where between the last and the averaged weights the
+    gradient is taken; None is 0.9 then."""
     clip_norm: float | None = None
     """A gradient whose norm is larger is shortened to it; None for as it is."""
     scheduler: str | Schedule = "cosine"
@@ -174,9 +174,8 @@ class TrajectoryTrainingConfig:
             choice("optimizer", self.optimizer, OPTIMIZERS)
             return
         own = ("batch_size", "learning_rate", "regularization_factor", "momentum", "clip_norm")
-        given = [
-            field.name for field in fields(self) if field.name in own and self.__dict__[field.name] != field.default
-        ]
+        defaults = {field.name: field.default for field in fields(self)}
+        given = [name for name in own if self.__dict__[name] != defaults[name]]
         if given:
             name = type(self.optimizer).__name__
             raise ConfigError(f"optimizer={name}(...) has its own settings: give it {', '.join(given)} there")
