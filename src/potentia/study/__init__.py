@@ -3,6 +3,7 @@
 from potentia.study.fan_out import fan_out
 from potentia.study.plan import Place, PlannedTask, Work, task_seed
 from potentia.study.processes import SpawnedProcesses
+from potentia.study.progress import progress
 from potentia.study.run import StudyResult, run_study
 from potentia.study.snapshot import ON_MISMATCH, SNAPSHOT, settle
 from potentia.study.task_list import COMPLETED, TASK_LIST
@@ -23,6 +24,7 @@ __all__ = [
     "Work",
     "carry_out",
     "fan_out",
+    "progress",
     "read_yaml",
     "run_study",
     "settle",

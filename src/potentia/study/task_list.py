@@ -51,6 +51,10 @@ class TaskList:
             entries = self._read()
             self._write([{**entry, **trouble} if entry["name"] == end.name else entry for entry in entries], total)
 
+    def errors(self) -> dict[str, str]:
+        """Return the errors of the tasks that failed, by name."""
+        return {entry["name"]: entry["error"] for entry in self._read() if entry.get("error")}
+
     def _read(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = read_json(self.path, _KIND)["tasks"] if self.path.is_file() else []
         return found

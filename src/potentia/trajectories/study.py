@@ -12,14 +12,18 @@ from typing import Any
 import pandas as pd
 
 from potentia.config import to_dict
-from potentia.errors import ConfigError, DataError
-from potentia.study import Ended, PlannedTask, StudyResult, read_yaml, run_study, settle, task_seed
+from potentia.errors import ConfigError, DataError, FileFormatError
+from potentia.study import Ended, PlannedTask, StudyResult, progress, read_yaml, run_study, settle, task_seed
 from potentia.trajectories.dataset import TrajectoryData
+from potentia.trajectories.estimator import TrajectorySurrogate
+from potentia.trajectories.evaluation import Evaluation, evaluate
 from potentia.trajectories.hdf5 import read_trajectories
-from potentia.trajectories.modalities import Variant, part_of
+from potentia.trajectories.modalities import MAIN, Variant, part_of
 from potentia.trajectories.study_config import FREE, StudyConfig, SurrogatePlan
 from potentia.trajectories.study_data import defaults_beside, find_data
 from potentia.trajectories.study_work import TrainVariant
+from potentia.trajectories.surrogates import SURROGATES
+from potentia.trajectories.trained import require_trained
 
 __all__ = ["Study"]
 
@@ -127,6 +131,47 @@ class Study:
             threads=config.threads,
             on_end=on_end,
         )
+
+    def progress(self) -> pd.DataFrame:
+        """Return one row for each task: whether it is done, and why not; see `potentia.study.progress`."""
+        return progress(self.directory, self.tasks())
+
+    def load(self, surrogate: str, mode: str = MAIN, metric: str | int = "") -> TrajectorySurrogate:
+        """Open a model of the study, such as ``load("FullyConnected", "interpolation", 2)``.
+
+        Raises:
+            ConfigError: the study has no such model.
+            FileFormatError: it is not trained yet.
+        """
+        wanted = (surrogate, mode, str(metric))
+        for task in self.tasks():
+            if wanted == tuple(task.settings[key] for key in ("surrogate", "mode", "metric")):
+                path = self.directory / task.folder / task.files[0]
+                if not path.is_file():
+                    raise FileFormatError(f"there is no {path}: this model is not trained yet; run the study")
+                return SURROGATES[surrogate].load(path)
+        names = ", ".join(task.name for task in self.tasks())
+        raise ConfigError(f"the study has no model {' '.join(wanted).strip()!r}; it has {names}")
+
+    def evaluate(self) -> Evaluation:
+        """Measure the models on the held-out part, on the first of the devices.
+
+        Raises:
+            ConfigError: the models are of other settings, or some are not trained.
+        """
+        require_trained(self.config, self.directory)
+        progress = self.progress()
+        missing = list(progress[progress["status"] != "done"]["task"])
+        if missing:
+            raise ConfigError(f"{self.directory} lacks {', '.join(missing)}: run the study, or leave them out")
+        found: dict[str, dict[str, dict[Any, TrajectorySurrogate]]] = {}
+        for plan in self.config.surrogates:
+            for variant in self.config.variants(plan):
+                model = self.load(plan.name, variant.mode, variant.metric).to(self.config.devices[0])
+                found.setdefault(variant.mode, {}).setdefault(plan.name, {})[variant.value] = model
+        main = {name: models[None] for name, models in found.pop(MAIN).items()}
+        keys = {modality.mode: modality.key for modality in self.config.modalities}
+        return evaluate(main, self.data, self.config.evaluation, modalities={keys[m]: v for m, v in found.items()})
 
     def forecast(self) -> pd.DataFrame:
         """Return one row for each task with the time and memory that it is likely to need.

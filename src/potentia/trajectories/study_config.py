@@ -13,7 +13,7 @@ from potentia.config import from_dict, to_dict
 from potentia.errors import ConfigError
 from potentia.trajectories.evaluation import EvaluationSettings
 from potentia.trajectories.modalities import MAIN, MODALITIES, Modality, Variant
-from potentia.trajectories.networks import NetworkConfig
+from potentia.trajectories.networks.base import NetworkConfig
 from potentia.trajectories.scaling import Preprocessing
 from potentia.trajectories.surrogates import SURROGATES
 from potentia.trajectories.training_config import TrajectoryTrainingConfig
@@ -27,6 +27,7 @@ _OF_THE_STUDY = {
     "device": "devices",
     "save_best": "checkpoint",
     "checkpoint_dir": "--root",
+    "stop_on_signal": "its process, which ends, and goes on from checkpoints when it runs again",
     "show_progress": "verbose",
     "show_batch_progress": "verbose",
 }

@@ -44,10 +44,11 @@ class TrainVariant:
         surrogate, config = _surrogate(task), _config(task, place.device)
         config = replace(config, checkpoint_dir=str(place.scratch))
         out = surrogate.train(part, config, newest_checkpoint(place.scratch), allow_changes=("device",))
-        if out.interrupted:
-            raise TrainingError(f"{task.name} was interrupted: {out.interrupted}; the next run goes on with it")
+        if out.resumable:
+            raise TrainingError(f"{task.name} was interrupted: {out.ended}; the next run goes on with it")
         surrogate.save(place.directory / task.files[0])
-        return surrogate.metadata
+        record = surrogate.metadata or {}
+        return {key: value for key, value in record.items() if key != "training_history"}
 
     def forecast(self, task: PlannedTask, part: TrajectoryData, device: str) -> Forecast:
         """Return what the task is likely to need on data that are cut already."""
@@ -68,7 +69,7 @@ def _config(task: PlannedTask, device: str) -> TrajectoryTrainingConfig:
     of_training = {field.name for field in fields(TrajectoryTrainingConfig)}
     values = {key: value for key, value in task.settings["settings"].items() if key in of_training}
     values |= {"epochs": task.settings["epochs"], "batch_size": task.settings["batch_size"]}
-    values |= {"save_best": task.settings["checkpoint"], "seed": task.seed, "device": device}
+    values |= {"save_best": task.settings["checkpoint"], "seed": task.seed, "device": device, "stop_on_signal": False}
     return from_dict(TrajectoryTrainingConfig, values)
 
 
