@@ -1,6 +1,6 @@
 """Surrogates of coupled ODE systems: from an initial state, a time and parameters to the state."""
 
-from potentia.trajectories.baselines import HoldInitialState, MeanTrajectory, NearestTrajectory, baselines
+from potentia.trajectories.baselines import HoldInitialState, MeanTrajectory, NearestTrajectory, fit_baselines
 from potentia.trajectories.dataset import Trajectories, TrajectoryData
 from potentia.trajectories.hdf5 import read_trajectories, write_trajectories
 from potentia.trajectories.scaling import Preprocessing, Scaling
@@ -18,7 +18,7 @@ __all__ = [
     "TimeMap",
     "Trajectories",
     "TrajectoryData",
-    "baselines",
+    "fit_baselines",
     "make_data",
     "read_trajectories",
     "register",
