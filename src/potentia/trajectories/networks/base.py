@@ -49,7 +49,7 @@ class SurrogateNetwork(nn.Module, ABC):
 
         Args:
             initial: Scaled initial states.  [trajectories, quantities]
-            times: Mapped times u, shared by all [times] or of each [trajectories, times].
+            times: Mapped times u, in any order, shared by all [times] or of each [trajectories, times].
             parameters: Scaled parameters [trajectories, parameters], None where the system has none.
 
         Returns:
@@ -57,6 +57,9 @@ class SurrogateNetwork(nn.Module, ABC):
         """
         found = self.evolve(initial, times, parameters)
         return initial[:, None] + times[..., None] * found if self.hard_initial_condition else found
+
+    def require_solved(self, initial: Tensor, times: Tensor, parameters: Tensor | None) -> None:
+        """Raise `DataError` that says why a state is NaN, where the network knows; asked when one is."""
 
     def loss(
         self, measure: Measure, initial: Tensor, times: Tensor, parameters: Tensor | None, target: Tensor
