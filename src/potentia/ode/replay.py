@@ -1,4 +1,4 @@
-"""Steps whose times are known are taken again, with derivatives: what was tried and rejected leaves no trace in them."""
+"""Steps whose times are known are taken again, with derivatives, in which rejected steps leave no trace."""
 
 from __future__ import annotations
 
@@ -93,6 +93,6 @@ def _look_up(problem: Problem, plan: Plan, order: Tensor, pieces: Tensor, sizes:
     valid = reached & ~at_start
     piece = torch.where(valid, first[(number + 1).clamp(max=len(sizes) - 1)] + rank[:, None], rank[:, None])
     theta = torch.where(valid, theta, 0.0).to(pieces.dtype)
-    states = interpolate(pieces.index_select(0, piece.flatten()), theta.flatten()).unflatten(0, tuple(times.shape))
+    states = interpolate(pieces.index_select(0, piece.flatten()), theta.flatten()).view(*times.shape, -1)
     missing = ~(reached | at_start)
     return states.masked_fill(missing[..., None], torch.nan) if missing.any() else states

@@ -68,6 +68,12 @@ class SurrogateNetwork(nn.Module, ABC):
         prediction = self(initial, times, parameters)
         return measure(prediction, target), prediction
 
+    def require_solved(self, initial: Tensor, times: Tensor, parameters: Tensor | None) -> None:
+        """Raise `DataError` that names the trajectories this network has no states for, and why.
+
+        To be asked where a prediction is not finite; a network that has states for all inputs has nothing to say.
+        """
+
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig(ABC):

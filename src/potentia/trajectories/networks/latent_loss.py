@@ -30,7 +30,7 @@ class LatentLoss:
     states: float = 100.0
     """Of the error of the states, as the training's own loss function measures it."""
     identity: float = 1.0
-    """Of the mean square of the initial state minus itself encoded and decoded; no term with a hard initial condition."""
+    """Of the mean square by which encoding and decoding change the initial state; none where its condition is hard."""
     slope: float = 1.0
     """Of the error of the first derivative by u, in the size of the targets' variance; from two times on."""
     curvature: float = 1.0

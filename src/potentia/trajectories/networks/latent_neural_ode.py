@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +32,7 @@ class LatentNeuralODEConfig(LatentConfig):
     """Whether f is bounded: r tanh(f/r), where r is learned and begins at 1."""
     encode_params: bool = False
     """Whether the parameters go into the encoder; else they go into f."""
-    solver: Method = Tsit5(rtol=1e-6, atol=1e-6, max_steps=1000)
+    solver: Method = field(default_factory=lambda: Tsit5(rtol=1e-6, atol=1e-6, max_steps=1000))
     """How the equation is solved, in u: `potentia.ode` has the choice."""
 
     def __post_init__(self) -> None:
@@ -69,10 +69,8 @@ class Flow(nn.Module):
 
     def forward(self, t: Tensor, latent: Tensor, *drive: Tensor) -> Tensor:
         """Return the rates at latent states.  [trajectories, latent features] both"""
-        if drive:
-            begun = torch.addmm(drive[0], latent, self.first.weight[:, : self.n_latent].T)
-        else:
-            begun = self.first(latent)
+        ahead = self.first.weight[:, : self.n_latent].T
+        begun = torch.addmm(drive[0] if drive else self.first.bias, latent, ahead)
         rates: Tensor = self.others(begun)
         return rates if self.bound is None else self.bound * torch.tanh(rates / self.bound)
 
@@ -101,10 +99,12 @@ class LatentNeuralODENetwork(LatentNetwork):
         with torch.no_grad():
             failed = self._solution(self.encode(initial, parameters), times, parameters).failures()
         if failed:
-            named = ", ".join(f"{member} ({status.name.lower().replace('_', ' ')})" for member, status in failed.items())
+            first = list(failed.items())[:5]
+            named = ", ".join(f"{member} ({status.name.lower().replace('_', ' ')})" for member, status in first)
             raise DataError(
                 f"the latent equation of {len(failed)} of {len(initial)} trajectories has no solution: trajectory "
-                f"{named}; ask for times nearer to the initial one, or train with another solver (now {self.solver})"
+                f"{named}{', ...' if len(failed) > 5 else ''}; ask for times nearer to the initial one, or train with "
+                f"another solver (now {self.solver})"
             )
 
     def _solution(self, latent: Tensor, times: Tensor, parameters: Tensor | None) -> Solution:
