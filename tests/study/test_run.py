@@ -100,9 +100,7 @@ def test_names_seeds_and_devices_are_checked(tmp_path):
 def test_each_slot_gives_its_device_and_two_runs_at_a_time_do_each_task_once(tmp_path):
     with ThreadPoolExecutor(4) as executor, ThreadPoolExecutor(2) as runs:
         both = [
-            runs.submit(
-                run_study, tmp_path, fakes.tasks(24), fakes.instant, devices=["cpu", "meta"], executor=executor
-            )
+            runs.submit(run_study, tmp_path, fakes.tasks(24), fakes.instant, devices=["cpu", "meta"], executor=executor)
             for _ in range(2)
         ]
         assert all(run.result().complete for run in both)

@@ -59,7 +59,10 @@ def test_yaml_has_numbers_as_one_means_them_and_no_key_twice(tmp_path):
 
 
 def test_no_two_tasks_share_a_seed():
-    names = [("main", ""), *[(mode, str(k)) for mode in ("interpolation", "sparse", "UQ", "batchsize") for k in range(9)]]
+    names = [
+        ("main", ""),
+        *[(mode, str(k)) for mode in ("interpolation", "sparse", "UQ", "batchsize") for k in range(9)],
+    ]
     seeds = {task_seed(s, model, *name) for s in (41, 42) for model in ("A", "B") for name in names}
     assert len(seeds) == 4 * len(names)
     assert task_seed(42, "A", "main", "") == task_seed(42, "A", "main", "")

@@ -1,4 +1,4 @@
-"""The command ``potentia``: from a file of settings to the estimators; what a command needs is imported when it runs."""
+"""The command ``potentia``: from a file of settings to the estimators; each command imports what it needs."""
 
 from __future__ import annotations
 

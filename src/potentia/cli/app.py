@@ -26,7 +26,7 @@ Root = Annotated[Path, typer.Option(help="Directory with datasets/, trained/, re
 OnMismatch = Annotated[
     str,
     typer.Option(
-        help="With results of other settings there: 'error'; 'resume' those; 'restart' (they are set aside, not deleted)."
+        help="With results of other settings there: 'error'; 'resume' those; 'restart' (sets them aside)."
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -40,7 +40,9 @@ def study_run(
     config: Config,
     root: Root = Path(),
     on_mismatch: OnMismatch = "error",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the tasks with time and memory; train none.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List tasks, time and memory; train none.")
+    ] = False,
     as_json: AsJson = False,
     overrides: Overrides = [],  # noqa: B006  # typer reads it, nobody changes it
 ) -> None:
@@ -75,7 +77,8 @@ def study_tune(
     root: Root = Path(),
     on_mismatch: OnMismatch = "error",
     promote: Annotated[
-        bool, typer.Option("--promote", help="Only copy the best settings found so far beside the data, as its defaults.")
+        bool,
+        typer.Option("--promote", help="Only copy best.yaml beside the data, as their defaults."),
     ] = False,
     as_json: AsJson = False,
     overrides: Overrides = [],  # noqa: B006  # typer reads it, nobody changes it

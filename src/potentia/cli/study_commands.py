@@ -8,10 +8,10 @@ from pathlib import Path
 
 import typer
 
+from potentia.cli.settings_file import read_settings
 from potentia.study import Ended
 from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.study import Study
-from potentia.cli.settings_file import read_settings
 
 __all__ = ["evaluate", "forecast", "report", "run"]
 
@@ -50,8 +50,13 @@ def forecast(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) 
 def evaluate(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) -> None:
     """Measure what was trained, and write it."""
     study = Study.from_config(read_settings(config, overrides), root=root)
-    study.evaluate().write(study.results)
-    _show_table(study, as_json)
+    found = study.evaluate()
+    found.write(study.results)
+    if as_json:
+        typer.echo(found.metrics.to_json(orient="records"))
+        return
+    typer.echo(found.table().to_string())
+    typer.echo(f"more in {study.results / 'report.html'}")
 
 
 def report(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) -> None:
@@ -61,18 +66,14 @@ def report(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) ->
     if as_json:
         typer.echo(table.to_json(orient="records"))
         return
-    typer.echo(table.to_string(index=False))
-    if (study.results / "metrics_table.txt").is_file():
-        _show_table(study, as_json)
-
-
-def _show_table(study: Study, as_json: bool) -> None:
-    metrics = study.results / "all_metrics.csv"
-    if as_json:
-        typer.echo(json.dumps({"directory": str(study.results), "metrics": str(metrics)}))
-        return
-    typer.echo((study.results / "metrics_table.txt").read_text(encoding="utf-8"))
-    typer.echo(f"more in {study.results}")
+    typer.echo(table.to_string(index=False, na_rep=""))
+    done = int((table["status"] == "done").sum())
+    typer.echo(f"{done} of {len(table)} tasks are done")
+    summary, page = study.results / "metrics_table.txt", study.results / "report.html"
+    if summary.is_file():
+        typer.echo(summary.read_text(encoding="utf-8"))
+    if page.is_file():
+        typer.echo(f"evaluated in {page}")
 
 
 def _tell(end: Ended[bool]) -> None:

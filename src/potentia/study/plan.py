@@ -1,4 +1,4 @@
-"""What a study has to do: tasks with plain settings, a seed, a name for their files, and a hash of what decides them."""
+"""What a study has to do: tasks with plain settings, a seed, a name for their files and a hash."""
 
 from __future__ import annotations
 
@@ -58,8 +58,10 @@ class Place:
 
 
 class Work(Protocol):
-    """Does a task and returns plain values for its record; it goes to other processes, so it is a function of a module,
-    a `functools.partial` of one, or an object of such a class."""
+    """Does a task and returns plain values for its record.
+
+    It goes to other processes, so it is a function of a module, a `functools.partial` of one, or an object of a class.
+    """
 
     def __call__(self, task: PlannedTask, place: Place, /) -> Mapping[str, Any]:
         """Do the task."""

@@ -65,7 +65,9 @@ def _set_aside(directory: Path) -> None:
     """Rename the directory to the next free name."""
     busy = anyone_at_work(directory)
     if busy:
-        raise ConfigError(f"{directory} cannot be set aside: processes are at work on {', '.join(busy)}; end them first")
+        raise ConfigError(
+            f"{directory} cannot be set aside: processes are at work on {', '.join(busy)}; end them first"
+        )
     k = 1
     while directory.with_name(f"{directory.name}.old-{k}").exists():
         k += 1

@@ -41,7 +41,7 @@ def read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:
         FileFormatError: it holds none, or is no YAML.
     """
     try:
-        found = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506  # a SafeLoader
+        found = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise FileFormatError(f"{path} is no YAML that can be read: {error}") from None
     if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):

@@ -63,8 +63,6 @@ class Modality(ABC, Generic[Value]):
     """Its block in the settings of a study."""
     mode: ClassVar[str]
     """What it is called in names of files."""
-    noun: ClassVar[str]
-    """What one value is, in tables."""
     list_key: ClassVar[str]
     """The setting with its values."""
 
@@ -120,7 +118,6 @@ class Interpolation(Modality[int]):
 
     key: ClassVar[str] = "interpolation"
     mode: ClassVar[str] = "interpolation"
-    noun: ClassVar[str] = "interval"
     list_key: ClassVar[str] = "intervals"
 
     intervals: tuple[int, ...] = ()
@@ -150,7 +147,6 @@ class Extrapolation(Modality[int]):
 
     key: ClassVar[str] = "extrapolation"
     mode: ClassVar[str] = "extrapolation"
-    noun: ClassVar[str] = "cutoff"
     list_key: ClassVar[str] = "cutoffs"
 
     cutoffs: tuple[int, ...] = ()
@@ -180,7 +176,6 @@ class Sparse(Modality[int]):
 
     key: ClassVar[str] = "sparse"
     mode: ClassVar[str] = "sparse"
-    noun: ClassVar[str] = "factor"
     list_key: ClassVar[str] = "factors"
 
     factors: tuple[int, ...] = ()
@@ -199,7 +194,9 @@ class Sparse(Modality[int]):
         """Raise `ConfigError` where a factor is larger than the number of trajectories."""
         for value in self.values():
             if value > len(data.train):
-                raise ConfigError(f"sparse.factors: {value} is more than the {len(data.train)} trajectories to train on")
+                raise ConfigError(
+                    f"sparse.factors: {value} is more than the {len(data.train)} trajectories to train on"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +205,6 @@ class BatchScaling(Modality[float]):
 
     key: ClassVar[str] = "batch_scaling"
     mode: ClassVar[str] = "batchsize"
-    noun: ClassVar[str] = "batch_size"
     list_key: ClassVar[str] = "sizes"
 
     sizes: tuple[float | int | str, ...] = ()
@@ -243,7 +239,6 @@ class Uncertainty(Modality[int]):
 
     key: ClassVar[str] = "uncertainty"
     mode: ClassVar[str] = "UQ"
-    noun: ClassVar[str] = "member"
     list_key: ClassVar[str] = "ensemble_size"
 
     ensemble_size: int = 1

@@ -16,11 +16,12 @@ from potentia.errors import ConfigError, DataError, FileFormatError
 from potentia.study import Ended, PlannedTask, StudyResult, progress, read_yaml, run_study, settle, task_seed
 from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.estimator import TrajectorySurrogate
-from potentia.trajectories.evaluation import Evaluation, evaluate
+from potentia.trajectories.evaluation import Evaluation
 from potentia.trajectories.hdf5 import read_trajectories
 from potentia.trajectories.modalities import MAIN, Variant, part_of
 from potentia.trajectories.study_config import FREE, StudyConfig, SurrogatePlan
 from potentia.trajectories.study_data import defaults_beside, find_data
+from potentia.trajectories.study_evaluation import Model, evaluate_models
 from potentia.trajectories.study_work import TrainVariant
 from potentia.trajectories.surrogates import SURROGATES
 from potentia.trajectories.trained import require_trained
@@ -164,14 +165,13 @@ class Study:
         missing = list(progress[progress["status"] != "done"]["task"])
         if missing:
             raise ConfigError(f"{self.directory} lacks {', '.join(missing)}: run the study, or leave them out")
-        found: dict[str, dict[str, dict[Any, TrajectorySurrogate]]] = {}
-        for plan in self.config.surrogates:
-            for variant in self.config.variants(plan):
-                model = self.load(plan.name, variant.mode, variant.metric).to(self.config.devices[0])
-                found.setdefault(variant.mode, {}).setdefault(plan.name, {})[variant.value] = model
-        main = {name: models[None] for name, models in found.pop(MAIN).items()}
-        keys = {modality.mode: modality.key for modality in self.config.modalities}
-        return evaluate(main, self.data, self.config.evaluation, modalities={keys[m]: v for m, v in found.items()})
+        device = self.config.devices[0]
+        models = [
+            Model(plan.name, variant, self.load(plan.name, variant.mode, variant.metric).to(device))
+            for plan in self.config.surrogates
+            for variant in self.config.variants(plan)
+        ]
+        return evaluate_models(models, self.data, self.config)
 
     def forecast(self) -> pd.DataFrame:
         """Return one row for each task with the time and memory that it is likely to need.
@@ -228,7 +228,8 @@ def _require_logarithms(config: StudyConfig, path: Path, data: TrajectoryData) -
             columns = zip(part.labels, part.states.reshape(-1, part.n_quantities).T, strict=True)
             _require_positive(f"{path}: {name}", columns, "log10_transform", "set dataset.tolerance, or ")
         if transforms.log10_transform_params and part.parameters is not None:
-            columns = zip(part.parameter_labels or range(part.n_parameters), part.parameters.T, strict=True)
+            names = part.parameter_labels or tuple(f"parameter {k}" for k in range(part.n_parameters))
+            columns = zip(names, part.parameters.T, strict=True)
             _require_positive(f"{path}: {name} parameters", columns, "log10_transform_params", "")
 
 

@@ -45,7 +45,7 @@ class DatasetConfig:
     """The data and what is done to them before training."""
 
     name: str
-    """Name of a directory in ``datasets/`` whatever its case, or path of a file or of a directory with ``data.hdf5``."""
+    """Name of a directory in ``datasets/`` whatever its case, or path of a file or a directory with ``data.hdf5``."""
     preprocessing: Preprocessing
     """Transforms of states, parameters and times."""
     subset_factor: int = 1
@@ -205,7 +205,9 @@ def _plans(
     configs = _block("surrogate_configs", given.get("surrogate_configs") or {})
     for name in configs:
         if name not in names:
-            raise ConfigError(f"surrogate_configs has {name!r}, which surrogates does not list{did_you_mean(name, names)}")
+            raise ConfigError(
+                f"surrogate_configs has {name!r}, which surrogates does not list{did_you_mean(name, names)}"
+            )
     plans = []
     for k, name in enumerate(names):
         before = _hyperparameters(name, optimal.get(name, {}), f"the defaults of the data for {name}")
@@ -221,7 +223,9 @@ def _plan(name: str, values: Mapping[str, Any], training: Mapping[str, Any]) -> 
     try:
         network = from_dict(kind, {key: value for key, value in values.items() if key in of_network})
         rest = {key: value for key, value in values.items() if key not in of_network}
-        return SurrogatePlan(name=name, network=network, training=from_dict(TrajectoryTrainingConfig, {**rest, **training}))
+        return SurrogatePlan(
+            name=name, network=network, training=from_dict(TrajectoryTrainingConfig, {**rest, **training})
+        )
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from None
 
@@ -262,14 +266,18 @@ def _aligned(key: str, value: Any, names: Sequence[str]) -> list[int]:
     """Return one integer for each surrogate, from one for all or a list."""
     values = list(value) if isinstance(value, list | tuple) else [value] * len(names)
     if len(values) != len(names):
-        raise ConfigError(f"{key} has {len(values)} entries for {len(names)} surrogates: give one for each, or one number")
+        raise ConfigError(
+            f"{key} has {len(values)} entries for {len(names)} surrogates: give one for each, or one number"
+        )
     return [integer(f"{key} of {name}", one, low=1) for name, one in zip(names, values, strict=True)]
 
 
 def _devices(value: Any) -> tuple[str, ...]:
     devices = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple) else ()
     if not devices or not all(isinstance(device, str) for device in devices):
-        raise ConfigError(f"devices must be the name of a device or a list of them, such as ['cpu', 'cpu'], got {value!r}")
+        raise ConfigError(
+            f"devices must be the name of a device or a list of them, such as ['cpu', 'cpu'], got {value!r}"
+        )
     return devices
 
 
@@ -301,7 +309,7 @@ def _without_none_text(value: Any) -> Any:
 
 
 def _numbers_of(kind: type, values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return ``values`` with text such as ``"1e-25"`` as numbers where a field of ``kind`` takes numbers and no text."""
+    """Return ``values`` with text such as ``"1e-25"`` as numbers, where a field of ``kind`` takes no text."""
     hints = typing.get_type_hints(kind)
     return {
         key: _number_from(value, f"{where}.{key}".lstrip("."))

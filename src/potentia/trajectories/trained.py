@@ -22,7 +22,9 @@ def require_trained(config: StudyConfig, directory: Path) -> None:
     """
     snapshot = directory / SNAPSHOT
     if not snapshot.is_file():
-        raise ConfigError(f"nothing is trained under {config.training_id!r}: there is no {snapshot}; run the study first")
+        raise ConfigError(
+            f"nothing is trained under {config.training_id!r}: there is no {snapshot}; run the study first"
+        )
     trained = StudyConfig.from_mapping(read_yaml(snapshot))
     plans = {plan.name: plan for plan in trained.surrogates}
     missing = [plan.name for plan in config.surrogates if plan.name not in plans]
@@ -34,7 +36,9 @@ def require_trained(config: StudyConfig, directory: Path) -> None:
     changed = differences(_core(trained, names), _core(config, names))
     if changed:
         listed = "\n  ".join(changed)
-        raise ConfigError(f"{directory} was trained with other settings:\n  {listed}\nEvaluate with those of {snapshot}")
+        raise ConfigError(
+            f"{directory} was trained with other settings:\n  {listed}\nEvaluate with those of {snapshot}"
+        )
 
 
 def _core(config: StudyConfig, names: list[str]) -> Mapping[str, Any]:

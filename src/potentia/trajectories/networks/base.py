@@ -58,9 +58,6 @@ class SurrogateNetwork(nn.Module, ABC):
         found = self.evolve(initial, times, parameters)
         return initial[:, None] + times[..., None] * found if self.hard_initial_condition else found
 
-    def require_solved(self, initial: Tensor, times: Tensor, parameters: Tensor | None) -> None:
-        """Raise `DataError` that says why a state is NaN, where the network knows; asked when one is."""
-
     def loss(
         self, measure: Measure, initial: Tensor, times: Tensor, parameters: Tensor | None, target: Tensor
     ) -> tuple[Tensor, Tensor]:
