@@ -13,6 +13,19 @@ from potentia.cli import main
 from potentia.study import write_yaml
 from trajectories.study_data import root_with, settings
 
+SEARCH = {
+    "tuning_id": "t",
+    "surrogates": [
+        {
+            "name": "FullyConnected",
+            "batch_size": 64,
+            "epochs": 2,
+            "optuna_params": {"hidden_size": {"type": "int", "low": 4, "high": 8}},
+        }
+    ],
+    "dataset": {"name": "decay"},
+}
+
 
 @pytest.fixture
 def call(tmp_path, capsys):
@@ -87,6 +100,16 @@ def test_data_are_made_and_never_replaced(tmp_path, capsys):
     assert "is there already" in capsys.readouterr().err
     assert main(["data", "make", "simple_reacton"]) == 2
     assert "did you mean 'simple_reaction'" in capsys.readouterr().err
+
+
+def test_a_search_from_a_file(tmp_path, capsys):
+    root_with(tmp_path)
+    write_yaml(tmp_path / "tune.yaml", {**SEARCH, "trials": 1})
+    command = ["study", "tune", str(tmp_path / "tune.yaml"), "--root", str(tmp_path)]
+    assert main(command) == 0
+    assert "hidden_size" in capsys.readouterr().out
+    assert main([*command, "--promote"]) == 0
+    assert (tmp_path / "datasets/Decay/surrogate_configs.yaml").is_file()
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Laws of studies: what each modality trains on, one map of time, the same bits anywhere, nothing evaluated that is not."""
+"""Laws of studies: what each modality trains on, one map of time, the same bits anywhere."""
 
 from __future__ import annotations
 
@@ -153,7 +153,10 @@ def test_only_what_was_trained_is_evaluated(done):
     for more, message in [
         ({"training_id": "b"}, "nothing is trained under 'b'"),
         ({"surrogates": ["MultiONet"], "surrogate_configs": {}}, "has no MultiONet; it has FullyConnected"),
-        ({"sparse": {"enabled": True, "factors": [4, 2]}}, "sparse.factors asks for 2, which the study has not trained"),
+        (
+            {"sparse": {"enabled": True, "factors": [4, 2]}},
+            "sparse.factors asks for 2, which the study has not trained",
+        ),
         ({"uncertainty": {"enabled": True, "ensemble_size": 4}}, "uncertainty.ensemble_size asks for 3"),
         ({"dataset": {"name": "decay", "subset_factor": 2}}, r"dataset.subset_factor: 1 → 2"),
         ({"batch_size": 32}, r"surrogate_configs.FullyConnected.batch_size: 64 → 32"),

@@ -87,6 +87,11 @@ class Study:
         return cls(resolved, Path(root), path, read_trajectories(path))
 
     @property
+    def optimal(self) -> dict[str, dict[str, Any]]:
+        """Settings beside the data that take the place of defaults, by surrogate."""
+        return defaults_beside(self.path) if self.config.dataset.use_optimal_params else {}
+
+    @property
     def directory(self) -> Path:
         """Directory of the models."""
         return self.root / "trained" / self.config.training_id
