@@ -283,6 +283,20 @@ def test_what_cannot_be_solved_is_refused(name, arguments, message):
         SYSTEMS[name].solve(*arguments)
 
 
+def test_an_unknown_method_is_refused():
+    with pytest.raises(ConfigError, match=r"method must be one of 'RK23', .* got 'DOP835'; did you mean 'DOP853'"):
+        Decay().solve([1.0], [0.0, 1.0], [1.0], method="DOP835")
+
+
+def test_rates_of_another_shape_are_refused():
+    class Wrong(Decay):
+        def rates(self, t, state, parameters):
+            return np.ones(2)
+
+    with pytest.raises(DataError, match=r"test_decay: rates must return shape \(1,\), as a state has, not \(2,\)"):
+        Wrong().solve([1.0], [0.0, 1.0], [1.0])
+
+
 @pytest.mark.parametrize(
     ("method", "message"),
     [

@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import solve_ivp
 
+from potentia.checks import choice
 from potentia.errors import ConfigError, DataError
 
 __all__ = ["Floats", "Interval", "Starts", "System"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
+EXPLICIT = ("RK23", "RK45", "DOP853")
+"""Methods of SciPy that use no Jacobian."""
 IMPLICIT = ("BDF", "Radau", "LSODA")
 """Methods of SciPy that use a Jacobian."""
 
@@ -151,16 +154,17 @@ class System(ABC):
             [times, quantities]; the first is the initial state.
 
         Raises:
+            ConfigError: there is no such method.
             DataError: shapes do not fit, the state has no logarithm where one is needed, or the solver gave up.
         """
         first, grid, known = self._checked(initial, times, parameters)
         if len(grid) == 1:
             return first[None]
         rates, jacobian = self._logarithmic(known) if self.log_states else self._plain(known)
-        chosen = method or self.method
+        chosen = choice("method", method or self.method, (*EXPLICIT, *IMPLICIT))
         own = {"jac": jacobian} if chosen in IMPLICIT and self.jacobian(grid[0], first, known) is not None else {}
         with np.errstate(all="ignore"), warnings.catch_warnings():  # what goes wrong is told below, once
-            warnings.simplefilter("ignore")
+            warnings.filterwarnings("ignore", module=r"scipy\.integrate")
             found = solve_ivp(
                 self._counted(rates),
                 (grid[0], grid[-1]),
@@ -192,9 +196,13 @@ class System(ABC):
             q = int(np.argmin(first))
             raise DataError(f"{self.name}: its states must be above 0, {self.labels[q]} begins at {first[q]:g}")
         known = None if parameters is None else np.array(parameters, dtype=np.float64)
-        if (() if known is None else known.shape) != ((len(self.parameter_labels),) if self.parameter_labels else ()):
+        shape = None if known is None else known.shape
+        if shape != ((len(self.parameter_labels),) if self.parameter_labels else None):
             wanted = ", ".join(self.parameter_labels) or "no parameters"
             raise DataError(f"{self.name}: it takes {wanted}, got {'none' if known is None else known}")
+        made = np.shape(self.rates(grid[0], first, known))
+        if made != first.shape:
+            raise DataError(f"{self.name}: rates must return shape {first.shape}, as a state has, not {made}")
         return first, grid, known
 
     def _counted(self, rates: Callable[..., Floats]) -> Callable[..., Floats]:

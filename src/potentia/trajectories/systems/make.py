@@ -42,8 +42,8 @@ def make_data(
         n_val: Trajectories held out.
         seed: Of the initial conditions, and of parameters.
         times: Grid; None is the system's own.  [times]
-        workers: Processes that solve; their number changes no bit.  A script that asks for more than one needs
-            ``if __name__ == "__main__":``.
+        workers: Processes that solve; their number changes no bit. They take seconds to start, so they pay for large
+            sets only, and a script that asks for more than one needs ``if __name__ == "__main__":``.
 
     Raises:
         ConfigError: there is no such system, or a part would be empty.
