@@ -141,6 +141,13 @@ def test_a_file_of_another_kind_is_refused(trained, tmp_path):
         fresh("FullyConnected").train(DATA[0], settings(), newest_checkpoint(folder))
 
 
+def test_loading_leaves_the_global_generators_alone(trained, tmp_path):
+    trained("MultiONet").save(tmp_path / "a.pt")
+    before = torch.get_rng_state()
+    MultiONet.load(tmp_path / "a.pt")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_no_file_holds_code(trained, tmp_path):
     trained("LatentPoly").save(tmp_path / "a.pt")
     assert b"potentia" in Path(tmp_path / "a.pt").read_bytes()[:4000]

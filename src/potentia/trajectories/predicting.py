@@ -39,7 +39,7 @@ def predict(
         part = slice(begin, begin + size)
         found = network(initial[part], u[part] if u.ndim == 2 else u, None if scaled is None else scaled[part])
         states[part] = scaling.physical(found.double()).cpu().numpy()
-    if np.isnan(states).any():
+    if not np.isfinite(states).all():
         network.require_solved(initial, u, scaled)
     return states
 
