@@ -65,7 +65,7 @@ def problem_of(
     for number, constant in enumerate(constants):
         if constant.ndim < 1 or len(constant) != members:
             raise DataError(f"constant {number} must have a row for each of {members} members, got {_shape(constant)}")
-    times = times.to(torch.float64)
+    times = times.to(initial.device, torch.float64)
     begin = torch.as_tensor(times.detach()[..., 0] if start is None else start, dtype=torch.float64).to(times.device)
     if begin.ndim > 1 or (begin.ndim == 1 and len(begin) != members):
         raise DataError(f"`start` must be one time or one for each of {members} members, got shape {_shape(begin)}")

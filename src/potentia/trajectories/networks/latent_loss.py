@@ -77,8 +77,8 @@ def slope(values: Tensor, times: Tensor) -> Tensor:
     lines = values.diff(dim=1) * _inverse(h)  # [trajectories, times − 1, quantities]
     left, right = h[:, :-1], h[:, 1:]
     inner = (left * lines[:, 1:] + right * lines[:, :-1]) * _inverse(left + right)
-    inner = inner * (torch.minimum(left, right) / even).clamp(max=1)
-    ends = lines * (h / even).clamp(max=1)
+    inner = inner * (torch.minimum(left, right) * _inverse(even)).clamp(max=1)
+    ends = lines * (h * _inverse(even)).clamp(max=1)
     return torch.cat((ends[:, :1], inner, ends[:, -1:]), 1)
 
 
@@ -92,7 +92,7 @@ def curvature(values: Tensor, times: Tensor) -> Tensor:
     h, even = _spacings(times)
     left, right = h[:, :-1], h[:, 1:]
     bends = (values.diff(dim=1) * _inverse(h)).diff(dim=1) * _inverse(left + right)
-    return 2 * bends * (torch.minimum(left, right) / even).clamp(max=1).square()
+    return 2 * bends * (torch.minimum(left, right) * _inverse(even)).clamp(max=1).square()
 
 
 def _spacings(times: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from potentia.checks import integer
+from potentia.checks import choice, integer
 from potentia.errors import DataError
 from potentia.nn import ACTIVATION_MODULES, dense
 from potentia.ode import Method, Solution, Tsit5, solve
@@ -28,6 +28,8 @@ class LatentNeuralODEConfig(LatentConfig):
     """Hidden layers of f behind its first one."""
     ode_width: int = 64
     """Nodes in each of them."""
+    ode_activation: str = "relu"
+    """After each hidden layer of f. A smooth one, such as ``"tanh"``, lets an adaptive solver take longer steps."""
     ode_tanh_reg: bool = True
     """Whether f is bounded: r tanh(f/r), where r is learned and begins at 1."""
     encode_params: bool = False
@@ -39,6 +41,7 @@ class LatentNeuralODEConfig(LatentConfig):
         super().__post_init__()
         for name in ("ode_layers", "ode_width"):
             integer(name, getattr(self, name), low=1)
+        choice("ode_activation", self.ode_activation, list(ACTIVATION_MODULES))
 
     def build(self, shape: Shape) -> LatentNeuralODENetwork:
         """Return the network; its weights are drawn from torch's generators."""
@@ -58,7 +61,7 @@ class Flow(nn.Module):
         self.n_latent, self.n_parameters = config.latent_features, n_parameters
         self.first = nn.Linear(self.n_latent + n_parameters, config.ode_width)
         sizes = [*[config.ode_width] * (config.ode_layers + 1), self.n_latent]
-        self.others = nn.Sequential(ACTIVATION_MODULES[config.activation](), *dense(sizes, config.activation))
+        self.others = nn.Sequential(ACTIVATION_MODULES[config.ode_activation](), *dense(sizes, config.ode_activation))
         self.bound = nn.Parameter(torch.ones(())) if config.ode_tanh_reg else None
 
     def drive(self, parameters: Tensor | None) -> tuple[Tensor, ...]:
