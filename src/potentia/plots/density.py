@@ -15,12 +15,13 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from potentia.errors import DataError
+from potentia.plots.lines import plain_log_ticks
 from potentia.plots.style import GREY, TEXT_SIZE, finish, heading, new_figure, note, quiet
 
 __all__ = ["DensityPanel", "binned", "density_panels"]
 
-_SMALLEST_SHARE = 1e-4
-"""Pairs of which one value is below this part of all values of its axis are counted in the first bin."""
+_SMALLEST_SHARE = 0.02
+"""The first bin of an axis holds this share of the values above zero, however small they are."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,10 +112,12 @@ def _draw(axes: Axes, panel: DensityPanel, norm: LogNorm) -> QuadMesh | None:
     counts[j, i] = panel.bins["count"]
     axes.set(xscale="log", yscale="log")
     mesh = axes.pcolormesh(x, y, np.ma.masked_invalid(counts), norm=norm, cmap="viridis_r", rasterized=True)
+    plain_log_ticks(axes.xaxis)
+    plain_log_ticks(axes.yaxis)
     if panel.diagonal:
         low, high = max(x[0], y[0]), min(x[-1], y[-1])
         if low < high:
-            axes.plot((low, high), (low, high), color="#D55E00", lw=1.0, ls="--")
+            axes.plot((low, high), (low, high), color="#D55E00", lw=1.5, ls="--")
     return mesh
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -17,11 +18,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from potentia.plots.style import GREY, TEXT_SIZE, colour, finish, heading, new_figure, note, quiet
 
-__all__ = ["Line", "LinePanel", "line_panels", "shades"]
+__all__ = ["Line", "LinePanel", "line_panels", "plain_log_ticks", "shades"]
 
 _DARK, _LIGHT = np.array([0.03, 0.19, 0.42]), np.array([0.62, 0.79, 0.88])
-_DECADES_SHOWN = 8
-"""A logarithmic axis goes no deeper below its largest value: an error of nothing is drawn at the edge."""
+_SMALLEST_SHARE = 0.02
+"""The least part of the points is not looked at for the lower end of a logarithmic axis: an error of nothing, like that
+of an initial state, would take most of the room."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,23 +119,12 @@ def _draw(axes: Axes, panel: LinePanel, known: dict[str, Line2D | Patch]) -> Non
         axes.set_yticks([])
         note(axes, "no value above zero" if panel.log_y and panel.lines else "no data")
         return
+    axes.set(xscale="log" if panel.log_x else "linear", yscale="log" if panel.log_y else "linear")
+    heights = [_draw_line(axes, line, line.colour or colour(k), *seen[k], known) for k, line in enumerate(panel.lines)]
     if panel.log_x:
-        axes.set_xscale("log")
-        _plain_ticks(axes, "x")
+        plain_log_ticks(axes.xaxis)
     if panel.log_y:
-        axes.set_yscale("log")
-    for k, (line, (x, y, keep)) in enumerate(zip(panel.lines, seen, strict=True)):
-        tint = line.colour or colour(k)
-        (drawn,) = axes.plot(x[keep], y[keep], color=tint, ls=line.dash, lw=1.5, marker=line.marker, ms=4)
-        if line.label:
-            known.setdefault(line.label, drawn)
-        if line.band is not None:
-            low, high = (np.asarray(edge, dtype=np.float64)[keep] for edge in line.band)
-            axes.fill_between(x[keep], low, high, color=tint, alpha=0.15, lw=0)
-            if line.band_label:
-                known.setdefault(line.band_label, Patch(color=tint, alpha=0.15, lw=0))
-    if panel.log_y:
-        _not_too_deep(axes, [y[keep] for _, y, keep in seen])
+        _not_too_deep(axes, np.concatenate(heights))
     if panel.percent:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     for text, place in panel.marks.items():
@@ -141,6 +132,28 @@ def _draw(axes: Axes, panel: LinePanel, known: dict[str, Line2D | Patch]) -> Non
         axes.annotate(
             text, (place, 1.0), (3, -3), ("data", "axes fraction"), "offset points", va="top", color=GREY, size=8
         )
+
+
+def _draw_line(
+    axes: Axes,
+    line: Line,
+    tint: str,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    keep: NDArray[np.bool_],
+    known: dict[str, Line2D | Patch],
+) -> NDArray[np.float64]:
+    """Draw one curve, add it to the legend, and return the heights at which something is drawn."""
+    (drawn,) = axes.plot(x[keep], y[keep], color=tint, ls=line.dash, lw=1.5, marker=line.marker, ms=4)
+    if line.label:
+        known.setdefault(line.label, drawn)
+    if line.band is None:
+        return y[keep]
+    low, high = (np.asarray(edge, dtype=np.float64)[keep] for edge in line.band)
+    axes.fill_between(x[keep], low, high, color=tint, alpha=0.15, lw=0)
+    if line.band_label:
+        known.setdefault(line.band_label, Patch(color=tint, alpha=0.15, lw=0))
+    return np.concatenate((y[keep], low, high))
 
 
 def _points(panel: LinePanel, line: Line) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
@@ -153,19 +166,18 @@ def _points(panel: LinePanel, line: Line) -> tuple[NDArray[np.float64], NDArray[
     return x, y, keep
 
 
-def _not_too_deep(axes: Axes, values: Sequence[NDArray[np.float64]]) -> None:
-    """Leave out what is many decades below the rest, and write plain numbers where the scale is short."""
-    top = max(float(one.max()) for one in values if one.size)
+def _not_too_deep(axes: Axes, values: NDArray[np.float64]) -> None:
     low, high = axes.get_ylim()
-    axes.set_ylim(max(low, top * 10.0**-_DECADES_SHOWN), min(high, top * 10.0))
-    _plain_ticks(axes, "y")
+    least = float(np.quantile(values[values > 0], _SMALLEST_SHARE))
+    axes.set_ylim(max(low, least / 4), high)
+    plain_log_ticks(axes.yaxis)
 
 
-def _plain_ticks(axes: Axes, which: str) -> None:
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
-    decades = np.log10(high / low) if low > 0 else 9.0
+def plain_log_ticks(axis: Axis) -> None:
+    """Write few numbers on a logarithmic axis, and plain ones where they can be read so."""
+    limits = sorted(float(end) for end in axis.get_view_interval())
+    decades = float(np.log10(limits[1] / limits[0]))
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.5 else (1.0,), numticks=9))
     axis.set_minor_formatter(NullFormatter())
-    if decades < 4 and low >= 1e-3 and high < 1e5:
+    if decades < 4 and limits[0] >= 1e-3 and limits[1] < 1e5:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

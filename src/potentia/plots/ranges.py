@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from potentia.checks import did_you_mean
 from potentia.errors import ConfigError
+from potentia.plots.lines import plain_log_ticks
 from potentia.plots.style import GREY, colour, finish, heading, new_figure, note, quiet
 
 __all__ = ["RANGE_COLUMNS", "range_rows"]
@@ -63,4 +64,5 @@ def range_rows(
     axes.hlines(place, at["quarter"], at["three_quarters"], color=colour(0), lw=6, alpha=0.45)
     axes.plot(at["median"], place, "o", color=colour(0), ms=6, mfc="white", mew=1.4)
     axes.plot(at["mean"], place, "x", color=colour(1), ms=6, mew=1.6)
+    plain_log_ticks(axes.xaxis)
     return finish(figure, outfile)

@@ -12,6 +12,9 @@ from potentia.trajectories.evaluation.looks import Looks
 
 __all__ = ["density_by_slope", "errors_by_quantity", "errors_by_size", "errors_in_time", "errors_of_one_in_time"]
 
+_SHARES_SHOWN = (0.02, 0.999)
+"""The distribution is drawn between these shares: the smallest and the largest errors would take most of the axis."""
+
 
 def errors_of_one_in_time(over_time: pd.DataFrame, name: str, kind: str, looks: Looks) -> Figure:
     """Draw mean and median of one surrogate's errors with the range of most, and the means of the baselines."""
@@ -44,11 +47,12 @@ def errors_by_quantity(by_quantity: pd.DataFrame, name: str, kind: str, looks: L
 
 def errors_by_size(distribution: pd.DataFrame, looks: Looks, axis: str, title: str) -> Figure:
     """Draw which share of the errors is smaller than which size; ``distribution`` holds one kind."""
+    shown = distribution[distribution["share"].between(*_SHARES_SHOWN)]
     panel = LinePanel(
         title=title,
         x_label=axis,
         y_label="share of the errors that are smaller",
-        lines=looks.lines(distribution, "size", "share"),
+        lines=looks.lines(shown, "size", "share"),
         log_x=True,
         percent=True,
     )

@@ -40,7 +40,7 @@ Histories: TypeAlias = Mapping[str, Mapping[str, Mapping[str, TrainingCurve]]]
 
 
 def curves_table(histories: Histories) -> pd.DataFrame:
-    """Return a row for each point: ``surrogate``, ``mode``, ``label``, ``epoch``, ``train``, ``test``, ``duration`` (s).
+    """Return a row for each point: ``surrogate``, ``mode``, ``label``, ``epoch``, ``train``, ``test``, ``duration``.
 
     Raises:
         DataError: a curve has not as many errors as epochs.

@@ -12,9 +12,9 @@ from potentia.plots.lines import Line
 from potentia.plots.style import GREY, colour
 from potentia.trajectories.evaluation.scale import ErrorScale
 
-__all__ = ["Looks"]
+__all__ = ["GREY_DASHES", "Looks"]
 
-_BASELINE_DASHES: tuple[LineStyleType, ...] = ((0, (4, 2)), (0, (1, 1.5)), (0, (4, 1.5, 1, 1.5)))
+GREY_DASHES: tuple[LineStyleType, ...] = ((0, (4, 2)), (0, (1, 1.5)), (0, (4, 1.5, 1, 1.5)))
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Looks:
     def line(self, name: str, frame: pd.DataFrame, x: str, y: str, marker: str | None = None) -> Line:
         """Return the curve of one name from a frame that holds only its rows."""
         if name in self.baselines:
-            dash = _BASELINE_DASHES[self.baselines.index(name) % len(_BASELINE_DASHES)]
+            dash = GREY_DASHES[self.baselines.index(name) % len(GREY_DASHES)]
             return Line(label=name, x=frame[x], y=frame[y], colour=GREY, dash=dash)
         return Line(label=name, x=frame[x], y=frame[y], colour=self.colour(name), marker=marker)
 

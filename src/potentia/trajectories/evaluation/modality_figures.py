@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from potentia.plots.lines import Line, LinePanel, line_panels, shades
 from potentia.plots.style import GREY, colour
-from potentia.trajectories.evaluation.looks import Looks
+from potentia.trajectories.evaluation.looks import GREY_DASHES, Looks
 from potentia.trajectories.evaluation.modality_errors import MODALITIES
 
 __all__ = ["errors_of_modalities", "examples", "losses", "losses_of_all", "modality_in_time", "time_of_predictions"]
@@ -35,7 +35,7 @@ def modality_in_time(over_time: pd.DataFrame, modality: str, name: str, looks: L
     marks = {}
     if modality == "extrapolation":
         times = own[own["value"] == values[0]]["time"].to_numpy()
-        marks = {f"last of {value}": float(times[value - 1]) for value in values if value < len(times)}
+        marks = {f"cutoff {value}": float(times[value - 1]) for value in values if value < len(times)}
     first = known["value"].min()
     references = looks.reference_lines(known[known["value"] == first], "time", "mean")
     panel = LinePanel(
@@ -111,8 +111,9 @@ def time_of_predictions(timing: pd.DataFrame, solvers: pd.DataFrame, looks: Look
     rows["per_trajectory_ms"] = 1e3 * rows["per_trajectory"]
     lines = looks.lines(rows, "batch_size", "per_trajectory_ms", marker="o")
     ends = [rows["batch_size"].min(), rows["batch_size"].max()]
-    for name, seconds in zip(solvers["surrogate"], solvers["per_trajectory"], strict=True):
-        lines.append(Line(label=str(name), x=ends, y=[1e3 * seconds] * 2, colour=GREY, dash=(0, (4, 2))))
+    for k, (name, seconds) in enumerate(zip(solvers["surrogate"], solvers["per_trajectory"], strict=True)):
+        dash = GREY_DASHES[k % len(GREY_DASHES)]
+        lines.append(Line(label=str(name), x=ends, y=[1e3 * seconds] * 2, colour=GREY, dash=dash))
     panel = LinePanel(
         title="Time of predictions",
         x_label="trajectories in a batch",
@@ -120,7 +121,7 @@ def time_of_predictions(timing: pd.DataFrame, solvers: pd.DataFrame, looks: Look
         lines=lines,
         log_x=True,
         log_y=True,
-        says=f"{rows['device'].iloc[0]}, {int(rows['threads'].iloc[0])} threads of torch",
+        says=f"{rows['device'].iloc[0]}, threads of torch: {int(rows['threads'].iloc[0])}",
     )
     return line_panels([panel])
 
@@ -135,9 +136,8 @@ def _modality_panel(table: pd.DataFrame, modality: str, looks: Looks) -> LinePan
         for name in looks.own(left_out):
             part = left_out[left_out["surrogate"] == name]
             lines.append(Line(label="", x=part["x"], y=part["mean"], colour=looks.colour(name), dash=(0, (1, 1.2))))
-        says = (
-            f"dotted: times {kind.regions[1]} those trained on" if kind.regions[1] == "between" else "dotted: outside"
-        )
+        place = "between" if kind.regions[1] == "between" else "after"
+        says = f"dotted: times {place} those trained on"
     return LinePanel(
         title=modality.replace("_", " ").capitalize(),
         x_label=kind.axis,

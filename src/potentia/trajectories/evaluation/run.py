@@ -67,6 +67,17 @@ def evaluate(
 ) -> Evaluation:
     """Compare what surrogates predict with the held-out part of ``data``.
 
+    >>> import numpy as np
+    >>> from potentia.trajectories.dataset import Trajectories
+    >>> class Decay:
+    ...     def predict(self, initial_states, times, parameters=None):
+    ...         return initial_states[:, None] * np.exp(-times)[:, None]
+    >>> times = np.linspace(0.0, 1.0, 5)
+    >>> part = Trajectories(2.0 * np.exp(-times).reshape(1, 5, 1), times, None, ("x",))
+    >>> found = evaluate({"Decay": Decay()}, TrajectoryData.of(part, part, part, "decay"))
+    >>> found.metric("Decay", "accuracy", "mean_absolute_error_log")
+    0.0
+
     Args:
         surrogates: Name → the surrogate that was trained on everything.
         data: ``val`` is compared with; ``train`` says how much there was to train on and until when; error bars are

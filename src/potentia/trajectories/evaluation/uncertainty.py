@@ -137,6 +137,7 @@ def uncertainty(
         label = f"recall of the worst {100 - int(row['percentile'])} % (flagged {100 * float(row['flagged']):g} %)"
         metrics.append(Metric(name, BLOCK, label, float(row["recall"])))
     metrics.append(Metric(name, BLOCK, "ensemble_size", float(len(members))))
+    metrics.append(Metric(name, BLOCK, "highest level (conformal)", len(data.test) / (len(data.test) + 1)))
     return Uncertainty(metrics, **tables)
 
 
