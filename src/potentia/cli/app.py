@@ -25,9 +25,7 @@ Config = Annotated[Path, typer.Argument(help="YAML file of the settings.")]
 Root = Annotated[Path, typer.Option(help="Directory with datasets/, trained/, results/ and tuned/.")]
 OnMismatch = Annotated[
     str,
-    typer.Option(
-        help="With results of other settings there: 'error'; 'resume' those; 'restart' (sets them aside)."
-    ),
+    typer.Option(help="With results of other settings there: 'error'; 'resume' those; 'restart' (sets them aside)."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Overrides = Annotated[
@@ -40,9 +38,7 @@ def study_run(
     config: Config,
     root: Root = Path(),
     on_mismatch: OnMismatch = "error",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List tasks, time and memory; train none.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List tasks, time and memory; train none.")] = False,
     as_json: AsJson = False,
     overrides: Overrides = [],  # noqa: B006  # typer reads it, nobody changes it
 ) -> None:
