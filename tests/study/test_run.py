@@ -74,6 +74,13 @@ def test_a_model_that_was_removed_is_made_again_and_one_without_record_is_not_ac
     assert (tmp_path / "models/t2.model").read_text() == str(task_seed(1, 2))
 
 
+def test_what_a_kill_between_record_and_end_has_left_is_removed(tmp_path):
+    run_study(tmp_path, fakes.tasks(1), fakes.instant)
+    (tmp_path / "models/t0.unfinished").mkdir()
+    assert run_study(tmp_path, fakes.tasks(1), fakes.instant).done == ()
+    assert not (tmp_path / "models/t0.unfinished").exists()
+
+
 def test_a_task_without_its_files_is_not_done(tmp_path):
     (end,) = run_study(tmp_path, fakes.tasks(1), fakes.faithless).failed
     assert "has ended without its file t0.model" in end.error

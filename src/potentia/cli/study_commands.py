@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 
 import typer
 
@@ -66,6 +67,7 @@ def report(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) ->
     if as_json:
         typer.echo(table.to_json(orient="records"))
         return
+    table["error"] = [shorten(error, 120) for error in table["error"]]  # all of it is in the list of tasks
     typer.echo(table.to_string(index=False, na_rep=""))
     done = int((table["status"] == "done").sum())
     typer.echo(f"{done} of {len(table)} tasks are done")

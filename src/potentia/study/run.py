@@ -108,6 +108,9 @@ def run_study(
     directory = directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
     before = [task.name for task in tasks if read_record(directory, task) is not None]
+    for task in tasks:
+        if task.name in before:  # a kill may have come between its record and this
+            clear(directory, task)
     run = _Run(directory, work, devices, threads, TaskList(directory), len(tasks), on_end)
     pending = [task for task in tasks if task.name not in before]
     run.remaining.set(pending, len(tasks))

@@ -35,7 +35,8 @@ class TaskList:
     def set(self, pending: Sequence[PlannedTask], total: int) -> None:
         """Write what is to be done of ``total`` tasks; errors of earlier runs stay."""
         with claimed(self.directory, TASK_LIST, wait=True):
-            remove_leftovers(self.path)
+            for path in (self.path, self.directory / COMPLETED):
+                remove_leftovers(path)
             before = {entry["name"]: entry for entry in self._read()}
             self._write([{**_entry(task), **_trouble(before.get(task.name, {}))} for task in pending], total)
 
