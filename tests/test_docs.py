@@ -11,7 +11,8 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 PACKAGES = (
     *("potentia", "potentia.potentials", "potentia.potentials.datasets", "potentia.train", "potentia.data"),
-    *("potentia.plots", "potentia.nn", "potentia.errors"),
+    *("potentia.plots", "potentia.nn", "potentia.errors", "potentia.evaluate", "potentia.ode", "potentia.study"),
+    *("potentia.trajectories", "potentia.trajectories.systems", "potentia.trajectories.evaluation"),
 )
 NOT_FOR_USERS = {"warn_user"}
 LISTED = re.findall(r"^   ~([\w.]+)\.(\w+)$", (DOCS / "api.md").read_text(), flags=re.MULTILINE)

@@ -24,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         app(args=None if arguments is None else list(arguments), prog_name="potentia")
     except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer ends a command with it that was interrupted, and says nothing
+            return _told("interrupted; the same command goes on", INTERRUPTED)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except TrainingError as error:
         return _told(error, FAILED)
