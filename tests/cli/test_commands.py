@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -119,3 +120,19 @@ def test_help_imports_nothing_heavy():
     said = subprocess.run(command, env=processes.environment(), check=True, capture_output=True, text=True).stdout
     assert "study" in said
     assert not {"torch", "numpy", "pandas", "matplotlib", "optuna"} & set(said.split())
+
+
+def test_an_interrupted_command_says_that_it_goes_on(call, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("potentia.cli.study_commands.report", interrupted)
+    assert call("report") == (130, "", "error: interrupted; the same command goes on\n")
+
+
+def test_an_evaluation_of_models_that_were_replaced_is_not_shown(call, tmp_path):
+    call("run")
+    call("evaluate")
+    page = tmp_path / "results/a/report.html"
+    os.utime(page, (0, 0))
+    assert f"{page} is older than the models: evaluate again" in call("report")[1]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from textwrap import shorten
 
@@ -72,10 +73,18 @@ def report(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) ->
     done = int((table["status"] == "done").sum())
     typer.echo(f"{done} of {len(table)} tasks are done")
     summary, page = study.results / "metrics_table.txt", study.results / "report.html"
+    if page.is_file() and page.stat().st_mtime < _last_done(table.get("date", ())):
+        typer.echo(f"{page} is older than the models: evaluate again")
+        return
     if summary.is_file():
         typer.echo(summary.read_text(encoding="utf-8"))
     if page.is_file():
         typer.echo(f"evaluated in {page}")
+
+
+def _last_done(dates: Iterable[object]) -> float:
+    """Return when the last task was done, in seconds as files have them; 0 if none is."""
+    return max((datetime.fromisoformat(date).timestamp() for date in dates if isinstance(date, str)), default=0.0)
 
 
 def _tell(end: Ended[bool]) -> None:

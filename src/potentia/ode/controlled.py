@@ -28,7 +28,7 @@ def solve_controlled(
     limit: Limit | None = None,
     constants: tuple[Tensor, ...] = (),
 ) -> Solution:
-    """Solve dy/dt = rates(t, y, u, *constants) where u is held from each wanted time to the next.
+    """Solve ``dy/dt = rates(t, y, u, *constants)`` where u is held from each wanted time to the next.
 
     A state with a limit (a steering angle, a valve) whose rate is a control stays inside it to rounding when ``limit``
     shortens that control to what the step has room for: it is asked before each substep.

@@ -29,7 +29,7 @@ def solve(
     start: Tensor | float | None = None,
     constants: tuple[Tensor, ...] = (),
 ) -> Solution:
-    """Solve dy/dt = rates(t, y, *constants) for many members at once.
+    """Solve ``dy/dt = rates(t, y, *constants)`` for many members at once.
 
     Derivatives by initial states, constants, times and all that the rates hold go through the steps. A member's steps
     depend on no other member. A member that fails has NaN from there on and says so in its status.

@@ -24,8 +24,8 @@ __all__ = ["Tsit5"]
 class Tsit5(Method):
     """Settings of the adaptive method.
 
-    The error of a step, root mean square over states, is held below atol + rtol·|state|. The wanted times shorten no
-    step: states between are read from the method's own polynomial, of fourth order. Where derivatives are asked for,
+    The error of a step, root mean square over states, is held below ``atol + rtol·|state|``. The wanted times shorten
+    no step: states between are read from the method's own polynomial, of fourth order. Where derivatives are asked for,
     the steps are first found without them and then taken once more, with lengths that are constants to the derivatives.
     """
 

@@ -83,7 +83,7 @@ def error_kinds(prediction: Floats, truth: Floats, scale: ErrorScale, threshold:
 
 
 def relative_errors(prediction: Floats, truth: Floats, threshold: float = 0.0) -> Floats:
-    """Return |prediction − truth| / max(|truth|, threshold); NaN where that is a division by zero."""
+    """Return ``|prediction − truth| / max(|truth|, threshold)``; NaN where that is a division by zero."""
     denominator = np.maximum(np.abs(truth), threshold)
     error = LINEAR.errors(prediction, truth)
     return np.divide(error, denominator, out=np.full_like(error, np.nan), where=denominator > 0)
