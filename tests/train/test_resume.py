@@ -24,8 +24,12 @@ from potentia.train import (
     Cosine,
     ExponentialAverage,
     Plateau,
+    Polynomial,
+    ScheduleFreeAdamW,
+    ScheduleFreeSGD,
     StepDecay,
     UniformAverage,
+    Warmup,
     load_checkpoint,
     newest_checkpoint,
     save_checkpoint,
@@ -36,15 +40,29 @@ METHODS = [
     Adam(mu=0.02, batchsize=4),
     AdamW(mu=0.02, batchsize=5, clip_norm=0.5),
     SGD(lr=0.05, batchsize=4, momentum=0.9),
+    ScheduleFreeAdamW(mu=0.02, batchsize=5, weight_decay=0.1),
+    ScheduleFreeSGD(lr=0.05, batchsize=4),
 ]
-SCHEDULES = [None, toy.slow_schedule(), Cosine(5, warmup_epochs=1.5), StepDecay(2, 0.3)]
+SCHEDULES = [
+    None,
+    toy.slow_schedule(),
+    Cosine(5, warmup_epochs=1.5),
+    StepDecay(2, 0.3),
+    Polynomial(5, 0.9),
+    Warmup(1.5),
+]
 WITHOUT_RATE = [LBFGS(history=3), LBFGS(batchsize=8, history=4)]
 PAIRS = [*itertools.product(METHODS, SCHEDULES), *((method, None) for method in WITHOUT_RATE)]
-every_method_and_schedule = pytest.mark.parametrize(
-    ("method", "schedule"), PAIRS, ids=[f"{m.method_name}-{m.batchsize}-{type(s).__name__}" for m, s in PAIRS]
-)
-every_average = pytest.mark.parametrize(
-    "average", [None, ExponentialAverage(0.9, start_epoch=1)], ids=["last", "average"]
+AVERAGES = [None, ExponentialAverage(0.9, start_epoch=1)]
+TRIPLES = [
+    (method, schedule, average)
+    for (method, schedule), average in itertools.product(PAIRS, AVERAGES)
+    if average is None or not method.averages
+]
+every_method_schedule_and_average = pytest.mark.parametrize(
+    ("method", "schedule", "average"),
+    TRIPLES,
+    ids=[f"{m.method_name}-{m.batchsize}-{type(s).__name__}-{'last' if a is None else 'average'}" for m, s, a in TRIPLES],
 )
 
 
@@ -79,8 +97,7 @@ def test_resumed_from_any_checkpoint_equals_unbroken(tmp_path):
         toy.assert_same(toy.numbers(toy.train(resumed(path, **settings))), whole)
 
 
-@every_method_and_schedule
-@every_average
+@every_method_schedule_and_average
 def test_every_method_schedule_and_average_resumes_as_if_unbroken(method, schedule, average, tmp_path):
     settings = {"method": method, "schedule": schedule, "average": average}
     whole = toy.numbers(toy.train(toy.new_run(**settings), callbacks=[SaveAt(tmp_path)]))

@@ -21,7 +21,7 @@ from potentia.potentials.histories import read_history, rows_of
 from potentia.potentials.parity import ParityData, ParityRows
 from potentia.potentials.predictions import PredictOut
 from potentia.potentials.tables import Energies
-from potentia.train.history import table
+from potentia.train.history import final_and_lowest, table
 
 __all__ = ["ParityData", "ParityRows", "PredictOut", "TrainOut"]
 
@@ -183,16 +183,7 @@ class TrainOut:
         ``final_<column>`` of each column of `errors`; ``min_<column>`` and ``epoch_min_<column>`` of each RMSE of the
         test set, over the epochs in which it is finite. Of equally low epochs the first counts.
         """
-        stats: dict[str, float] = {}
-        for column in self.errors:
-            values = self.errors[column].to_numpy()
-            stats[f"final_{column}"] = float(values[-1]) if len(values) else math.nan
-        for column in ("RMSE_test", "RMSE_force_test", "RMSE_stress_test"):
-            if column in self.errors:
-                finite = self.errors[column][np.isfinite(self.errors[column])]
-                stats[f"min_{column}"] = float(finite.min()) if len(finite) else math.nan
-                stats[f"epoch_min_{column}"] = int(finite.idxmin()) if len(finite) else math.nan
-        return stats
+        return final_and_lowest(self.errors, ("RMSE_test", "RMSE_force_test", "RMSE_stress_test"))
 
     def errors_by_group(self) -> pd.DataFrame:
         """Return the energy and force errors of each group of structures (``config_type``), train and test.

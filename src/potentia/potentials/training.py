@@ -44,12 +44,14 @@ from potentia.train import (
     Plateau,
     Run,
     Schedule,
+    columns_of,
     distributed,
     fit,
     forecast,
     load_checkpoint,
     weights_by_error,
 )
+from potentia.train.device import usable_device
 
 __all__ = ["KIND", "Order", "Trained", "Training"]
 
@@ -132,7 +134,7 @@ class Training:
         finally:
             ready.task.data.close()
         assert isinstance(run.model, AtomicNetworks)
-        record |= {"training_history": _columns(out.history)}
+        record |= {"training_history": columns_of(out.history)}
         return Trained(run.model, ready.atomic_energies, record, out, run.best.value, ready.seen)
 
     def forecast(self, given: TrainingInput, start: FittedPotential | None) -> Forecast:
@@ -304,12 +306,7 @@ class Training:
                 f"memory_mode='mixed' keeps features on the host, but the descriptor is on {features}: make it with "
                 "device='cpu', and name the GPU in config.device"
             )
-        device = features if config.device is None else torch.device(config.device)
-        try:
-            torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:
-            raise ConfigError(f"device={str(device)!r} cannot be used here: {error}") from None
-        return device
+        return usable_device(features if config.device is None else config.device)
 
     def schedule(self) -> Schedule | None:
         """The rule for the learning rate, None for none."""
@@ -349,8 +346,3 @@ def _weights_by_energy(energy: NDArray[np.float64]) -> NDArray[np.float64]:
     above = energy - energy.min()
     weights: NDArray[np.float64] = 1 / (1 + above / above.max()) if above.max() > 0 else np.ones_like(above)
     return weights
-
-
-def _columns(history: Sequence[Mapping[str, float]]) -> dict[str, torch.Tensor]:
-    names = history[0] if history else ()
-    return {name: torch.tensor([row[name] for row in history], dtype=torch.float64) for name in names}

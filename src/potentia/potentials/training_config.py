@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from potentia.checks import choice, integer, number
@@ -27,8 +26,9 @@ from potentia.train import (
     Schedule,
     Stepper,
     TrainingMethod,
+    check_loop_settings,
 )
-from potentia.train.stopping import seconds_of
+from potentia.train.device import require_device_name
 
 __all__ = ["TorchTrainingConfig"]
 
@@ -242,16 +242,15 @@ class TorchTrainingConfig:
         for name in ("seed", "split_seed"):
             if self.__dict__[name] is not None:
                 integer(name, self.__dict__[name], low=0)
-        for name in ("checkpoint_interval", "checkpoint_batches", "num_workers", "split_gap"):
+        check_loop_settings(self)
+        for name in ("num_workers", "split_gap"):
             integer(name, self.__dict__[name], low=0)
         integer("prefetch_factor", self.prefetch_factor, low=1)
-        if self.max_checkpoints is not None:
-            integer("max_checkpoints", self.max_checkpoints, low=1)
         choice("precision", self.precision, ("auto", "float32", "float64"))
         choice("memory_mode", self.memory_mode, ("cpu", "gpu", "mixed"))
         bytes_of(self.memory_limit)
         if self.device is not None:
-            _require_device_name(self.device)
+            require_device_name(self.device)
         choice("cache_scope", self.cache_scope, ("all", "train", "val"))
 
     def _check_schedule(self) -> None:
@@ -264,11 +263,6 @@ class TorchTrainingConfig:
             )
         if self.average is not None and not isinstance(self.average, Average):
             raise ConfigError(f"average must be ExponentialAverage(...) or another Average, got {self.average!r}")
-        if self.early_stopping is not None:
-            integer("early_stopping", self.early_stopping, low=1)
-        number("early_stopping_min_delta", self.early_stopping_min_delta, low=0)
-        if self.max_time is not None:
-            seconds_of(self.max_time)
 
     def _check_split(self) -> None:
         choice("split_by", self.split_by, ("structure", "group", "block"))
@@ -360,16 +354,6 @@ def _method(method: object) -> Any:
     if method is None:
         return Adam()
     return METHODS[choice("method", method, tuple(METHODS))]() if isinstance(method, str) else method
-
-
-def _require_device_name(name: str) -> None:
-    """Raise `ConfigError` unless torch knows such a device."""
-    try:
-        torch.device(name)
-    except (RuntimeError, TypeError):
-        raise ConfigError(
-            f"device must be the name of a torch device such as 'cpu' or 'cuda:1', got {name!r}"
-        ) from None
 
 
 def _named(prefix: str, cls: Callable[..., object], *values: object) -> None:

@@ -1,21 +1,24 @@
 """The training engine of all families: a run, a task, and a loop that can be interrupted anywhere."""
 
 from potentia.train.averages import Average, ExponentialAverage, UniformAverage
+from potentia.train.best_weights import BestWeights
 from potentia.train.callbacks import Callback
 from potentia.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from potentia.train.engine import fit
 from potentia.train.forecast import Forecast, forecast
-from potentia.train.history import export, table
+from potentia.train.history import columns_of, export, final_and_lowest, rows_of, table
 from potentia.train.kalman import Kalman, KalmanStepper
 from potentia.train.lbfgs import LBFGS, LBFGSStepper
 from potentia.train.least_squares import Rows
 from potentia.train.levenberg_marquardt import LevenbergMarquardt, LevenbergMarquardtStepper
+from potentia.train.loop_settings import LoopSettings, check_loop_settings, loop_callbacks
 from potentia.train.optimizers import SGD, Adam, AdamW, GradientMethod, TrainingMethod
 from potentia.train.progress import BatchBar, EpochBar
 from potentia.train.rotation import Checkpoints, newest_checkpoint
 from potentia.train.run import Best, Run
 from potentia.train.sampling import ErrorScores, weights_by_error
-from potentia.train.schedules import Cosine, Plateau, Schedule, StepDecay
+from potentia.train.schedule_free import ScheduleFreeAdamW, ScheduleFreeSGD
+from potentia.train.schedules import Cosine, Plateau, Polynomial, Schedule, StepDecay, Warmup
 from potentia.train.steppers import GradientStepper, Step, Stepper
 from potentia.train.stopping import EarlyStopping, StopOnSignal, TimeBudget
 from potentia.train.task import BatchLoss, Task
@@ -29,6 +32,7 @@ __all__ = [
     "BatchBar",
     "BatchLoss",
     "Best",
+    "BestWeights",
     "Callback",
     "Checkpoint",
     "Checkpoints",
@@ -45,10 +49,14 @@ __all__ = [
     "LBFGSStepper",
     "LevenbergMarquardt",
     "LevenbergMarquardtStepper",
+    "LoopSettings",
     "Plateau",
+    "Polynomial",
     "Rows",
     "Run",
     "Schedule",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeSGD",
     "Step",
     "StepDecay",
     "Stepper",
@@ -57,11 +65,17 @@ __all__ = [
     "TimeBudget",
     "TrainingMethod",
     "UniformAverage",
+    "Warmup",
+    "check_loop_settings",
+    "columns_of",
     "export",
+    "final_and_lowest",
     "fit",
     "forecast",
     "load_checkpoint",
+    "loop_callbacks",
     "newest_checkpoint",
+    "rows_of",
     "save_checkpoint",
     "table",
     "weights_by_error",

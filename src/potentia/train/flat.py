@@ -37,9 +37,12 @@ class FlatParameters:
     @torch.no_grad()
     def write(self, vector: Tensor) -> None:
         """Give the parameters the values of ``vector``, rounded to their own type."""
-        own = [real_view(parameter.detach()) for parameter in self._parameters]
-        parts = [part.view_as(one) for part, one in zip(vector.split(self._sizes), own, strict=True)]
-        torch._foreach_copy_(own, parts)
+        torch._foreach_copy_([real_view(p.detach()) for p in self._parameters], self._real_parts(vector))
+
+    def split(self, vector: Tensor) -> list[Tensor]:
+        """Return the part of each parameter in ``vector`` [numbers] in its shape, as views."""
+        parts = zip(self._parameters, self._real_parts(vector), strict=True)
+        return [torch.view_as_complex(part) if p.is_complex() else part for p, part in parts]
 
     def forget_gradients(self) -> None:
         """Let the next gradients be those of one loss."""
@@ -60,6 +63,10 @@ class FlatParameters:
         loss.backward()
         distributed.sum_gradients(self._parameters)
         return self.gradients()
+
+    def _real_parts(self, vector: Tensor) -> list[Tensor]:
+        parts = zip(self._parameters, vector.split(self._sizes), strict=True)
+        return [part.view_as(real_view(p.detach())) for p, part in parts]
 
     def _joined(self, tensors: Sequence[Tensor]) -> Tensor:
         joined = torch.cat([real_view(tensor).reshape(-1) for tensor in tensors])

@@ -7,17 +7,50 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
+import torch
+from torch import Tensor
 
 from potentia.storage import write_text
 
-__all__ = ["export", "table"]
+__all__ = ["columns_of", "export", "final_and_lowest", "rows_of", "table"]
 
 
 def table(history: Sequence[Mapping[str, float]]) -> pd.DataFrame:
     """Return one row for each completed epoch, counted from 1; NaN where there is no value."""
     index = pd.RangeIndex(1, len(history) + 1, name="epoch")
     return pd.DataFrame([dict(row) for row in history], index=index, dtype=float)
+
+
+def columns_of(history: Sequence[Mapping[str, float]]) -> dict[str, Tensor]:
+    """Turn rows into columns of float64, eight bytes a number: a long history must not outweigh the model."""
+    names = {name: None for row in history for name in row}
+    return {name: torch.tensor([row.get(name, math.nan) for row in history], dtype=torch.float64) for name in names}
+
+
+def rows_of(columns: Mapping[str, Tensor]) -> list[dict[str, float]]:
+    """Turn columns into rows, the inverse of `columns_of`."""
+    values = [column.tolist() for column in columns.values()]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def final_and_lowest(errors: pd.DataFrame, marked: Sequence[str]) -> dict[str, float]:
+    """Return ``final_<column>`` of each column, and ``min_<column>`` and ``epoch_min_<column>`` of the marked ones.
+
+    The lowest value is that over the epochs in which it is finite, and of equally low epochs the first; NaN where there
+    are none. A marked column that is not there is left out.
+    """
+    found: dict[str, float] = {}
+    for column in errors:
+        values = errors[column].to_numpy()
+        found[f"final_{column}"] = float(values[-1]) if len(values) else math.nan
+    for column in marked:
+        if column in errors:
+            finite = errors[column][np.isfinite(errors[column])]
+            found[f"min_{column}"] = float(finite.min()) if len(finite) else math.nan
+            found[f"epoch_min_{column}"] = int(finite.idxmin()) if len(finite) else math.nan
+    return found
 
 
 def export(

@@ -107,6 +107,9 @@ class KalmanStepper:
         self._forgetting = rate * self._forgetting + (1 - rate)
         return Step(loss, taken=True)
 
+    def averaged(self) -> None:
+        """Return None: the weights that are trained are scored."""
+
     def state(self) -> dict[str, Any]:
         """Return the covariances and the present forgetting factor."""
         return {"forgetting": self._forgetting, "covariance": self._covariance}

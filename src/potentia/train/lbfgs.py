@@ -164,6 +164,9 @@ class LBFGSStepper:
             return Step(loss, taken=True)
         return Step(loss, taken=True, finished=why if self._settings.batchsize is None else "")
 
+    def averaged(self) -> None:
+        """Return None: the weights that are trained are scored."""
+
     def state(self) -> dict[str, Any]:
         """Return the pairs, and loss and gradient at the present weights."""
         return {"matrix": self._matrix.state(), "value": self._value, "gradient": self._gradient}

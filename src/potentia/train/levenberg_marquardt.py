@@ -107,6 +107,9 @@ class LevenbergMarquardtStepper:
         whole = self._settings.batchsize is None
         return Step(loss, taken=True, finished="converged: no damped step lowers the loss" if whole else "")
 
+    def averaged(self) -> None:
+        """Return None: the weights that are trained are scored."""
+
     def state(self) -> dict[str, Any]:
         """Return the present damping."""
         return {"damping": self._damping}

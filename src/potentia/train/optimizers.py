@@ -15,7 +15,17 @@ from potentia.config import to_dict
 from potentia.errors import ConfigError
 from potentia.train.steppers import GradientStepper, Stepper
 
-__all__ = ["SGD", "Adam", "AdamW", "GradientMethod", "TrainingMethod", "check_batchsize", "check_positive"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "GradientMethod",
+    "TrainingMethod",
+    "check_batchsize",
+    "check_below_one",
+    "check_clip_norm",
+    "check_positive",
+]
 
 
 class TrainingMethod(ABC):
@@ -25,6 +35,8 @@ class TrainingMethod(ABC):
     """Short name, for example ``"adam"``."""
     batchsize: int | None
     """Samples in a batch; None for all in one."""
+    averages: ClassVar[bool] = False
+    """Whether it averages the weights itself, see `Stepper.averaged`."""
 
     @abstractmethod
     def stepper(self, parameters: Sequence[nn.Parameter]) -> Stepper:
@@ -146,7 +158,7 @@ class SGD(GradientMethod):
     def __post_init__(self) -> None:
         check_positive("lr", self.lr)
         check_batchsize(self.batchsize)
-        _check_clip_norm(self.clip_norm)
+        check_clip_norm(self.clip_norm)
         number("momentum", self.momentum, low=0)
         number("weight_decay", self.weight_decay, low=0)
 
@@ -175,14 +187,15 @@ def check_batchsize(batchsize: int | None) -> None:
 def _check_adam(settings: Adam | AdamW) -> None:
     check_positive("mu", settings.mu)
     check_batchsize(settings.batchsize)
-    _check_clip_norm(settings.clip_norm)
+    check_clip_norm(settings.clip_norm)
     number("weight_decay", settings.weight_decay, low=0)
-    _below_one("beta1", settings.beta1)
-    _below_one("beta2", settings.beta2)
+    check_below_one("beta1", settings.beta1)
+    check_below_one("beta2", settings.beta2)
     number("epsilon", settings.epsilon, low=0)
 
 
-def _check_clip_norm(clip_norm: float | None) -> None:
+def check_clip_norm(clip_norm: float | None) -> None:
+    """Refuse what is neither None nor above 0."""
     if clip_norm is not None:
         check_positive("clip_norm", clip_norm)
 
@@ -193,6 +206,7 @@ def check_positive(name: str, value: float) -> None:
         raise ConfigError(f"{name} must be greater than 0, got {value!r}")
 
 
-def _below_one(name: str, value: float) -> None:
+def check_below_one(name: str, value: float) -> None:
+    """Refuse what is not in [0, 1)."""
     if number(name, value, low=0, high=1) == 1:
         raise ConfigError(f"{name} must be less than 1, got {value!r}")

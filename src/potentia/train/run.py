@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from potentia.errors import ConfigError
 from potentia.metrics import ErrorSum
 from potentia.train.averages import Average
+from potentia.train.history import columns_of, rows_of
 from potentia.train.optimizers import TrainingMethod
 from potentia.train.schedules import Schedule
 from potentia.train.steppers import Stepper
@@ -82,7 +83,7 @@ class Run:
     schedule_state: dict[str, float] = field(default_factory=dict)
     """Numbers of the schedule."""
     average_weights: dict[str, Tensor] = field(default_factory=dict, repr=False)
-    """Averaged parameters by name; empty as long as there are none."""
+    """Averaged parameters by name, of ``average`` or of the stepper; empty as long as there are none."""
     average_count: int = 0
     """Weights that have been taken into the average."""
     stepper: Stepper = field(init=False)
@@ -92,6 +93,8 @@ class Run:
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         if not parameters:
             raise ConfigError("there is nothing to train: the model has no parameter that requires a gradient")
+        if self.average is not None and self.method.averages:
+            raise ConfigError(f"{type(self.method).__name__} averages the weights itself: train it without an average")
         self.stepper = self.method.stepper(parameters)
         if self.schedule is not None:
             if math.isnan(self.stepper.learning_rate):
@@ -121,7 +124,8 @@ class Run:
 
     @torch.no_grad()
     def follow_weights(self) -> None:
-        """Take the present weights into the average."""
+        """Take the present weights into the average, or take over that of the stepper."""
+        self._follow_stepper()
         if self.average is None or self.epoch < self.average.start_epoch:
             return
         self.average_count += 1
@@ -180,7 +184,7 @@ class Run:
             "batch": self.batch,
             "sums": {name: (one.absolute, one.squared, one.count) for name, one in self.sums.items()},
             "learning_rate": self.learning_rate,
-            "history": _columns(self.history),
+            "history": columns_of(self.history),
             "monitored": self.monitored,
             "best": tuple(self.best),
             "skipped": self.skipped,
@@ -203,7 +207,7 @@ class Run:
         self.model.load_state_dict({**state["model"], **state["trained_on"]})
         self.seed, self.epoch, self.batch = state["seed"], state["epoch"], state["batch"]
         self.sums = {name: ErrorSum(*one) for name, one in state["sums"].items()}
-        self.learning_rate, self.history = state["learning_rate"], _rows(state["history"])
+        self.learning_rate, self.history = state["learning_rate"], rows_of(state["history"])
         self.monitored, self.best = state["monitored"], Best(*state["best"])
         self.skipped, self.bad_in_a_row = state["skipped"], state["bad_in_a_row"]
         self.stopped, self.times, self.memory = state["stopped"], dict(state["times"]), dict(state["memory"])
@@ -216,19 +220,16 @@ class Run:
             saved = {name: state["model"][name] for name in state["trained_on"]}
             self.average_weights = {name: tensor.to(self.device, copy=True) for name, tensor in saved.items()}
             self.average_count = state["average"]["count"]
+        self._follow_stepper()
+
+    def _follow_stepper(self) -> None:
+        averaged = self.stepper.averaged()
+        if averaged is not None:
+            known = dict(zip((p for p in self.model.parameters() if p.requires_grad), averaged, strict=True))
+            named = self.model.named_parameters(remove_duplicate=False)
+            self.average_weights = {name: known[p] for name, p in named if p.requires_grad}
 
     def _weights(self) -> dict[str, Tensor]:
         """Return the parameters that are trained, by each of their names."""
         named = self.model.named_parameters(remove_duplicate=False)
         return {name: p.detach() for name, p in named if p.requires_grad}
-
-
-def _columns(history: list[dict[str, float]]) -> dict[str, Tensor]:
-    """Turn rows into columns of float64, eight bytes a number: a long history must not outweigh the model."""
-    names = {name: None for row in history for name in row}
-    return {name: torch.tensor([row.get(name, math.nan) for row in history], dtype=torch.float64) for name in names}
-
-
-def _rows(columns: dict[str, Tensor]) -> list[dict[str, float]]:
-    values = [column.tolist() for column in columns.values()]
-    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]

@@ -11,7 +11,7 @@ from typing import ClassVar
 from potentia.checks import integer, number
 from potentia.errors import ConfigError
 
-__all__ = ["Cosine", "Plateau", "Schedule", "StepDecay"]
+__all__ = ["Cosine", "Plateau", "Polynomial", "Schedule", "StepDecay", "Warmup"]
 
 
 class Schedule(ABC):
@@ -110,19 +110,76 @@ class Cosine(Schedule):
 
     def __post_init__(self) -> None:
         number("warmup_epochs", self.warmup_epochs, low=0)
-        if not number("total_epochs", self.total_epochs, low=0) > self.warmup_epochs:
-            raise ConfigError(
-                f"total_epochs must be greater than warmup_epochs={self.warmup_epochs!r}, got {self.total_epochs!r}"
-            )
+        _check_total(self.total_epochs, self.warmup_epochs)
         number("initial_fraction", self.initial_fraction, low=0, high=1)
         number("final_fraction", self.final_fraction, low=0, high=1)
 
     def rate(self, first: float, state: Mapping[str, float], epochs: float) -> float:
         """Return the rate at this moment of the run."""
         if epochs < self.warmup_epochs:
-            return first * (self.initial_fraction + (1 - self.initial_fraction) * epochs / self.warmup_epochs)
+            return first * _on_the_way_up(self.initial_fraction, epochs / self.warmup_epochs)
         gone = min((epochs - self.warmup_epochs) / (self.total_epochs - self.warmup_epochs), 1.0)
         return first * (self.final_fraction + (1 - self.final_fraction) * (1 + math.cos(math.pi * gone)) / 2)
+
+
+@dataclass(frozen=True)
+class Polynomial(Schedule):
+    """Up on a line from batch to batch, then down to zero as a power of what is left.
+
+    >>> schedule = Polynomial(total_epochs=10, power=2.0)
+    >>> [round(schedule.rate(1.0, {}, epochs), 3) for epochs in (0, 5, 9, 10, 20)]
+    [1.0, 0.25, 0.01, 0.0, 0.0]
+    """
+
+    total_epochs: float
+    """After so many epochs the rate is zero."""
+    power: float = 0.9
+    """At 1 the way is a line; less falls later, more sooner."""
+    warmup_epochs: float = 0.0
+    """So many epochs, or parts of one, the way up takes; 0 for none."""
+    initial_fraction: float = 0.1
+    """The way up begins at this part of the first rate, in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        number("power", self.power, low=0)
+        number("warmup_epochs", self.warmup_epochs, low=0)
+        _check_total(self.total_epochs, self.warmup_epochs)
+        number("initial_fraction", self.initial_fraction, low=0, high=1)
+
+    def rate(self, first: float, state: Mapping[str, float], epochs: float) -> float:
+        """Return the rate at this moment of the run."""
+        if epochs < self.warmup_epochs:
+            return first * _on_the_way_up(self.initial_fraction, epochs / self.warmup_epochs)
+        left = (self.total_epochs - epochs) / (self.total_epochs - self.warmup_epochs)
+        return first * math.pow(max(left, 0.0), self.power)
+
+
+@dataclass(frozen=True)
+class Warmup(Schedule):
+    """Up on a line from batch to batch, and constant from there on."""
+
+    epochs: float = 1.0
+    """So many epochs, or parts of one, the way up takes."""
+    initial_fraction: float = 0.1
+    """It begins at this part of the first rate, in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        number("epochs", self.epochs, low=0)
+        number("initial_fraction", self.initial_fraction, low=0, high=1)
+
+    def rate(self, first: float, state: Mapping[str, float], epochs: float) -> float:
+        """Return the rate at this moment of the run."""
+        return first if epochs >= self.epochs else first * _on_the_way_up(self.initial_fraction, epochs / self.epochs)
+
+
+def _on_the_way_up(begin: float, gone: float) -> float:
+    """Return the part of the rate where a part of the way up from ``begin`` to 1 is gone."""
+    return begin + (1 - begin) * gone
+
+
+def _check_total(total_epochs: float, warmup_epochs: float) -> None:
+    if not number("total_epochs", total_epochs, low=0) > warmup_epochs:
+        raise ConfigError(f"total_epochs must be greater than warmup_epochs={warmup_epochs!r}, got {total_epochs!r}")
 
 
 def _check_factor(factor: float) -> None:

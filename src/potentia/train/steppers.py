@@ -47,6 +47,13 @@ class Stepper(Protocol):
         """
         ...
 
+    def averaged(self) -> Sequence[Tensor] | None:
+        """Return the weights to score and save, parameter by parameter; None where they are those that are trained.
+
+        They may be views of what the next step changes.
+        """
+        ...
+
     def state(self) -> dict[str, Any]:
         """Return what has been learned about the path so far (dicts, lists, numbers, tensors), settings excepted."""
         ...
@@ -69,9 +76,10 @@ class GradientStepper:
         parameters: Sequence[nn.Parameter],
         clip_norm: float | None = None,
     ) -> None:
+        self._parameters = list(parameters)
         self._vectors = _vectors(parameters)
-        self._flat = [vector.flat for vector in self._vectors]
-        self.optimizer = build(self._flat)
+        self.flat = [vector.flat for vector in self._vectors]
+        self.optimizer = build(self.flat)
         self.clip_norm = clip_norm
         self._begun_with = [float(group["lr"]) for group in self.optimizer.param_groups]
 
@@ -93,15 +101,26 @@ class GradientStepper:
         loss.value.backward()
         for vector in self._vectors:
             vector.gather()
-        distributed.sum_gradients(self._flat)
-        finite = all_finite(loss.value, self._flat)
+        distributed.sum_gradients(self.flat)
+        finite = all_finite(loss.value, self.flat)
         if finite:
             if self.clip_norm is not None:
-                nn.utils.clip_grad_norm_(self._flat, self.clip_norm)
+                nn.utils.clip_grad_norm_(self.flat, self.clip_norm)
             self.optimizer.step()
             for vector in self._vectors:
                 vector.parameters.write(vector.flat.detach())
         return Step(loss, finite)
+
+    def averaged(self) -> Sequence[Tensor] | None:
+        """Return None: the weights that are trained are scored."""
+        return None
+
+    def split(self, vectors: Sequence[Tensor]) -> list[Tensor]:
+        """Return the part of each parameter in vectors like ``flat``, in the shape of the parameter."""
+        parts: dict[nn.Parameter, Tensor] = {}
+        for own, vector in zip(self._vectors, vectors, strict=True):
+            parts |= zip(own.members, own.parameters.split(vector), strict=True)
+        return [parts[parameter] for parameter in self._parameters]
 
     def state(self) -> dict[str, Any]:
         """Return the moments by number of the vector."""
@@ -117,6 +136,7 @@ class _Vector:
     """Parameters of one type and device end to end, as an optimizer takes them."""
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
+        self.members = list(parameters)
         self.parameters = FlatParameters(parameters, dtype=None)
         self.flat = nn.Parameter(self.parameters.read())
 

@@ -10,11 +10,17 @@ from typing import Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from potentia.errors import DataError
+from potentia.errors import DataError, warn_user
+from potentia.seeding import stream
 
-__all__ = ["Trajectories", "TrajectoryData", "Which"]
+__all__ = ["PARTS", "Arrays", "Trajectories", "TrajectoryData", "Which"]
+
+PARTS = ("train", "test", "val")
+"""Names of the parts of a data set."""
 
 Floats: TypeAlias = NDArray[np.float64]
+Arrays: TypeAlias = NDArray[np.floating] | Sequence[NDArray[np.floating]]
+"""One array of the whole set, or one for each of `PARTS`."""
 Which: TypeAlias = slice | Sequence[int] | NDArray[np.int64]
 """Places that are taken, as NumPy takes them."""
 
@@ -32,7 +38,7 @@ class Trajectories:
     labels: tuple[str, ...]
     """Names of the quantities."""
     parameter_labels: tuple[str, ...] = ()
-    """Names of the parameters."""
+    """Names of the parameters; ``parameter_0``, … where they have parameters and none are given."""
 
     def __post_init__(self) -> None:
         for name in ("states", "times", "parameters"):
@@ -41,6 +47,11 @@ class Trajectories:
                 object.__setattr__(self, name, np.ascontiguousarray(value, dtype=np.float64))
         _check_shapes(self)
         _check_values(self)
+        if self.n_parameters and not self.parameter_labels:
+            names = tuple(f"parameter_{p}" for p in range(self.n_parameters))
+            object.__setattr__(self, "parameter_labels", names)
+        if len(self.parameter_labels) != self.n_parameters:
+            raise DataError(f"parameter_labels must name {self.n_parameters} parameters, got {self.parameter_labels}")
 
     def __len__(self) -> int:
         return len(self.states)
@@ -95,6 +106,55 @@ class TrajectoryData:
         """Return the data of a whole set, whose times are its horizon."""
         return cls(train, test, val, name, (float(val.times[0]), float(val.times[-1])), system)
 
+    @classmethod
+    def from_arrays(
+        cls,
+        data: Arrays,
+        *,
+        params: Arrays | None = None,
+        timesteps: NDArray[np.floating] | None = None,
+        labels: Sequence[str] | None = None,
+        parameter_labels: Sequence[str] = (),
+        split: tuple[float, float, float] = (0.7, 0.1, 0.2),
+        seed: int = 42,
+        name: str = "data",
+        allow_shared: bool = False,
+    ) -> Self:
+        """Return the data of one array, which is shuffled and split, or of three that are split already.
+
+        Args:
+            data: States, all of them or a tuple of train, test and val.  [trajectories, times, quantities]
+            params: Parameters in the same form, None where there are none.  [trajectories, parameters]
+            timesteps: Times of the steps; 0 to 1 in equal steps if None.  [times]
+            labels: Names of the quantities; ``quantity_0``, … if None.
+            parameter_labels: Names of the parameters.
+            split: Parts of one array that go to train, test and val; their sum is 1.
+            seed: Shuffles one array.
+            name: What the data are called.
+            allow_shared: Whether parts may hold the same initial condition; see `refuse_shared`.
+
+        Raises:
+            DataError: shapes do not fit, a value is not finite, a part would be empty, or val shares an initial
+                condition with train.
+        """
+        if isinstance(data, np.ndarray):
+            data, params = _cut(data, params, split, seed)
+        states = _three("data", data)
+        given = (None, None, None) if params is None else _three("params", params)
+        steps, quantities = _three_axes(states[0], f"{name}: train").shape[1:]
+        times = np.linspace(0.0, 1.0, steps) if timesteps is None else np.asarray(timesteps)
+        names = tuple(f"quantity_{q}" for q in range(quantities)) if labels is None else tuple(labels)
+        made = []
+        for part, state, parameters in zip(PARTS, states, given, strict=True):
+            try:
+                made.append(Trajectories(state, times, parameters, names, tuple(parameter_labels)))
+            except DataError as error:
+                raise DataError(f"{name}: {part}: {error}") from None
+        found = cls.of(made[0], made[1], made[2], name)
+        if not allow_shared:
+            found.refuse_shared()
+        return found
+
     def __post_init__(self) -> None:
         for name in ("test", "val"):
             part = getattr(self, name)
@@ -103,6 +163,36 @@ class TrajectoryData:
                     f"{self.name}: {name} has quantities {part.labels} and {part.n_parameters} parameters, train has "
                     f"{self.train.labels} and {self.train.n_parameters}"
                 )
+
+    def shared(self, one: str, other: str) -> NDArray[np.int64]:
+        """Return which trajectories of part ``other`` begin, parameters included, exactly as one of part ``one``."""
+        known = set(_starts(getattr(self, one)))
+        return np.array([n for n, start in enumerate(_starts(getattr(self, other))) if start in known], dtype=np.int64)
+
+    def refuse_shared(self) -> None:
+        """Refuse data whose figures would be of trajectories that were trained on.
+
+        Raises:
+            DataError: a trajectory of val begins exactly as one of train.
+
+        Warns:
+            PotentiaWarning: one of test begins as one of train, or one of val as one of test: the choice of a model
+                goes by what it was fitted to, or its figures are of what it was chosen by.
+        """
+        for one, other in (("train", "val"), ("train", "test"), ("test", "val")):
+            same = self.shared(one, other)
+            if not len(same):
+                continue
+            text = (
+                f"{self.name}: {len(same)} of {len(getattr(self, other))} trajectories of {other} begin exactly as "
+                f"one of {one}, the first is {other} {same[0]}"
+            )
+            if (one, other) == ("train", "val"):
+                raise DataError(
+                    f"{text}; the errors of a model on them say what it remembers: make the parts anew, or pass "
+                    "allow_shared=True"
+                )
+            warn_user(text)
 
     def with_splits(self, train: Trajectories, test: Trajectories) -> Self:
         """Return the same held-out part and horizon with other parts to train on and to select by."""
@@ -116,6 +206,47 @@ class TrajectoryData:
                 if array is not None:
                     found.update(repr(array.shape).encode() + array.tobytes())
         return found.hexdigest()
+
+
+def _three(name: str, arrays: Arrays) -> tuple[Floats, Floats, Floats]:
+    if isinstance(arrays, np.ndarray) or len(arrays) != 3:
+        raise DataError(f"{name} must be three arrays, train, test and val, as the states are; got {len(arrays)}")
+    train, test, val = (np.asarray(array, dtype=np.float64) for array in arrays)
+    return train, test, val
+
+
+def _three_axes(states: Floats, where: str) -> Floats:
+    if states.ndim != 3:
+        raise DataError(f"{where}: states must have shape (trajectories, times, quantities), got {states.shape}")
+    return states
+
+
+def _cut(
+    data: NDArray[np.floating], params: Arrays | None, split: tuple[float, float, float], seed: int
+) -> tuple[list[NDArray[np.floating]], list[NDArray[np.floating]] | None]:
+    """Return one array of states, and one of parameters, as three of shuffled trajectories."""
+    if len(split) != 3 or min(split) < 0 or abs(sum(split) - 1) > 1e-5:
+        raise DataError(f"split must be the parts of train, test and val with sum 1, got {split}")
+    n = len(data)
+    n_train, n_test = int(n * split[0] + 1e-9), int(n * split[1] + 1e-9)  # 0.7·10 is a little less than 7
+    order = stream(seed, "split").permutation(n)
+    which = np.split(order, [n_train, n_train + n_test])
+    for part, rows in zip(PARTS, which, strict=True):
+        if not len(rows):
+            raise DataError(
+                f"split {split} of {n} trajectories leaves none to {part}: choose a larger part, or add some"
+            )
+    if params is None:
+        return [data[rows] for rows in which], None
+    if not isinstance(params, np.ndarray) or len(params) != n:
+        raise DataError(f"params must be one array of {n} rows, one for each trajectory, as the states are one array")
+    return [data[rows] for rows in which], [params[rows] for rows in which]
+
+
+def _starts(part: Trajectories) -> list[bytes]:
+    """Return what each trajectory follows from, as bytes; −0 is 0."""
+    known = part.initial_states if part.parameters is None else np.hstack([part.initial_states, part.parameters])
+    return [row.tobytes() for row in known + 0.0]
 
 
 def _check_shapes(part: Trajectories) -> None:

@@ -33,6 +33,11 @@ class SurrogateNetwork(nn.Module, ABC):
         super().__init__()
         self.hard_initial_condition = hard_initial_condition
 
+    @property
+    def scattered(self) -> bool:
+        """Whether the points of a batch are drawn one by one; else whole trajectories, as many as make up its size."""
+        return self.points
+
     @abstractmethod
     def evolve(self, initial: Tensor, times: Tensor, parameters: Tensor | None) -> Tensor:
         """Return what `forward` makes a state of; arguments and shape are the same."""

@@ -1,0 +1,35 @@
+"""The weights of the best epoch, kept in memory and in the checkpoints, to be returned at the end."""
+
+from __future__ import annotations
+
+import torch
+
+from potentia.train.callbacks import Callback
+from potentia.train.run import Run
+
+__all__ = ["BestWeights"]
+
+_PREFIX = "best_weights/"
+
+
+class BestWeights(Callback):
+    """Keeps what was scored in the epoch with the lowest monitored value, averaged weights if there are any.
+
+    So the choice goes by the same measure in all epochs, the last one included, and a resumed run knows it too.
+    """
+
+    def on_epoch(self, run: Run) -> None:
+        """Take a copy if this epoch is the best so far."""
+        if run.best.epoch != run.epoch:
+            return
+        scored = {**run.model.state_dict(), **run.average_weights}
+        run.memory |= {_PREFIX + name: tensor.detach().clone() for name, tensor in scored.items()}
+
+    def take(self, run: Run) -> bool:
+        """Give the model the best weights for good, and return whether there are any."""
+        found = {name: run.memory[_PREFIX + name] for name in run.model.state_dict() if _PREFIX + name in run.memory}
+        if not found:
+            return False
+        with torch.no_grad():
+            run.model.load_state_dict(found)
+        return True

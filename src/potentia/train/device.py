@@ -1,0 +1,29 @@
+"""Names of torch devices: known ones, and those that this machine has."""
+
+from __future__ import annotations
+
+import torch
+
+from potentia.errors import ConfigError
+
+__all__ = ["require_device_name", "usable_device"]
+
+
+def require_device_name(name: str) -> None:
+    """Raise `ConfigError` unless torch knows such a device."""
+    try:
+        torch.device(name)
+    except (RuntimeError, TypeError):
+        raise ConfigError(
+            f"device must be the name of a torch device such as 'cpu' or 'cuda:1', got {name!r}"
+        ) from None
+
+
+def usable_device(device: str | torch.device) -> torch.device:
+    """Return the device, or raise `ConfigError` where this machine has none such."""
+    found = torch.device(device)
+    try:
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device={str(found)!r} cannot be used here: {error}") from None
+    return found

@@ -1,0 +1,167 @@
+"""What all trajectory surrogates share: trained on trajectories, asked for states at any time, saved and loaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from potentia.config import from_dict
+from potentia.errors import ConfigError
+from potentia.estimator import Estimator
+from potentia.train import Forecast
+from potentia.train.device import usable_device
+from potentia.trajectories.dataset import TrajectoryData
+from potentia.trajectories.networks.base import NetworkConfig, Shape, SurrogateNetwork
+from potentia.trajectories.predicting import predict
+from potentia.trajectories.results import TrainOut
+from potentia.trajectories.scaling import Preprocessing, Scaling
+from potentia.trajectories.training import Fitted, Training, describe
+from potentia.trajectories.training_config import TrajectoryTrainingConfig
+
+__all__ = ["TrajectorySurrogate"]
+
+
+class TrajectorySurrogate(Estimator):
+    """From an initial state, times and parameters to the states at these times.
+
+    A surrogate below it names its ``kind`` of file and its ``config_class``.
+
+    Args:
+        network: Settings of the network, an instance of ``config_class``; its defaults if None.
+        preprocessing: What states, parameters and times go through; the defaults of `Preprocessing` if None.
+    """
+
+    config_class: ClassVar[type[NetworkConfig]]
+    """Class of the settings of its network."""
+
+    def __init__(self, network: NetworkConfig | None = None, *, preprocessing: Preprocessing | None = None) -> None:
+        self.network = self.config_class() if network is None else network
+        self.preprocessing = Preprocessing() if preprocessing is None else preprocessing
+        if not isinstance(self.network, self.config_class):
+            raise ConfigError(
+                f"network of a {type(self).__name__} must be {self.config_class.__name__}(...), got {network!r}"
+            )
+        self.fitted_: Fitted | None = None
+
+    def train(
+        self,
+        data: TrajectoryData,
+        config: TrajectoryTrainingConfig,
+        resume_from: str | os.PathLike[str] | None = None,
+        *,
+        allow_changes: Collection[str] = (),
+    ) -> TrainOut:
+        """Train on ``data.train`` from new weights, and choose by ``data.test``; ``data.val`` is not looked at.
+
+        Args:
+            data: Trajectories; each part begins at the first time of the horizon.
+            config: Settings.
+            resume_from: A checkpoint to go on from, to ``config.epochs`` in all. The result equals that of an unbroken
+                run bit for bit.
+            allow_changes: Names of settings that may differ from those of the checkpoint.
+
+        Raises:
+            DataError: a state or parameter cannot be used: the message names it.
+            ConfigError: settings do not fit the checkpoint.
+            TrainingError: too many batches in a row were not finite.
+        """
+        self.fitted_, out = self._training(config).run(data, resume_from, allow_changes)
+        return out
+
+    def forecast(self, data: TrajectoryData, config: TrajectoryTrainingConfig) -> Forecast:
+        """Say how long the same call of `train` would take: its first batches are measured, nothing is changed."""
+        return self._training(config).forecast(data)
+
+    def predict(
+        self,
+        initial_states: ArrayLike,
+        times: ArrayLike,
+        parameters: ArrayLike | None = None,
+        *,
+        batch_size: int | None = None,
+    ) -> NDArray[np.float64]:
+        """Return the states at any times, in physical units.  [trajectories, times, quantities]
+
+        Args:
+            initial_states: States at the first time of the horizon.  [trajectories, quantities]
+            times: In the unit of the training data and any order, shared by all trajectories [times] or of each
+                [trajectories, times].
+            parameters: Of each trajectory, where the training data had some.  [trajectories, parameters]
+            batch_size: Trajectories at a time; None for what fits well. It changes nothing but memory and time.
+
+        Raises:
+            NotFittedError: it has learned nothing yet.
+            DataError: a shape does not fit, or a value is not finite or has no logarithm.
+
+        Warns:
+            PotentiaWarning: times are outside the horizon of the training data.
+        """
+        return predict(self.fitted(), initial_states, times, parameters, batch_size)
+
+    @property
+    def network_(self) -> SurrogateNetwork:
+        """The trained network."""
+        return self.fitted().network
+
+    @property
+    def scaling_(self) -> Scaling:
+        """The scaling of the training data."""
+        return self.fitted().scaling
+
+    @property
+    def metadata(self) -> dict[str, Any] | None:
+        """How it was trained: settings, seed, data, epochs, duration (s), history; None before training."""
+        return None if self.fitted_ is None else self.fitted_.record
+
+    def to(self, device: str) -> Self:
+        """Return the same trained surrogate on another device."""
+        moved = self.from_parts(self.recipe(), self.learned())
+        moved.network_.to(usable_device(device))
+        return moved
+
+    def recipe(self) -> dict[str, Any]:
+        """Return the settings of network and preprocessing as plain values."""
+        return describe(self.network, self.preprocessing)
+
+    def is_trained(self) -> bool:
+        """Whether there is something to predict with."""
+        return self.fitted_ is not None
+
+    def learned(self) -> dict[str, Any]:
+        """Return weights, scaling, and the record of the training."""
+        fitted = self.fitted()
+        return {
+            "model": dict(fitted.network.state_dict()),
+            "scaling": fitted.scaling.to_state(),
+            "record": fitted.record,
+        }
+
+    @classmethod
+    def from_recipe(cls, recipe: Mapping[str, Any]) -> Self:
+        """Build an untrained surrogate from `recipe`; settings that it does not name have their defaults."""
+        network = from_dict(cls.config_class, recipe.get("network", {}))
+        return cls(network, preprocessing=from_dict(Preprocessing, recipe.get("preprocessing", {})))
+
+    @classmethod
+    def from_parts(cls, recipe: Mapping[str, Any], learned: Mapping[str, Any]) -> Self:
+        """Build a trained surrogate, on the CPU, from `recipe` and `learned`."""
+        surrogate = cls.from_recipe(recipe)
+        scaling, state = Scaling.from_state(learned["scaling"]), learned["model"]
+        network = surrogate.network.build(Shape(len(scaling.labels), len(scaling.parameter_labels)))
+        network.to(next(iter(state.values())).dtype).load_state_dict(state)
+        notes = {"extra_metadata": learned["extra_metadata"]} if learned.get("extra_metadata") else {}
+        surrogate.fitted_ = Fitted(network.eval(), scaling, {**learned["record"], **notes})
+        return surrogate
+
+    def fitted(self) -> Fitted:
+        """Return what was learned, or raise `NotFittedError`."""
+        self.require_trained()
+        assert self.fitted_ is not None
+        return self.fitted_
+
+    def _training(self, config: TrajectoryTrainingConfig) -> Training:
+        return Training(self.kind, self.network, self.preprocessing, config)

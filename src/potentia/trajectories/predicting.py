@@ -1,0 +1,106 @@
+"""States at any times from initial states, in physical units: what is asked for is checked, and done in batches."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from potentia.checks import integer
+from potentia.errors import DataError, warn_user
+from potentia.trajectories.training import Fitted
+
+__all__ = ["predict"]
+
+POINTS = 65_536
+"""Points (trajectory and time) that are evaluated at a time, where nothing else is said."""
+
+
+@torch.no_grad()
+def predict(
+    fitted: Fitted,
+    initial_states: ArrayLike,
+    times: ArrayLike,
+    parameters: ArrayLike | None = None,
+    batch_size: int | None = None,
+) -> NDArray[np.float64]:
+    """Return the states at ``times``; see `TrajectorySurrogate.predict`."""
+    network, scaling = fitted.network, fitted.scaling
+    like = next(network.parameters())
+    asked = _initial(fitted, initial_states)
+    when = _times(fitted, times, len(asked))
+    given = _parameters(fitted, parameters, len(asked))
+    initial = scaling.states(torch.from_numpy(asked)).to(like)
+    scaled = None if given is None else scaling.parameters(torch.from_numpy(given)).to(like)
+    order = np.argsort(when, axis=-1, kind="stable")
+    u = scaling.times(torch.from_numpy(np.take_along_axis(when, order, axis=-1))).to(like)
+    size = max(POINTS // max(when.shape[-1], 1), 1) if batch_size is None else integer("batch_size", batch_size, low=1)
+    states = np.empty((len(asked), when.shape[-1], asked.shape[1]))
+    for begin in range(0, len(asked) if when.shape[-1] else 0, size):
+        part = slice(begin, begin + size)
+        found = network(initial[part], u[part] if u.ndim == 2 else u, None if scaled is None else scaled[part])
+        physical = scaling.physical(found.double()).cpu().numpy()
+        places = np.broadcast_to(order[part] if u.ndim == 2 else order, physical.shape[:2])
+        np.put_along_axis(states[part], places[..., None], physical, axis=1)
+    return states
+
+
+def _initial(fitted: Fitted, initial_states: ArrayLike) -> NDArray[np.float64]:
+    labels = fitted.scaling.labels
+    states = _numbers("initial_states", initial_states)
+    if states.ndim != 2 or states.shape[1] != len(labels):
+        hint = "; one trajectory is initial_states[None]" if states.shape == (len(labels),) else ""
+        raise DataError(
+            f"initial_states must have shape (trajectories, quantities) = (…, {len(labels)}) with the quantities "
+            f"{', '.join(labels)}, got {states.shape}{hint}"
+        )
+    bad = np.argwhere(~np.isfinite(states))
+    if len(bad):
+        n, q = bad[0]
+        raise DataError(f"initial_states of trajectory {n}, {labels[q]}, is {states[n, q]}: leave it out or repair it")
+    return states
+
+
+def _times(fitted: Fitted, times: ArrayLike, n: int) -> NDArray[np.float64]:
+    found = _numbers("times", times)
+    if found.ndim not in {1, 2} or (found.ndim == 2 and len(found) != n):
+        raise DataError(f"times must have shape (times,) or (trajectories, times) = ({n}, …), got {found.shape}")
+    if not np.isfinite(found).all():
+        raise DataError(f"times must be finite, got {found[~np.isfinite(found)][0]}")
+    first, last = fitted.scaling.time_map.first, fitted.scaling.time_map.last
+    outside = int(((found < first) | (found > last)).sum())
+    if outside:
+        text = (
+            f"{outside} of {found.size} times are outside the horizon of the training data, {first:g} to {last:g}: "
+            "there the surrogate extrapolates"
+        )
+        warn_user(text)
+    return found
+
+
+def _parameters(fitted: Fitted, parameters: ArrayLike | None, n: int) -> NDArray[np.float64] | None:
+    labels = fitted.scaling.parameter_labels
+    if parameters is None:
+        if labels:
+            raise DataError(f"this surrogate was trained with the parameters {', '.join(labels)}: give them")
+        return None
+    if not labels:
+        raise DataError("this surrogate was trained without parameters: leave them out")
+    found = _numbers("parameters", parameters)
+    if found.shape != (n, len(labels)):
+        raise DataError(
+            f"parameters must have shape (trajectories, parameters) = ({n}, {len(labels)}) with the parameters "
+            f"{', '.join(labels)}, got {found.shape}"
+        )
+    bad = np.argwhere(~np.isfinite(found))
+    if len(bad):
+        k, p = bad[0]
+        raise DataError(f"parameters of trajectory {k}, {labels[p]}, is {found[k, p]}: leave it out or repair it")
+    return found
+
+
+def _numbers(name: str, value: ArrayLike) -> NDArray[np.float64]:
+    try:
+        return np.array(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} must be an array of numbers: {error}") from None

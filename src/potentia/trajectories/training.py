@@ -1,0 +1,186 @@
+"""One training of a trajectory surrogate: from data and settings to weights, history and record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from potentia.config import to_dict
+from potentia.errors import DataError
+from potentia.estimator import require_checkpoint_of
+from potentia.seeding import fresh_seed, torch_seeded
+from potentia.train import (
+    BestWeights,
+    Checkpoint,
+    Forecast,
+    Run,
+    columns_of,
+    fit,
+    forecast,
+    load_checkpoint,
+    loop_callbacks,
+)
+from potentia.train.device import usable_device
+from potentia.trajectories.dataset import TrajectoryData
+from potentia.trajectories.networks.base import NetworkConfig, Shape, SurrogateNetwork
+from potentia.trajectories.results import TrainOut
+from potentia.trajectories.scaling import Preprocessing, Scaling
+from potentia.trajectories.task import Scaled, TrajectoryTask, measure_of
+from potentia.trajectories.training_config import TrajectoryTrainingConfig
+
+__all__ = ["DTYPES", "Fitted", "Training", "describe"]
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What a surrogate has learned."""
+
+    network: SurrogateNetwork
+    scaling: Scaling
+    record: dict[str, Any]
+    """How it was trained."""
+
+    @property
+    def shape(self) -> Shape:
+        """Sizes that the data have set."""
+        return Shape(len(self.scaling.labels), len(self.scaling.parameter_labels))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A training that stands before its first batch, or where a checkpoint has left it."""
+
+    run: Run
+    network: SurrogateNetwork
+    """The model of ``run``."""
+    task: TrajectoryTask
+    batches: Callable[[int], Sequence[NDArray[np.int64]]]
+    scaling: Scaling
+    fingerprint: dict[str, Any]
+    """What a checkpoint belongs to."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """Settings of one training; `run` carries it out."""
+
+    kind: str
+    """Of the surrogate's files."""
+    network: NetworkConfig
+    preprocessing: Preprocessing
+    config: TrajectoryTrainingConfig
+
+    def run(
+        self, data: TrajectoryData, resume_from: str | os.PathLike[str] | None, allow: Collection[str]
+    ) -> tuple[Fitted, TrainOut]:
+        """Train, from new weights or from where a checkpoint stands."""
+        ready, config = self.prepare(data, resume_from, allow), self.config
+        run, best = ready.run, BestWeights()
+        record = self._record(data, run.seed)
+        learned = {"scaling": ready.scaling.to_state(), "record": record}
+        extra = {"kind": self.kind, "recipe": describe(self.network, self.preprocessing), "learned": learned}
+        shown = {"train": "train_loss", "test": "test_loss"}
+        going_along = loop_callbacks(config, config.epochs, ready.fingerprint, extra, shown)
+        fit(run, ready.task, ready.batches, config.epochs, [best, *going_along] if config.save_best else going_along)
+        kept = _settle_on(run, best if config.save_best else None)
+        run.model.eval()
+        out = TrainOut(
+            run.history,
+            seed=run.seed,
+            kept_epoch=kept,
+            n_train_samples=len(data.train),
+            dex=self.preprocessing.log10_transform,
+            ended=run.stopped or run.interrupted,
+            resumable=bool(run.interrupted) and not run.stopped,
+        )
+        duration = sum(row["epoch_time"] for row in run.history)
+        record |= {"epochs": run.epoch, "kept_epoch": kept, "duration": duration}
+        record |= {"training_history": columns_of(run.history)}
+        return Fitted(ready.network, ready.scaling, record), out
+
+    def forecast(self, data: TrajectoryData) -> Forecast:
+        """Measure the first batches of the training, and give back how long it would take."""
+        ready = self.prepare(data, None, ())
+        return forecast(ready.run, ready.task, ready.batches, self.config.epochs)
+
+    def prepare(
+        self, data: TrajectoryData, resume_from: str | os.PathLike[str] | None, allow: Collection[str]
+    ) -> Prepared:
+        """Scale the data, put them on the device, and set up network and run."""
+        config = self.config
+        device = usable_device(config.device)
+        _require_beginning(data)
+        checkpoint = None if resume_from is None else load_checkpoint(resume_from)
+        if checkpoint is not None:
+            require_checkpoint_of(self.kind, checkpoint.extra, checkpoint.path)
+        seed = self._seed(checkpoint)
+        scaling = self.preprocessing.fit(data.train, data.horizon)
+        network = self._fresh(Shape(data.train.n_quantities, data.train.n_parameters), seed).to(device)
+        run = Run(network, config.method(points=network.points), config.schedule(), seed, config.average)
+        fingerprint = {
+            "recipe": describe(self.network, self.preprocessing),
+            "config": config.fingerprint(),
+            "data": data.mark(),
+            "seed": seed,
+        }
+        if checkpoint is not None:
+            checkpoint.resume(run, fingerprint, allow)
+            run.seed = seed
+        like = torch.empty(0, dtype=DTYPES[config.precision], device=device)
+        train, test = (Scaled.of(part, scaling, like) for part in (data.train, data.test))
+        truth = torch.from_numpy(data.test.states).to(device)
+        task = TrajectoryTask(train, test, truth, scaling, measure_of(config.loss_function, config.beta))
+        return Prepared(run, network, task, task.batches(network, run.method, seed), scaling, fingerprint)
+
+    def _fresh(self, shape: Shape, seed: int) -> SurrogateNetwork:
+        """Return the network with new weights: the same on every device, and but for rounding in every precision."""
+        with torch_seeded(torch.device("cpu"), seed, "weights"):
+            network = self.network.build(shape)
+        return network.to(DTYPES[self.config.precision])
+
+    def _seed(self, checkpoint: Checkpoint | None) -> int:
+        """The seed of this training: the one given, else that of the checkpoint, else a new one."""
+        if self.config.seed is not None:
+            return self.config.seed
+        return fresh_seed() if checkpoint is None else int(checkpoint.run["seed"])
+
+    def _record(self, data: TrajectoryData, seed: int) -> dict[str, Any]:
+        return {
+            "training_config": self.config.plain(),
+            "seed": seed,
+            "data": {"name": data.name, "system": data.system, "mark": data.mark(), "horizon": list(data.horizon)},
+            "n_train_samples": len(data.train),
+            "n_timesteps": len(data.train.times),
+        }
+
+
+def describe(network: NetworkConfig, preprocessing: Preprocessing) -> dict[str, Any]:
+    """Return the recipe of a surrogate as plain values."""
+    return {"network": to_dict(network), "preprocessing": to_dict(preprocessing)}
+
+
+def _settle_on(run: Run, best: BestWeights | None) -> int:
+    """Give the model the weights that are handed back, and return the epoch they are of."""
+    if best is not None and best.take(run):
+        return run.best.epoch
+    run.take_average()
+    return run.epoch
+
+
+def _require_beginning(data: TrajectoryData) -> None:
+    """Refuse parts whose first state is not the one at the first time of the horizon, from which all others follow."""
+    for name in ("train", "test"):
+        times = (data.train if name == "train" else data.test).times
+        if times[0] != data.horizon[0]:
+            raise DataError(
+                f"{data.name}: {name} begins at time {times[0]:g}, the horizon at {data.horizon[0]:g}: keep the first "
+                "step, whose state is the initial one"
+            )

@@ -1,0 +1,210 @@
+"""Settings of the training of a trajectory surrogate: one flat dataclass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from potentia.checks import choice, integer, number
+from potentia.config import plain
+from potentia.errors import ConfigError
+from potentia.train import (
+    SGD,
+    AdamW,
+    Average,
+    Cosine,
+    Polynomial,
+    Schedule,
+    ScheduleFreeAdamW,
+    ScheduleFreeSGD,
+    TrainingMethod,
+    Warmup,
+    check_loop_settings,
+)
+from potentia.train.device import require_device_name
+
+__all__ = ["OPTIMIZERS", "SCHEDULERS", "TrajectoryTrainingConfig"]
+
+OPTIMIZERS = ("adamw", "sgd")
+SCHEDULERS = ("cosine", "poly", "schedulefree", "constant")
+POINTS = 4096
+"""Points of a batch where no size is given."""
+TRAJECTORIES = 64
+"""Trajectories of a batch where no size is given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrajectoryTrainingConfig:
+    """How to train a trajectory surrogate.
+
+    Raises:
+        ConfigError: a value cannot be; the message names the field.
+
+    Example:
+        >>> config = TrajectoryTrainingConfig(epochs=100, batch_size=1024, scheduler="poly", seed=1)
+        >>> config.method(points=True).mu, config.schedule().rate(3e-4, {}, 100)
+        (0.0003, 0.0)
+    """
+
+    epochs: int
+    """Epochs in all, with those before a checkpoint that is resumed."""
+    batch_size: int | None = None
+    """Size of a batch: points (trajectory and time) for networks that take each point on its own, trajectories for
+    those that evolve a latent state. None for 4096 points or 64 trajectories, or for that of an optimizer object."""
+    learning_rate: float = 3e-4
+    """The highest learning rate."""
+    regularization_factor: float = 0.0
+    """Weight decay: apart from the gradient for ``"adamw"`` whatever the schedule, in the gradient for ``"sgd"``."""
+    optimizer: str | TrainingMethod = "adamw"
+    """``"adamw"``, ``"sgd"``, or an object such as ``LBFGS()`` or ``Adam(mu=1e-3, batchsize=1024)``, which has its own
+    rate, decay and batch size."""
+    momentum: float | None = None
+    """Of ``"sgd"``; None is 0. With ``"schedulefree"`` it says where between the last and the averaged weights the
+    gradient is taken; None is 0.9 then."""
+    clip_norm: float | None = None
+    """A gradient whose norm is larger is shortened to it; None for as it is."""
+    scheduler: str | Schedule = "cosine"
+    """Rule for the learning rate. ``"cosine"``: down to ``eta_min`` times the rate. ``"poly"``: the rate times
+    (1 - e/E)^``poly_power`` after e of E epochs. ``"schedulefree"``: constant, with averaged weights
+    (`ScheduleFreeAdamW`, `ScheduleFreeSGD`). ``"constant"``; or an object such as ``Plateau()``."""
+    poly_power: float = 0.9
+    """Power of ``"poly"``."""
+    eta_min: float = 0.1
+    """``"cosine"`` ends at the learning rate times this, in [0, 1]."""
+    warmup_epochs: float | None = None
+    """Epochs, or part of one, in which the rate comes up from a tenth. None is none, but a hundredth of all epochs for
+    ``"schedulefree"``."""
+    average: Average | None = None
+    """`ExponentialAverage` or `UniformAverage` of the weights: what is scored, saved and returned."""
+    loss_function: str = "mse"
+    """Measure of residuals in training, of scaled states: ``"mse"`` or ``"smoothl1"``."""
+    beta: float = 1.0
+    """Where ``"smoothl1"`` goes over from squares to absolute values (scaled states); 0 is the absolute value."""
+    seed: int | None = None
+    """Seed of initial weights and order of the batches; None draws one, which `TrainOut.seed` tells."""
+    device: str = "cpu"
+    """torch device of the training."""
+    precision: str = "float32"
+    """Of the network: ``"float32"`` or ``"float64"``."""
+    save_best: bool = True
+    """Return the weights of the epoch with the lowest ``test_loss`` instead of the last ones; with ``checkpoint_dir``,
+    they are kept there as ``best_model.pt`` too."""
+    checkpoint_dir: str | None = None
+    """Directory of checkpoints; None for no files."""
+    checkpoint_interval: int = 10
+    """Epochs between checkpoints, of which the last one is followed by one in any case; 0 for none."""
+    checkpoint_batches: int = 0
+    """Batches between checkpoints inside an epoch; 0 for none."""
+    max_checkpoints: int | None = 2
+    """Keep the newest so many; None keeps all."""
+    early_stopping: int | None = None
+    """End when ``test_loss`` has not fallen for so many epochs; None never does."""
+    early_stopping_min_delta: float = 0.0
+    """Less than this is no fall (unit of ``test_loss``)."""
+    max_time: float | str | None = None
+    """Pause after this time (s, or ``"2h"``, ``"1h30m"``) with a checkpoint to resume from."""
+    stop_on_signal: bool = True
+    """Pause with a checkpoint when SIGTERM comes, as queues send it before they end a job."""
+    show_progress: bool = False
+    """Show a progress bar over epochs."""
+    show_batch_progress: bool = False
+    """Show a progress bar over the batches of each epoch."""
+
+    def __post_init__(self) -> None:
+        integer("epochs", self.epochs, low=1)
+        if self.batch_size is not None:
+            integer("batch_size", self.batch_size, low=1)
+        if self.seed is not None:
+            integer("seed", self.seed, low=0)
+        self._check_optimizer()
+        self._check_scheduler()
+        choice("loss_function", self.loss_function, ("mse", "smoothl1"))
+        number("beta", self.beta, low=0)
+        choice("precision", self.precision, ("float32", "float64"))
+        require_device_name(self.device)
+        check_loop_settings(self)
+
+    def method(self, *, points: bool) -> TrainingMethod:
+        """Return the optimizer with its batch size, of points or of trajectories."""
+        if isinstance(self.optimizer, TrainingMethod):
+            return self.optimizer
+        size = self.batch_size or (POINTS if points else TRAJECTORIES)
+        rate, decay, clip = self.learning_rate, self.regularization_factor, self.clip_norm
+        free = self.scheduler == "schedulefree"
+        if self.optimizer == "sgd":
+            kind = ScheduleFreeSGD if free else SGD
+            momentum = (0.9 if free else 0.0) if self.momentum is None else self.momentum
+            return kind(lr=rate, batchsize=size, momentum=momentum, weight_decay=decay, clip_norm=clip)
+        adam = ScheduleFreeAdamW if free else AdamW
+        return adam(mu=rate, batchsize=size, weight_decay=decay, clip_norm=clip)
+
+    def schedule(self) -> Schedule | None:
+        """Return the rule for the learning rate, None for a constant one."""
+        up = self.warmup_epochs
+        match self.scheduler:
+            case Schedule():
+                return self.scheduler
+            case "cosine":
+                return Cosine(self.epochs, up or 0.0, final_fraction=self.eta_min)
+            case "poly":
+                return Polynomial(self.epochs, self.poly_power, up or 0.0)
+            case "schedulefree":
+                return Warmup(self.epochs / 100 if up is None else up)
+        return Warmup(up) if up else None
+
+    def plain(self) -> dict[str, Any]:
+        """Return all settings as plain values."""
+        return {name: plain(value, name) for name, value in self.__dict__.items()}
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return the settings that a resumed run must share, as plain values."""
+        return {name: value for name, value in self.plain().items() if name not in FREE}
+
+    def _check_optimizer(self) -> None:
+        for name in ("learning_rate", "clip_norm"):
+            value = self.__dict__[name]
+            if value is not None and number(name, value, low=0) == 0:
+                raise ConfigError(f"{name} must be greater than 0, got {value!r}")
+        number("regularization_factor", self.regularization_factor, low=0)
+        if self.momentum is not None:
+            number("momentum", self.momentum, low=0, high=1)
+            if self.optimizer == "adamw":
+                raise ConfigError("momentum belongs to optimizer='sgd'; 'adamw' has none")
+        if not isinstance(self.optimizer, TrainingMethod):
+            choice("optimizer", self.optimizer, OPTIMIZERS)
+            return
+        own = ("batch_size", "learning_rate", "regularization_factor", "momentum", "clip_norm")
+        defaults = {field.name: field.default for field in fields(self)}
+        given = [name for name in own if self.__dict__[name] != defaults[name]]
+        if given:
+            name = type(self.optimizer).__name__
+            raise ConfigError(f"optimizer={name}(...) has its own settings: give it {', '.join(given)} there")
+        if self.scheduler == "schedulefree":
+            raise ConfigError(
+                "scheduler='schedulefree' belongs to optimizer='adamw' or 'sgd'; an object of that kind is "
+                "ScheduleFreeAdamW(...), with scheduler='constant'"
+            )
+
+    def _check_scheduler(self) -> None:
+        number("poly_power", self.poly_power, low=0)
+        number("eta_min", self.eta_min, low=0, high=1)
+        if self.warmup_epochs is not None:
+            number("warmup_epochs", self.warmup_epochs, low=0)
+        if self.average is not None and not isinstance(self.average, Average):
+            raise ConfigError(f"average must be ExponentialAverage(...) or another Average, got {self.average!r}")
+        if isinstance(self.scheduler, Schedule):
+            if self.warmup_epochs is not None:
+                raise ConfigError(f"warmup_epochs does not go with scheduler={type(self.scheduler).__name__}(...)")
+            return
+        choice("scheduler", self.scheduler, SCHEDULERS)
+        if self.warmup_epochs is not None and self.warmup_epochs >= self.epochs:
+            raise ConfigError(f"warmup_epochs must be less than epochs={self.epochs}, got {self.warmup_epochs}")
+        if self.scheduler == "schedulefree" and self.average is not None:
+            raise ConfigError("scheduler='schedulefree' averages the weights itself: leave out average")
+
+
+FREE = frozenset({
+    "seed", "device", "save_best", "checkpoint_dir", "checkpoint_interval", "checkpoint_batches", "max_checkpoints",
+    "max_time", "stop_on_signal", "show_progress", "show_batch_progress",
+})  # fmt: skip
+"""Fields that do not change what is learned: a run may be resumed with others."""
