@@ -62,7 +62,7 @@ TRIPLES = [
 every_method_schedule_and_average = pytest.mark.parametrize(
     ("method", "schedule", "average"),
     TRIPLES,
-    ids=[f"{m.method_name}-{m.batchsize}-{type(s).__name__}-{'last' if a is None else 'average'}" for m, s, a in TRIPLES],
+    ids=[f"{m.method_name}-{m.batchsize}-{type(s).__name__}-{type(a).__name__}" for m, s, a in TRIPLES],
 )
 
 

@@ -193,6 +193,15 @@ def test_the_best_weights_have_the_lowest_score_of_all_epochs(method):
         assert toy.Regression().score(run.model)["y"].rmse == min(scores) == run.best.value
 
 
+def test_the_best_weights_are_not_those_of_another_epoch():
+    """Where a run went on without the callback, what it remembers is no longer the best."""
+    best = BestWeights()
+    run = toy.train(toy.new_run(), epochs=1, callbacks=[best])
+    toy.train(run, epochs=12)
+    assert run.best.epoch > 1
+    assert not best.take(run)
+
+
 def test_without_any_value_there_are_no_best_weights():
     best = BestWeights()
     run = toy.train(toy.new_run(), task=toy.Regression(percent=0), callbacks=[best])

@@ -45,5 +45,3 @@ class DenseOutput:
         inside = polynomial(trial.h, trial.state, trial.slopes).index_select(0, rows)
         self.states[members, numbers] = interpolate(inside, theta.to(inside.dtype))
         self._given[trial.members] = upto
-
-

@@ -49,7 +49,7 @@ def march(method: FixedStep, problem: Problem, rates_of: Callable[[int, Tensor, 
     begin = problem.start[:, None]
     for interval in range(times.shape[1]):
         h = lengths[:, interval, None] / method.substeps  # [members, 1], float64
-        moves = interval > 0 or bool((h != 0).any())
+        moves = interval > 0 or times.requires_grad or bool((h != 0).any())
         for number in range(method.substeps if moves else 0):
             size = h.to(dtype)
             rates = rates_of(interval, state, size)

@@ -59,12 +59,14 @@ def problem_of(
         raise DataError(f"`initial` must be floats [members, states], got {initial.dtype} of shape {_shape(initial)}")
     members = len(initial)
     if times.ndim not in {1, 2} or not times.shape[-1] or (times.ndim == 2 and len(times) != members):
-        raise DataError(f"`times` must have shape [times] or [members, times] with {members} members, got {_shape(times)}")
+        raise DataError(
+            f"`times` must have shape [times] or [members, times] with {members} members, got {_shape(times)}"
+        )
     for number, constant in enumerate(constants):
         if constant.ndim < 1 or len(constant) != members:
             raise DataError(f"constant {number} must have a row for each of {members} members, got {_shape(constant)}")
-    times = times.to(torch.float64)
-    begin = times.detach()[..., 0] if start is None else torch.as_tensor(start, dtype=torch.float64, device=times.device)
+    times = times.to(initial.device, torch.float64)
+    begin = torch.as_tensor(times.detach()[..., 0] if start is None else start, dtype=torch.float64).to(times.device)
     if begin.ndim > 1 or (begin.ndim == 1 and len(begin) != members):
         raise DataError(f"`start` must be one time or one for each of {members} members, got shape {_shape(begin)}")
     _require_order(times.detach(), begin.detach())

@@ -1,4 +1,4 @@
-"""Steps whose times are known are taken again, with derivatives: what was tried and rejected leaves no trace in them."""
+"""Steps whose times are known are taken again, with derivatives, in which rejected steps leave no trace."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def replay(problem: Problem, slope: Tensor, plan: Plan) -> Tensor:
     constants = tuple(constant[order] for constant in problem.constants)
     sizes = (plan.counts[:, None] > torch.arange(plan.t.shape[1], device=order.device)).sum(0).tolist()
     nowhere = torch.zeros_like(state)
-    pieces = [torch.stack([state, nowhere, nowhere, nowhere, nowhere], 1)]  # the start itself
+    pieces = [torch.stack([state, slope.nan_to_num(0, 0, 0), nowhere, nowhere, nowhere], 1)]  # the start itself
     for number, size in enumerate(sizes):
         front = order[:size]
         t, h = plan.t[front, number], plan.h[front, number]
@@ -92,7 +92,8 @@ def _look_up(problem: Problem, plan: Plan, order: Tensor, pieces: Tensor, sizes:
     rank = torch.empty_like(order).scatter_(0, order, torch.arange(n_members, device=order.device))
     valid = reached & ~at_start
     piece = torch.where(valid, first[(number + 1).clamp(max=len(sizes) - 1)] + rank[:, None], rank[:, None])
-    theta = torch.where(valid, theta, 0.0).to(pieces.dtype)
-    states = interpolate(pieces.index_select(0, piece.flatten()), theta.flatten()).unflatten(0, tuple(times.shape))
+    at_once = torch.where(at_start, times - problem.start[:, None], 0.0)  # zero, with the derivative by the time
+    theta = torch.where(valid, theta, at_once).to(pieces.dtype)
+    states = interpolate(pieces.index_select(0, piece.flatten()), theta.flatten()).view(*times.shape, pieces.shape[-1])
     missing = ~(reached | at_start)
     return states.masked_fill(missing[..., None], torch.nan) if missing.any() else states

@@ -68,8 +68,17 @@ class _Front:
     def only(self, which: Tensor) -> _Front:
         """Return the members of a mask."""
         rows = torch.nonzero(which)[:, 0]
-        kept = (self.members, self.t, self.h, self.state, self.slope, self.error, self.first, self.end)
-        return _Front(*(part.index_select(0, rows) for part in kept), tuple(c.index_select(0, rows) for c in self.constants))
+        return _Front(
+            self.members[rows],
+            self.t[rows],
+            self.h[rows],
+            self.state[rows],
+            self.slope[rows],
+            self.error[rows],
+            self.first[rows],
+            self.end[rows],
+            tuple(constant[rows] for constant in self.constants),
+        )
 
 
 def search(

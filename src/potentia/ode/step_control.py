@@ -28,7 +28,7 @@ class Tolerance:
     atol: float
 
     def ratio(self, before: Tensor, after: Tensor, error: Tensor) -> Tensor:
-        """Return the error in units of the tolerance, root mean square over states; infinite if not finite.  [members]"""
+        """Return the error in units of the tolerance, root mean square over states; NaN is infinite.  [members]"""
         scale = torch.maximum(before.abs(), after.abs()).mul_(self.rtol).add_(self.atol)
         found = _norm(error / scale).double()
         return torch.where(torch.isfinite(found) & torch.isfinite(after).all(1), found, torch.inf)

@@ -39,24 +39,24 @@ ERROR = (
 """Weights of the difference between the steps of fifth and fourth order."""
 
 
+def _product(one: float, other: float) -> tuple[float, ...]:
+    """Return the coefficients of (θ − one)(θ − other)."""
+    return 1.0, -one - other, one * other
+
+
 def _interpolant() -> tuple[tuple[float, ...], ...]:
     """Return the weights of k₁ to k₇ for θ, θ², θ³, θ⁴, multiplied out of the factors in the paper."""
     square = (1.0, 0.0, 0.0)  # θ²
-    factors: list[list[tuple[float, ...]]] = [
-        [(-1.0530884977290216,), (1, 0), (1, -1.3299890189751412), (1, -1.4364028541716351, 0.7139816917074209)],
-        [(0.1017,), square, (1, -2.1966568338249754, 1.2949852507374631)],
-        [(2.490627285651252793,), square, (1, -2.38535645472061657, 1.57803468208092486)],
-        [(-16.54810288924490272,), square, (1, -1.21712927295533244), (1, -0.61620406037800089)],
-        [(47.37952196281928122,), square, (1, -1.203071208372362603), (1, -0.658047292653547382)],
-        [(-34.87065786149660974,), square, (1, -1.2), (1, -2 / 3)],
-        [(2.5,), square, (1, -1), (1, -0.6)],
+    factors: list[tuple[float, tuple[float, ...], tuple[float, ...]]] = [
+        (-1.0530884977290216, (1, -1.3299890189751412, 0), (1, -1.4364028541716351, 0.7139816917074209)),
+        (0.1017, square, (1, -2.1966568338249754, 1.2949852507374631)),
+        (2.490627285651252793, square, (1, -2.38535645472061657, 1.57803468208092486)),
+        (-16.54810288924490272, square, _product(1.21712927295533244, 0.61620406037800089)),
+        (47.37952196281928122, square, _product(1.203071208372362603, 0.658047292653547382)),
+        (-34.87065786149660974, square, _product(1.2, 2 / 3)),
+        (2.5, square, _product(1.0, 0.6)),
     ]
-    expanded = []
-    for parts in factors:
-        product = np.ones(1)
-        for part in parts:
-            product = np.polymul(product, part)
-        expanded.append(product[::-1][1:5])  # ascending powers, from the first
+    expanded = [factor * np.polymul(left, right)[::-1][1:] for factor, left, right in factors]  # from θ to θ⁴
     return tuple(tuple(float(value) for value in row) for row in np.array(expanded).T)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from potentia.potentials.training_config import TorchTrainingConfig
-from potentia.train import Callback, ErrorScores, loop_callbacks
+from potentia.train import Callback, ErrorScores
+from potentia.train.loop_settings import loop_callbacks
 
 __all__ = ["training_callbacks"]
 

@@ -44,7 +44,6 @@ from potentia.train import (
     Plateau,
     Run,
     Schedule,
-    columns_of,
     distributed,
     fit,
     forecast,
@@ -52,6 +51,7 @@ from potentia.train import (
     weights_by_error,
 )
 from potentia.train.device import usable_device
+from potentia.train.history import columns_of
 
 __all__ = ["KIND", "Order", "Trained", "Training"]
 

@@ -26,9 +26,9 @@ from potentia.train import (
     Schedule,
     Stepper,
     TrainingMethod,
-    check_loop_settings,
 )
 from potentia.train.device import require_device_name
+from potentia.train.loop_settings import check_loop_settings
 
 __all__ = ["TorchTrainingConfig"]
 

@@ -6,12 +6,11 @@ from potentia.train.callbacks import Callback
 from potentia.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from potentia.train.engine import fit
 from potentia.train.forecast import Forecast, forecast
-from potentia.train.history import columns_of, export, final_and_lowest, rows_of, table
+from potentia.train.history import export, table
 from potentia.train.kalman import Kalman, KalmanStepper
 from potentia.train.lbfgs import LBFGS, LBFGSStepper
 from potentia.train.least_squares import Rows
 from potentia.train.levenberg_marquardt import LevenbergMarquardt, LevenbergMarquardtStepper
-from potentia.train.loop_settings import LoopSettings, check_loop_settings, loop_callbacks
 from potentia.train.optimizers import SGD, Adam, AdamW, GradientMethod, TrainingMethod
 from potentia.train.progress import BatchBar, EpochBar
 from potentia.train.rotation import Checkpoints, newest_checkpoint
@@ -49,7 +48,6 @@ __all__ = [
     "LBFGSStepper",
     "LevenbergMarquardt",
     "LevenbergMarquardtStepper",
-    "LoopSettings",
     "Plateau",
     "Polynomial",
     "Rows",
@@ -66,16 +64,11 @@ __all__ = [
     "TrainingMethod",
     "UniformAverage",
     "Warmup",
-    "check_loop_settings",
-    "columns_of",
     "export",
-    "final_and_lowest",
     "fit",
     "forecast",
     "load_checkpoint",
-    "loop_callbacks",
     "newest_checkpoint",
-    "rows_of",
     "save_checkpoint",
     "table",
     "weights_by_error",

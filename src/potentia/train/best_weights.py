@@ -10,6 +10,7 @@ from potentia.train.run import Run
 __all__ = ["BestWeights"]
 
 _PREFIX = "best_weights/"
+_EPOCH = "best_weights_epoch"
 
 
 class BestWeights(Callback):
@@ -23,13 +24,15 @@ class BestWeights(Callback):
         if run.best.epoch != run.epoch:
             return
         scored = {**run.model.state_dict(), **run.average_weights}
+        run.memory[_EPOCH] = torch.tensor(run.epoch)
         run.memory |= {_PREFIX + name: tensor.detach().clone() for name, tensor in scored.items()}
 
     def take(self, run: Run) -> bool:
-        """Give the model the best weights for good, and return whether there are any."""
-        found = {name: run.memory[_PREFIX + name] for name in run.model.state_dict() if _PREFIX + name in run.memory}
-        if not found:
+        """Give the model the best weights for good, and return whether they are there.
+
+        They are not where no epoch had a value, or where the best epoch has been trained without this callback.
+        """
+        if _EPOCH not in run.memory or int(run.memory[_EPOCH]) != run.best.epoch:
             return False
-        with torch.no_grad():
-            run.model.load_state_dict(found)
+        run.model.load_state_dict({name: run.memory[_PREFIX + name] for name in run.model.state_dict()})
         return True

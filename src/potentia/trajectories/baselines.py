@@ -14,7 +14,7 @@ from potentia.errors import DataError
 from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.scaling import Preprocessing, Scaling
 
-__all__ = ["Baseline", "HoldInitialState", "MeanTrajectory", "NearestTrajectory", "baselines"]
+__all__ = ["Baseline", "HoldInitialState", "MeanTrajectory", "NearestTrajectory", "fit_baselines"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -22,7 +22,7 @@ CHUNK = 4096
 """Trajectories whose distances to all of training are held at a time."""
 
 
-def baselines(data: TrajectoryData, preprocessing: Preprocessing | None = None) -> dict[str, Baseline]:
+def fit_baselines(data: TrajectoryData, preprocessing: Preprocessing | None = None) -> dict[str, Baseline]:
     """Return every baseline by the name of its class, fitted to the training part.
 
     Args:

@@ -138,7 +138,7 @@ class TrajectoryData:
                 condition with train.
         """
         if isinstance(data, np.ndarray):
-            data, params = _cut(data, params, split, seed)
+            data, params = _cut(_three_axes(data, name), params, split, seed)
         states = _three("data", data)
         given = (None, None, None) if params is None else _three("params", params)
         steps, quantities = _three_axes(states[0], f"{name}: train").shape[1:]
@@ -215,7 +215,7 @@ def _three(name: str, arrays: Arrays) -> tuple[Floats, Floats, Floats]:
     return train, test, val
 
 
-def _three_axes(states: Floats, where: str) -> Floats:
+def _three_axes(states: NDArray[np.floating], where: str) -> NDArray[np.floating]:
     if states.ndim != 3:
         raise DataError(f"{where}: states must have shape (trajectories, times, quantities), got {states.shape}")
     return states
@@ -257,9 +257,10 @@ def _check_shapes(part: Trajectories) -> None:
         raise DataError(f"times must have shape (times,) = ({times},), got {part.times.shape}")
     if len(part.labels) != quantities:
         raise DataError(f"labels must name {quantities} quantities, got {len(part.labels)}: {part.labels}")
-    if part.parameters is not None and (part.parameters.ndim != 2 or len(part.parameters) != trajectories):
+    shape = None if part.parameters is None else part.parameters.shape
+    if shape is not None and (len(shape) != 2 or shape[0] != trajectories or shape[1] == 0):
         wanted = f"(trajectories, parameters) = ({trajectories}, …)"
-        raise DataError(f"parameters must have shape {wanted}, got {part.parameters.shape}")
+        raise DataError(f"parameters must have shape {wanted}, and be None where there are none; got {shape}")
 
 
 def _check_values(part: Trajectories) -> None:

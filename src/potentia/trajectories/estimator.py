@@ -7,11 +7,13 @@ from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from potentia.config import from_dict
 from potentia.errors import ConfigError
 from potentia.estimator import Estimator
+from potentia.seeding import torch_seeded
 from potentia.train import Forecast
 from potentia.train.device import usable_device
 from potentia.trajectories.dataset import TrajectoryData
@@ -151,7 +153,8 @@ class TrajectorySurrogate(Estimator):
         """Build a trained surrogate, on the CPU, from `recipe` and `learned`."""
         surrogate = cls.from_recipe(recipe)
         scaling, state = Scaling.from_state(learned["scaling"]), learned["model"]
-        network = surrogate.network.build(Shape(len(scaling.labels), len(scaling.parameter_labels)))
+        with torch_seeded(torch.device("cpu"), 0, "overwritten"):
+            network = surrogate.network.build(Shape(len(scaling.labels), len(scaling.parameter_labels)))
         network.to(next(iter(state.values())).dtype).load_state_dict(state)
         notes = {"extra_metadata": learned["extra_metadata"]} if learned.get("extra_metadata") else {}
         surrogate.fitted_ = Fitted(network.eval(), scaling, {**learned["record"], **notes})

@@ -32,16 +32,15 @@ def predict(
     given = _parameters(fitted, parameters, len(asked))
     initial = scaling.states(torch.from_numpy(asked)).to(like)
     scaled = None if given is None else scaling.parameters(torch.from_numpy(given)).to(like)
-    order = np.argsort(when, axis=-1, kind="stable")
-    u = scaling.times(torch.from_numpy(np.take_along_axis(when, order, axis=-1))).to(like)
+    u = scaling.times(torch.from_numpy(when)).to(like)
     size = max(POINTS // max(when.shape[-1], 1), 1) if batch_size is None else integer("batch_size", batch_size, low=1)
     states = np.empty((len(asked), when.shape[-1], asked.shape[1]))
     for begin in range(0, len(asked) if when.shape[-1] else 0, size):
         part = slice(begin, begin + size)
         found = network(initial[part], u[part] if u.ndim == 2 else u, None if scaled is None else scaled[part])
-        physical = scaling.physical(found.double()).cpu().numpy()
-        places = np.broadcast_to(order[part] if u.ndim == 2 else order, physical.shape[:2])
-        np.put_along_axis(states[part], places[..., None], physical, axis=1)
+        states[part] = scaling.physical(found.double()).cpu().numpy()
+    if not np.isfinite(states).all():
+        network.require_solved(initial, u, scaled)
     return states
 
 

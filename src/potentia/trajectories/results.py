@@ -13,8 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from potentia.plots import ErrorPanel, error_curves
-from potentia.train import final_and_lowest
-from potentia.train.history import table
+from potentia.train.history import final_and_lowest, table
 
 __all__ = ["TrainOut"]
 

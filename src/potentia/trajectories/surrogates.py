@@ -7,9 +7,11 @@ from typing import final
 
 from potentia.trajectories.estimator import TrajectorySurrogate
 from potentia.trajectories.networks.fully_connected import FullyConnectedConfig
+from potentia.trajectories.networks.latent_neural_ode import LatentNeuralODEConfig
+from potentia.trajectories.networks.latent_poly import LatentPolyConfig
 from potentia.trajectories.networks.multi_onet import MultiONetConfig
 
-__all__ = ["SURROGATES", "FullyConnected", "MultiONet"]
+__all__ = ["SURROGATES", "FullyConnected", "LatentNeuralODE", "LatentPoly", "MultiONet"]
 
 
 @final
@@ -36,5 +38,31 @@ class MultiONet(TrajectorySurrogate):
     config_class = MultiONetConfig
 
 
-SURROGATES: Mapping[str, type[TrajectorySurrogate]] = {cls.__name__: cls for cls in (FullyConnected, MultiONet)}
+@final
+class LatentNeuralODE(TrajectorySurrogate):
+    """A latent state that moves by a learned differential equation.
+
+    >>> LatentNeuralODE(LatentNeuralODEConfig(latent_features=3)).network.ode_width
+    64
+    """
+
+    kind = "latent_neural_ode"
+    config_class = LatentNeuralODEConfig
+
+
+@final
+class LatentPoly(TrajectorySurrogate):
+    """A latent state that moves on a polynomial of time.
+
+    >>> LatentPoly(LatentPolyConfig(degree=3)).network.latent_features
+    5
+    """
+
+    kind = "latent_poly"
+    config_class = LatentPolyConfig
+
+
+SURROGATES: Mapping[str, type[TrajectorySurrogate]] = {
+    cls.__name__: cls for cls in (MultiONet, FullyConnected, LatentNeuralODE, LatentPoly)
+}
 """By name of the class."""

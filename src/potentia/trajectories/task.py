@@ -86,6 +86,7 @@ class TrajectoryTask:
         self.truth = truth
         self.scaling = scaling
         self.measure = measure
+        self._spread = scaling.state_map.spread.to(test.states.device)  # of one scaled unit, in log10
 
     def batches(
         self, network: SurrogateNetwork, method: TrainingMethod, seed: int
@@ -142,7 +143,7 @@ class TrajectoryTask:
         return row["test_loss"]
 
     def _in_log(self, prediction: Tensor, states: Tensor) -> ErrorSum:
-        return ErrorSum.of(self.scaling.to_log(prediction.detach()) - self.scaling.to_log(states))
+        return ErrorSum.of((prediction.detach() - states) * self._spread.to(states.dtype))
 
 
 def measure_of(loss_function: str, beta: float) -> Measure:

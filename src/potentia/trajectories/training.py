@@ -20,13 +20,13 @@ from potentia.train import (
     Checkpoint,
     Forecast,
     Run,
-    columns_of,
     fit,
     forecast,
     load_checkpoint,
-    loop_callbacks,
 )
 from potentia.train.device import usable_device
+from potentia.train.history import columns_of
+from potentia.train.loop_settings import loop_callbacks
 from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.networks.base import NetworkConfig, Shape, SurrogateNetwork
 from potentia.trajectories.results import TrainOut
@@ -99,7 +99,7 @@ class Training:
             n_train_samples=len(data.train),
             dex=self.preprocessing.log10_transform,
             ended=run.stopped or run.interrupted,
-            resumable=bool(run.interrupted) and not run.stopped,
+            resumable=bool(run.interrupted) and not run.stopped and config.checkpoint_dir is not None,
         )
         duration = sum(row["epoch_time"] for row in run.history)
         record |= {"epochs": run.epoch, "kept_epoch": kept, "duration": duration}

@@ -19,9 +19,9 @@ from potentia.train import (
     ScheduleFreeSGD,
     TrainingMethod,
     Warmup,
-    check_loop_settings,
 )
 from potentia.train.device import require_device_name
+from potentia.train.loop_settings import check_loop_settings
 
 __all__ = ["OPTIMIZERS", "SCHEDULERS", "TrajectoryTrainingConfig"]
 

@@ -49,7 +49,7 @@ class SurrogateNetwork(nn.Module, ABC):
 
         Args:
             initial: Scaled initial states.  [trajectories, quantities]
-            times: Mapped times u, shared by all [times] or of each [trajectories, times].
+            times: Mapped times u, in any order, shared by all [times] or of each [trajectories, times].
             parameters: Scaled parameters [trajectories, parameters], None where the system has none.
 
         Returns:
@@ -64,6 +64,12 @@ class SurrogateNetwork(nn.Module, ABC):
         """Return what training makes small, and the prediction [trajectories, times, quantities] behind it."""
         prediction = self(initial, times, parameters)
         return measure(prediction, target), prediction
+
+    def require_solved(self, initial: Tensor, times: Tensor, parameters: Tensor | None) -> None:
+        """Raise `DataError` that names the trajectories this network has no states for, and why.
+
+        To be asked where a prediction is not finite; a network that has states for all inputs has nothing to say.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -30,8 +30,8 @@ class LatentConfig(NetworkConfig):
     activation: str = "relu"
     """After each hidden layer."""
     output_activation: str = "identity"
-    """After the decoder. ``"tanh"`` keeps the states inside [−1, 1]: what ``minmax`` has seen in training, and no more."""
-    loss: LatentLoss = LatentLoss()
+    """After the decoder. ``"tanh"`` keeps states inside [−1, 1]: the range of the training data by ``minmax``."""
+    loss: LatentLoss = field(default_factory=LatentLoss)
     """Weights of the terms of the loss."""
 
     def __post_init__(self) -> None:

@@ -30,7 +30,7 @@ class LatentLoss:
     states: float = 100.0
     """Of the error of the states, as the training's own loss function measures it."""
     identity: float = 1.0
-    """Of the mean square of the initial state minus itself encoded and decoded; no term with a hard initial condition."""
+    """Of the mean square by which encoding and decoding change the initial state; none where its condition is hard."""
     slope: float = 1.0
     """Of the error of the first derivative by u, in the size of the targets' variance; from two times on."""
     curvature: float = 1.0
@@ -77,8 +77,8 @@ def slope(values: Tensor, times: Tensor) -> Tensor:
     lines = values.diff(dim=1) * _inverse(h)  # [trajectories, times − 1, quantities]
     left, right = h[:, :-1], h[:, 1:]
     inner = (left * lines[:, 1:] + right * lines[:, :-1]) * _inverse(left + right)
-    inner = inner * (torch.minimum(left, right) / even).clamp(max=1)
-    ends = lines * (h / even).clamp(max=1)
+    inner = inner * (torch.minimum(left, right) * _inverse(even)).clamp(max=1)
+    ends = lines * (h * _inverse(even)).clamp(max=1)
     return torch.cat((ends[:, :1], inner, ends[:, -1:]), 1)
 
 
@@ -92,7 +92,7 @@ def curvature(values: Tensor, times: Tensor) -> Tensor:
     h, even = _spacings(times)
     left, right = h[:, :-1], h[:, 1:]
     bends = (values.diff(dim=1) * _inverse(h)).diff(dim=1) * _inverse(left + right)
-    return 2 * bends * (torch.minimum(left, right) / even).clamp(max=1).square()
+    return 2 * bends * (torch.minimum(left, right) * _inverse(even)).clamp(max=1).square()
 
 
 def _spacings(times: Tensor) -> tuple[Tensor, Tensor]:

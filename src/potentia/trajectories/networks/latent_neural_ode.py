@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from potentia.checks import integer
+from potentia.checks import choice, integer
 from potentia.errors import DataError
 from potentia.nn import ACTIVATION_MODULES, dense
 from potentia.ode import Method, Solution, Tsit5, solve
@@ -28,17 +28,20 @@ class LatentNeuralODEConfig(LatentConfig):
     """Hidden layers of f behind its first one."""
     ode_width: int = 64
     """Nodes in each of them."""
+    ode_activation: str = "relu"
+    """After each hidden layer of f. A smooth one, such as ``"tanh"``, lets an adaptive solver take longer steps."""
     ode_tanh_reg: bool = True
     """Whether f is bounded: r tanh(f/r), where r is learned and begins at 1."""
     encode_params: bool = False
     """Whether the parameters go into the encoder; else they go into f."""
-    solver: Method = Tsit5(rtol=1e-6, atol=1e-6, max_steps=1000)
+    solver: Method = field(default_factory=lambda: Tsit5(rtol=1e-6, atol=1e-6, max_steps=1000))
     """How the equation is solved, in u: `potentia.ode` has the choice."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("ode_layers", "ode_width"):
             integer(name, getattr(self, name), low=1)
+        choice("ode_activation", self.ode_activation, list(ACTIVATION_MODULES))
 
     def build(self, shape: Shape) -> LatentNeuralODENetwork:
         """Return the network; its weights are drawn from torch's generators."""
@@ -58,7 +61,7 @@ class Flow(nn.Module):
         self.n_latent, self.n_parameters = config.latent_features, n_parameters
         self.first = nn.Linear(self.n_latent + n_parameters, config.ode_width)
         sizes = [*[config.ode_width] * (config.ode_layers + 1), self.n_latent]
-        self.others = nn.Sequential(ACTIVATION_MODULES[config.activation](), *dense(sizes, config.activation))
+        self.others = nn.Sequential(ACTIVATION_MODULES[config.ode_activation](), *dense(sizes, config.ode_activation))
         self.bound = nn.Parameter(torch.ones(())) if config.ode_tanh_reg else None
 
     def drive(self, parameters: Tensor | None) -> tuple[Tensor, ...]:
@@ -69,10 +72,8 @@ class Flow(nn.Module):
 
     def forward(self, t: Tensor, latent: Tensor, *drive: Tensor) -> Tensor:
         """Return the rates at latent states.  [trajectories, latent features] both"""
-        if drive:
-            begun = torch.addmm(drive[0], latent, self.first.weight[:, : self.n_latent].T)
-        else:
-            begun = self.first(latent)
+        ahead = self.first.weight[:, : self.n_latent].T
+        begun = torch.addmm(drive[0] if drive else self.first.bias, latent, ahead)
         rates: Tensor = self.others(begun)
         return rates if self.bound is None else self.bound * torch.tanh(rates / self.bound)
 
@@ -101,10 +102,12 @@ class LatentNeuralODENetwork(LatentNetwork):
         with torch.no_grad():
             failed = self._solution(self.encode(initial, parameters), times, parameters).failures()
         if failed:
-            named = ", ".join(f"{member} ({status.name.lower().replace('_', ' ')})" for member, status in failed.items())
+            first = list(failed.items())[:5]
+            named = ", ".join(f"{member} ({status.name.lower().replace('_', ' ')})" for member, status in first)
             raise DataError(
                 f"the latent equation of {len(failed)} of {len(initial)} trajectories has no solution: trajectory "
-                f"{named}; ask for times nearer to the initial one, or train with another solver (now {self.solver})"
+                f"{named}{', ...' if len(failed) > 5 else ''}; ask for times nearer to the initial one, or train with "
+                f"another solver (now {self.solver})"
             )
 
     def _solution(self, latent: Tensor, times: Tensor, parameters: Tensor | None) -> Solution:

@@ -26,12 +26,14 @@ class LatentPolyConfig(LatentConfig):
     degree: int = 2
     """Of the polynomial."""
     basis: str = "monomial"
-    """φ: ``"monomial"`` uᵈ; ``"chebyshev"`` or ``"legendre"`` on [0, 1], less their value at 0: for degrees above 5 or so,
-    where powers of u are nearly the same function."""
+    """φ: ``"monomial"``, uᵈ; ``"chebyshev"`` or ``"legendre"``, those polynomials on [0, 1] less their value at 0.
+
+    High powers of u are nearly the same function; the others differ well at every degree.
+    """
     coeff_network: bool = False
     """Whether the coefficients come from a network; else all trajectories share them."""
     coeff_inputs: str = "parameters"
-    """What that network sees: ``"parameters"``, or ``"state"``, the initial state and, where there are, the parameters."""
+    """What that network sees: ``"parameters"``, or ``"state"``: the initial state, and parameters where there are."""
     coeff_width: int = 32
     """Nodes in each of its hidden layers."""
     coeff_layers: int = 4

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,12 +13,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import solve_ivp
 
+from potentia.checks import choice
 from potentia.errors import ConfigError, DataError
 
 __all__ = ["Floats", "Interval", "Starts", "System"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
+EXPLICIT = ("RK23", "RK45", "DOP853")
+"""Methods of SciPy that use no Jacobian."""
 IMPLICIT = ("BDF", "Radau", "LSODA")
 """Methods of SciPy that use a Jacobian."""
 
@@ -88,12 +93,14 @@ class System(ABC):
     """Its grid.  [times]"""
     box: ClassVar[tuple[Interval, ...]]
     """What is drawn for each trajectory: initial quantities, then parameters, unless `starts` says otherwise."""
-    method: ClassVar[str] = "DOP853"
+    method: ClassVar[str] = "LSODA"
     """Solver of `scipy.integrate.solve_ivp`."""
-    rtol: ClassVar[float] = 1e-8
+    rtol: ClassVar[float] = 1e-9
     """Relative tolerance of the solver."""
-    atol: ClassVar[float] = 1e-8
+    atol: ClassVar[float] = 1e-9
     """Absolute tolerance of the solver, in the unit of the states, or of their logarithm with `log_states`."""
+    max_evaluations: ClassVar[int] = 1_000_000
+    """A trajectory that asks for the rates more often is given up: some solvers never end where a state explodes."""
     log_states: ClassVar[bool] = False
     """Whether logarithms of the states are integrated, so that small values are as exact as large ones."""
 
@@ -147,27 +154,33 @@ class System(ABC):
             [times, quantities]; the first is the initial state.
 
         Raises:
+            ConfigError: there is no such method.
             DataError: shapes do not fit, the state has no logarithm where one is needed, or the solver gave up.
         """
         first, grid, known = self._checked(initial, times, parameters)
         if len(grid) == 1:
             return first[None]
         rates, jacobian = self._logarithmic(known) if self.log_states else self._plain(known)
-        chosen = method or self.method
+        chosen = choice("method", method or self.method, (*EXPLICIT, *IMPLICIT))
         own = {"jac": jacobian} if chosen in IMPLICIT and self.jacobian(grid[0], first, known) is not None else {}
-        found = solve_ivp(
-            rates,
-            (grid[0], grid[-1]),
-            np.log(first) if self.log_states else first,
-            method=chosen,
-            t_eval=grid,
-            rtol=self.rtol if rtol is None else rtol,
-            atol=self.atol if atol is None else atol,
-            **own,
-        )
-        if not found.success:
-            raise DataError(f"{self.name}: the trajectory from {first} cannot be integrated: {found.message}")
-        states: Floats = np.exp(found.y.T) if self.log_states else found.y.T
+        with np.errstate(all="ignore"), warnings.catch_warnings():  # what goes wrong is told below, once
+            warnings.filterwarnings("ignore", module=r"scipy\.integrate")
+            found = solve_ivp(
+                self._counted(rates),
+                (grid[0], grid[-1]),
+                np.log(first) if self.log_states else first,
+                method=chosen,
+                t_eval=grid,
+                rtol=self.rtol if rtol is None else rtol,
+                atol=self.atol if atol is None else atol,
+                **own,
+            )
+            states: Floats = np.exp(found.y.T) if self.log_states else found.y.T
+        if not found.success or not np.isfinite(states).all():
+            why = found.message if not found.success else "a state is not finite"
+            raise DataError(
+                f"{self.name}: the trajectory from {first}, parameters {known}, cannot be integrated: {why}"
+            )
         states[0] = first
         return np.ascontiguousarray(states)
 
@@ -183,10 +196,28 @@ class System(ABC):
             q = int(np.argmin(first))
             raise DataError(f"{self.name}: its states must be above 0, {self.labels[q]} begins at {first[q]:g}")
         known = None if parameters is None else np.array(parameters, dtype=np.float64)
-        if (() if known is None else known.shape) != ((len(self.parameter_labels),) if self.parameter_labels else ()):
+        shape = None if known is None else known.shape
+        if shape != ((len(self.parameter_labels),) if self.parameter_labels else None):
             wanted = ", ".join(self.parameter_labels) or "no parameters"
             raise DataError(f"{self.name}: it takes {wanted}, got {'none' if known is None else known}")
+        made = np.shape(self.rates(grid[0], first, known))
+        if made != first.shape:
+            raise DataError(f"{self.name}: rates must return shape {first.shape}, as a state has, not {made}")
         return first, grid, known
+
+    def _counted(self, rates: Callable[..., Floats]) -> Callable[..., Floats]:
+        """Return rates that can be asked for so often and no more."""
+        count = itertools.count(1)
+
+        def counted(t: float, state: Floats) -> Floats:
+            if next(count) > self.max_evaluations:
+                raise DataError(
+                    f"{self.name}: a trajectory is at t = {t:g} after {self.max_evaluations} evaluations of the rates: "
+                    "it explodes there, or needs another method, coarser tolerances, or more max_evaluations"
+                )
+            return rates(t, state)
+
+        return counted
 
     def _plain(self, parameters: Floats | None) -> tuple[Callable[..., Floats], Callable[..., Any]]:
         """Return right-hand side and Jacobian for SciPy."""

@@ -6,10 +6,8 @@ import functools
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import qmc
 
 from potentia.checks import integer
-from potentia.errors import DataError
 from potentia.seeding import stream
 from potentia.study import SpawnedProcesses
 from potentia.trajectories.dataset import Trajectories, TrajectoryData
@@ -44,8 +42,8 @@ def make_data(
         n_val: Trajectories held out.
         seed: Of the initial conditions, and of parameters.
         times: Grid; None is the system's own.  [times]
-        workers: Processes that solve; their number changes no bit.  A script that asks for more than one needs
-            ``if __name__ == "__main__":``.
+        workers: Processes that solve; their number changes no bit. They take seconds to start, so they pay for large
+            sets only, and a script that asks for more than one needs ``if __name__ == "__main__":``.
 
     Raises:
         ConfigError: there is no such system, or a part would be empty.
@@ -69,6 +67,8 @@ def make_data(
 
 def draw_starts(one: System, n: int, seed: int) -> Starts:
     """Return what ``n`` trajectories begin from: the first points of a scrambled Sobol sequence in the system's box."""
+    from scipy.stats import qmc  # takes a second and 20 MB, which who makes no data should not pay
+
     sequence = qmc.Sobol(len(one.box), scramble=True, rng=stream(seed, "initial conditions"))
     unit = sequence.random_base2((n - 1).bit_length())[:n]  # [trajectories, intervals]
     return one.starts(np.stack([interval(part) for interval, part in zip(one.box, unit.T, strict=True)], axis=1))
@@ -89,11 +89,5 @@ def _solve_all(one: System, starts: Starts, times: Floats, workers: int) -> Floa
 
 
 def _solve_some(one: System, times: Floats, starts: Starts) -> Floats:
-    solved = []
-    for n, initial in enumerate(starts.states):
-        parameters = None if starts.parameters is None else starts.parameters[n]
-        states = one.solve(initial, times, parameters)
-        if not np.isfinite(states).all():
-            raise DataError(f"{one.name}: the trajectory from {initial}, parameters {parameters}, is not finite")
-        solved.append(states)
-    return np.stack(solved)
+    known = [None] * len(starts.states) if starts.parameters is None else list(starts.parameters)
+    return np.stack([one.solve(first, times, own) for first, own in zip(starts.states, known, strict=True)])

@@ -44,7 +44,6 @@ class OSU2008(System):
     )
     times = 10 ** np.linspace(np.log10(1e-6 * YEAR), np.log10(1e8 * YEAR), 101)
     box = (Interval(1e-6 * HYDROGEN, 1e-4 * HYDROGEN, log=True),) * 2
-    method = "LSODA"
     rtol = 1e-7
     atol = 1e-7
     log_states = True
