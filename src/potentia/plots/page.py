@@ -1,0 +1,117 @@
+"""One HTML page that needs no other file: words, tables and figures under headings, everything escaped."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import math
+import os
+from dataclasses import dataclass, field
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from potentia.storage import write_text
+
+__all__ = ["Page"]
+
+_DOTS_PER_INCH = 110
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1100px; margin: 2em auto; padding: 0 1em; }
+h1 { font-size: 1.6em; } h2 { font-size: 1.25em; margin-top: 2em; border-bottom: 1px solid #ddd; }
+h3 { font-size: 1.05em; margin-bottom: .3em; } p.words { color: #595959; }
+table { border-collapse: collapse; font-size: .9em; margin: 1em 0; display: block; overflow-x: auto; }
+th, td { padding: .25em .8em; text-align: right; white-space: nowrap; border-bottom: 1px solid #eee; }
+th { color: #595959; } th:first-child, td:first-child { text-align: left; }
+td.best { font-weight: 700; color: #0072B2; }
+figure { margin: 1.2em 0; } img { max-width: 100%; height: auto; } figcaption { color: #595959; font-size: .9em; }
+summary { cursor: pointer; color: #0072B2; margin: .6em 0; } nav a { margin-right: 1em; }
+""".strip()
+
+
+@dataclass
+class Page:
+    """A page that is filled from the top and then written.
+
+    >>> page = Page("Errors < 1 %")
+    >>> page.section("Accuracy")
+    >>> page.words("Of the held-out part.")
+    >>> "Errors &lt; 1 %" in page.html() and 'href="#section-1"' in page.html()
+    True
+    """
+
+    title: str
+    """On top of it."""
+    _parts: list[str] = field(default_factory=list, repr=False)
+    _sections: list[str] = field(default_factory=list, repr=False)
+    _folded: bool = field(default=False, repr=False)
+
+    def section(self, title: str) -> None:
+        """Begin a section; the page begins with a link to it."""
+        self._unfold()
+        self._sections.append(title)
+        self._parts.append(f'<h2 id="section-{len(self._sections)}">{html.escape(title)}</h2>')
+
+    def fold(self, title: str) -> None:
+        """Begin a part that is shown when the reader opens it; it ends with the next one or the section."""
+        self._unfold()
+        self._parts.append(f"<details><summary>{html.escape(title)}</summary>")
+        self._folded = True
+
+    def words(self, text: str) -> None:
+        """Add a paragraph."""
+        self._parts.append(f'<p class="words">{html.escape(text)}</p>')
+
+    def table(self, frame: pd.DataFrame, caption: str = "") -> None:
+        """Add a table with its index in front; numbers have four digits, a cell ``"* … *"`` is shown as the best."""
+        if caption:
+            self._parts.append(f"<h3>{html.escape(caption)}</h3>")
+        names = "" if frame.index.name is None else str(frame.index.name)
+        head = "".join(f"<th>{html.escape(str(name))}</th>" for name in [names, *frame.columns])
+        rows = []
+        for name, row in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
+            rows.append(f"<tr><td>{html.escape(str(name))}</td>{''.join(_cell(value) for value in row)}</tr>")
+        self._parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>")
+
+    def figure(self, figure: Figure, caption: str = "") -> None:
+        """Add a figure as it looks now."""
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH)
+        self.png(buffer.getvalue(), caption)
+
+    def png(self, content: bytes, caption: str = "") -> None:
+        """Add a figure that is already the content of a PNG file."""
+        data = base64.b64encode(content).decode("ascii")
+        words = html.escape(caption)
+        self._parts.append(
+            f'<figure><img alt="{words}" src="data:image/png;base64,{data}"><figcaption>{words}</figcaption></figure>'
+        )
+
+    def html(self) -> str:
+        """Return the page."""
+        title = html.escape(self.title)
+        links = "".join(
+            f'<a href="#section-{k}">{html.escape(name)}</a>' for k, name in enumerate(self._sections, start=1)
+        )
+        body = "\n".join([f"<h1>{title}</h1>", f"<nav>{links}</nav>", *self._parts, "</details>" * self._folded])
+        head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
+        return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the page, whole or not at all."""
+        write_text(path, self.html())
+
+    def _unfold(self) -> None:
+        if self._folded:
+            self._parts.append("</details>")
+        self._folded = False
+
+
+def _cell(value: object) -> str:
+    match value:
+        case str() if value.startswith("* ") and value.endswith(" *"):
+            return f'<td class="best">{html.escape(value[2:-2])}</td>'
+        case float():
+            return f"<td>{'' if math.isnan(value) else format(value, '.4g')}</td>"  # NaN is blank
+    return f"<td>{html.escape(str(value))}</td>"

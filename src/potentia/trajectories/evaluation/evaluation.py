@@ -1,0 +1,145 @@
+"""The result of an evaluation: tables first, and from them a summary, figures, files and one page."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from potentia.evaluate import all_metrics_csv, as_text, nested, summary
+from potentia.plots.page import Page
+from potentia.plots.style import finish
+from potentia.storage import write_text
+from potentia.trajectories.evaluation.figure_list import FIGURES_OF_ONE, Draw, figures_of_all, figures_of_one
+from potentia.trajectories.evaluation.looks import Looks
+from potentia.trajectories.evaluation.scale import ErrorScale
+from potentia.trajectories.evaluation.settings import EvaluationSettings
+from potentia.trajectories.evaluation.table_rows import table_rows
+
+__all__ = ["Evaluation"]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Tables of an evaluation by name, and what can be made of them."""
+
+    name: str
+    """Of the data."""
+    settings: EvaluationSettings
+    """What was looked at."""
+    scale: ErrorScale
+    """Scale of the errors."""
+    surrogates: tuple[str, ...]
+    """What was evaluated."""
+    baselines: tuple[str, ...]
+    """What it was compared with."""
+    frames: Mapping[str, pd.DataFrame] = field(repr=False)
+    """``"metrics"``: ``surrogate``, ``block``, ``metric``, ``value``, ``unit``; and the tables behind the figures."""
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """A row for each metric of each surrogate and baseline."""
+        return self.frames["metrics"]
+
+    def metric(self, surrogate: str, block: str, metric: str) -> float:
+        """Return one value.
+
+        Raises:
+            KeyError: there is none.
+        """
+        known = self.metrics
+        found = known[(known["surrogate"] == surrogate) & (known["block"] == block) & (known["metric"] == metric)]
+        if found.empty:
+            raise KeyError(f"{surrogate} has no {block} - {metric}")
+        return float(found["value"].iloc[0])
+
+    def table(self, *, mark: bool = True) -> pd.DataFrame:
+        """Return the table for people; the best surrogate of each row stands between asterisks if ``mark``."""
+        rows = table_rows(self.scale, self.settings.error_percentile)
+        return summary(self.metrics, rows, contenders=self.surrogates, mark=mark)
+
+    def figures(self) -> dict[str, Draw]:
+        """Return what draws each figure, by its name: ``"<surrogate>/<figure>"``, or ``"<figure>"`` of all of them."""
+        looks = Looks(
+            self.surrogates, self.baselines, self.scale, self.settings.log_timesteps, self.settings.error_percentile
+        )
+        found: dict[str, Draw] = {}
+        for name in self.surrogates:
+            found |= {f"{name}/{key}": draw for key, draw in figures_of_one(self.frames, name, looks).items()}
+        if self._compared:
+            found |= figures_of_all(self.frames, looks)
+        return found
+
+    def figure(self, name: str) -> Figure:
+        """Draw one of `figures`.
+
+        Raises:
+            KeyError: there is none of this name.
+        """
+        return self.figures()[name]()
+
+    def write(self, directory: str | os.PathLike[str]) -> None:
+        """Write everything below ``directory``, each file whole or not at all.
+
+        ``<surrogate>_metrics.json`` of each; ``all_metrics.csv``, ``metrics_table.csv`` and ``metrics_table.txt`` where
+        surrogates are compared; ``tables/*.csv``; ``plots/*.png`` and ``plots/<surrogate>/*.png``; ``report.html``.
+        """
+        root = Path(directory)
+        (root / "tables").mkdir(parents=True, exist_ok=True)
+        for name in (*self.surrogates, *self.baselines):
+            content = json.dumps(nested(self.metrics, name), indent=1, allow_nan=False)
+            write_text(root / f"{name.lower()}_metrics.json", content + "\n")
+        if self._compared:
+            write_text(root / "all_metrics.csv", all_metrics_csv(self.metrics))
+            write_text(root / "metrics_table.csv", self.table(mark=False).to_csv(lineterminator="\n"))
+            write_text(root / "metrics_table.txt", as_text(self.table()))
+        for name, frame in self.frames.items():
+            write_text(root / "tables" / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
+        drawn = self._write_figures(root / "plots") if self.settings.figures else {}
+        self._page(drawn).write(root / "report.html")
+
+    @property
+    def _compared(self) -> bool:
+        return self.settings.compare and len(self.surrogates) + len(self.baselines) > 1
+
+    def _write_figures(self, root: Path) -> dict[str, bytes]:
+        drawn = {}
+        for name, draw in self.figures().items():
+            path = root / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            finish(draw(), path)
+            drawn[name] = path.read_bytes()
+        return drawn
+
+    def _page(self, drawn: Mapping[str, bytes]) -> Page:
+        page = Page(f"Surrogates of {self.name}")
+        page.section("Summary")
+        errors = "of log10 of the states (dex)" if self.scale.log10 else "of the states themselves (linear)"
+        page.words(f"All figures are of the held-out part. Errors are real, relative, and where it says so {errors}.")
+        if self.baselines:
+            page.words(f"For comparison, what costs no training: {', '.join(self.baselines)}.")
+        page.table(self.table())
+        shared = {name: content for name, content in drawn.items() if "/" not in name}
+        if shared:
+            page.section("Comparison")
+            for name, content in shared.items():
+                page.png(content, name)
+        for surrogate in self.surrogates:
+            own = {name.split("/")[1]: content for name, content in drawn.items() if name.startswith(f"{surrogate}/")}
+            page.section(surrogate)
+            for topic, starts in FIGURES_OF_ONE.items():
+                chosen = {name: content for name, content in own.items() if name.startswith(starts)}
+                if chosen:
+                    page.fold(f"{topic} ({len(chosen)} figures)")
+                for name, content in chosen.items():
+                    page.png(content, name)
+            page.fold("All metrics")
+            metrics = self.metrics[self.metrics["surrogate"] == surrogate]
+            names = metrics["block"] + " - " + metrics["metric"]
+            page.table(metrics[["value", "unit"]].set_axis(pd.Index(names, name="Metric")))
+        return page
