@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -19,6 +20,8 @@ Result = TypeVar("Result")
 
 class SpawnedProcesses(Executor):
     """Spawned processes, each a pool of its own: one that is killed loses its own task alone.
+
+    When the process that has begun them dies, whatever the way, they die too.
 
     In a `concurrent.futures.ProcessPoolExecutor` a killed process breaks the pool, and with it all that was running
     and waiting. Here its task fails with a `TrainingError`, and a new process takes the next one.
@@ -61,7 +64,19 @@ class SpawnedProcesses(Executor):
             ) from error
 
     def _new_pool(self) -> ProcessPoolExecutor:
-        pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_end_with_the_parent)
         with self._lock:
             self._pools.append(pool)
         return pool
+
+
+def _end_with_the_parent() -> None:
+    """Let this process die with the one that has begun it: nobody is left to take its results."""
+    threading.Thread(target=_follow, name="follow", daemon=True).start()
+
+
+def _follow() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

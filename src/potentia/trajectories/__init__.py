@@ -10,6 +10,8 @@ from potentia.trajectories.networks.latent_poly import LatentPolyConfig
 from potentia.trajectories.networks.multi_onet import MultiONetConfig
 from potentia.trajectories.results import TrainOut
 from potentia.trajectories.scaling import Preprocessing, Scaling
+from potentia.trajectories.study import Study
+from potentia.trajectories.study_config import StudyConfig
 from potentia.trajectories.surrogates import SURROGATES, FullyConnected, LatentNeuralODE, LatentPoly, MultiONet
 from potentia.trajectories.systems import SYSTEMS, System, make_data, register
 from potentia.trajectories.time_map import TimeMap
@@ -31,6 +33,8 @@ __all__ = [
     "NearestTrajectory",
     "Preprocessing",
     "Scaling",
+    "Study",
+    "StudyConfig",
     "System",
     "TimeMap",
     "TrainOut",

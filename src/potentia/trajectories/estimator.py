@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,7 +14,7 @@ from potentia.config import from_dict
 from potentia.errors import ConfigError
 from potentia.estimator import Estimator
 from potentia.seeding import torch_seeded
-from potentia.train import Forecast
+from potentia.train import Callback, Forecast
 from potentia.train.device import usable_device
 from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.networks.base import NetworkConfig, Shape, SurrogateNetwork
@@ -56,6 +56,7 @@ class TrajectorySurrogate(Estimator):
         resume_from: str | os.PathLike[str] | None = None,
         *,
         allow_changes: Collection[str] = (),
+        callbacks: Sequence[Callback] = (),
     ) -> TrainOut:
         """Train on ``data.train`` from new weights, and choose by ``data.test``; ``data.val`` is not looked at.
 
@@ -65,13 +66,14 @@ class TrajectorySurrogate(Estimator):
             resume_from: A checkpoint to go on from, to ``config.epochs`` in all. The result equals that of an unbroken
                 run bit for bit.
             allow_changes: Names of settings that may differ from those of the checkpoint.
+            callbacks: Go along with the training, before those of the settings.
 
         Raises:
             DataError: a state or parameter cannot be used: the message names it.
             ConfigError: settings do not fit the checkpoint.
             TrainingError: too many batches in a row were not finite.
         """
-        self.fitted_, out = self._training(config).run(data, resume_from, allow_changes)
+        self.fitted_, out = self._training(config).run(data, resume_from, allow_changes, callbacks)
         return out
 
     def forecast(self, data: TrajectoryData, config: TrajectoryTrainingConfig) -> Forecast:

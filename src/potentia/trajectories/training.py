@@ -17,6 +17,7 @@ from potentia.estimator import require_checkpoint_of
 from potentia.seeding import fresh_seed, torch_seeded
 from potentia.train import (
     BestWeights,
+    Callback,
     Checkpoint,
     Forecast,
     Run,
@@ -79,7 +80,11 @@ class Training:
     config: TrajectoryTrainingConfig
 
     def run(
-        self, data: TrajectoryData, resume_from: str | os.PathLike[str] | None, allow: Collection[str]
+        self,
+        data: TrajectoryData,
+        resume_from: str | os.PathLike[str] | None,
+        allow: Collection[str],
+        callbacks: Sequence[Callback] = (),
     ) -> tuple[Fitted, TrainOut]:
         """Train, from new weights or from where a checkpoint stands."""
         ready, config = self.prepare(data, resume_from, allow), self.config
@@ -88,7 +93,7 @@ class Training:
         learned = {"scaling": ready.scaling.to_state(), "record": record}
         extra = {"kind": self.kind, "recipe": describe(self.network, self.preprocessing), "learned": learned}
         shown = {"train": "train_loss", "test": "test_loss"}
-        going_along = loop_callbacks(config, config.epochs, ready.fingerprint, extra, shown)
+        going_along = [*callbacks, *loop_callbacks(config, config.epochs, ready.fingerprint, extra, shown)]
         fit(run, ready.task, ready.batches, config.epochs, [best, *going_along] if config.save_best else going_along)
         kept = _settle_on(run, best if config.save_best else None)
         run.model.eval()

@@ -1,0 +1,45 @@
+"""Settings from a YAML file, some of them replaced on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from potentia.errors import ConfigError
+from potentia.study import read_yaml
+
+__all__ = ["read_settings"]
+
+
+def read_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of a file, with overrides such as ``"dataset.tolerance=1e-20"`` in place.
+
+    Raises:
+        ConfigError: there is no such file, or an override has no ``=`` or goes into something that is no block.
+        FileFormatError: the file is no YAML.
+    """
+    if not path.is_file():
+        raise ConfigError(f"no such file: {path}")
+    settings = read_yaml(path)
+    for text in overrides:
+        key, found, value = text.partition("=")
+        if not found:
+            raise ConfigError(f"--set takes KEY=VALUE, got {text!r}")
+        *blocks, last = key.split(".")
+        block: Any = settings
+        for name in blocks:
+            block = block.setdefault(name, {})
+            if not isinstance(block, dict):
+                raise ConfigError(f"--set {key}: {name} is no block of settings but {block!r}")
+        block[last] = _value(text, value)
+    return settings
+
+
+def _value(text: str, value: str) -> Any:
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {text}: {value!r} is no YAML value") from None

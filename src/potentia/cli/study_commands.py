@@ -1,0 +1,91 @@
+"""The commands ``potentia study run``, ``evaluate`` and ``report``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from textwrap import shorten
+
+import typer
+
+from potentia.cli.settings_file import read_settings
+from potentia.study import Ended
+from potentia.trajectories.dataset import TrajectoryData
+from potentia.trajectories.study import Study
+
+__all__ = ["evaluate", "forecast", "report", "run"]
+
+
+def run(config: Path, root: Path, on_mismatch: str, as_json: bool, overrides: Sequence[str]) -> int:
+    """Train what is missing; return the exit code."""
+    study = Study.from_config(read_settings(config, overrides), root=root)
+    talks = study.config.verbose and not as_json
+    if talks:
+        typer.echo(_described(study.data))
+    result = study.run(on_mismatch=on_mismatch, on_end=_tell if talks else None)
+    if as_json:
+        failed = [{"task": end.name, "error": end.error} for end in result.failed]
+        content = {"directory": str(result.directory), "before": result.before, "done": result.done, "failed": failed}
+        typer.echo(json.dumps(content))
+    else:
+        typer.echo(f"{result.directory}: {result}")
+    for end in result.failed:
+        typer.echo(f"error: {end.name} failed: {' '.join(str(end.error).split())}", err=True)
+    return 0 if result.complete else 1
+
+
+def forecast(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) -> None:
+    """List the tasks, with the time and memory that they are likely to need."""
+    study = Study.from_config(read_settings(config, overrides), root=root)
+    table = study.forecast()
+    if as_json:
+        typer.echo(table.to_json(orient="records"))
+        return
+    hours = table["seconds"].sum() / 3600
+    slots = len(study.config.devices)
+    typer.echo(table.to_string(index=False, float_format="{:.3g}".format))
+    typer.echo(f"{len(table)} tasks, about {hours:.3g} h in all, {hours / slots:.3g} h at {slots} tasks at a time")
+
+
+def evaluate(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) -> None:
+    """Measure what was trained, and write it."""
+    study = Study.from_config(read_settings(config, overrides), root=root)
+    found = study.evaluate()
+    found.write(study.results)
+    if as_json:
+        typer.echo(found.metrics.to_json(orient="records"))
+        return
+    typer.echo(found.table().to_string())
+    typer.echo(f"more in {study.results / 'report.html'}")
+
+
+def report(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) -> None:
+    """Tell how far a study is, and what was found."""
+    study = Study.from_config(read_settings(config, overrides), root=root)
+    table = study.progress()
+    if as_json:
+        typer.echo(table.to_json(orient="records"))
+        return
+    table["error"] = [shorten(error, 120) for error in table["error"]]  # all of it is in the list of tasks
+    typer.echo(table.to_string(index=False, na_rep=""))
+    done = int((table["status"] == "done").sum())
+    typer.echo(f"{done} of {len(table)} tasks are done")
+    summary, page = study.results / "metrics_table.txt", study.results / "report.html"
+    if summary.is_file():
+        typer.echo(summary.read_text(encoding="utf-8"))
+    if page.is_file():
+        typer.echo(f"evaluated in {page}")
+
+
+def _tell(end: Ended[bool]) -> None:
+    typer.echo(f"{end.name}: {end.error or 'done'}")
+
+
+def _described(data: TrajectoryData) -> str:
+    parts = f"{len(data.train)} + {len(data.test)} + {len(data.val)}"
+    parameters = f", {data.train.n_parameters} parameters" if data.train.n_parameters else ""
+    return (
+        f"{data.name}: {parts} trajectories to train on, to select by and held out, {len(data.train.times)} times, "
+        f"{data.train.n_quantities} quantities{parameters}"
+    )
