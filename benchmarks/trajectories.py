@@ -12,6 +12,7 @@ import argparse
 import json
 import time
 import warnings
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -77,39 +78,38 @@ def main() -> None:
     found: list[Trained] = []
     for system in options.systems:
         data = make_data(system, n_train=SIZES.get(system, 350))
-        config = StudyConfig.from_mapping(read_yaml(STUDIES / f"{system}.yaml"))
-        plans = [plan for plan in config.surrogates if plan.name in options.surrogates]
-        tasks = [
-            Task(
-                f"{plan.name}-{minutes:g}-{seed}",
-                partial(train, data, plan, config.dataset.preprocessing, minutes, seed),
-                threads=1,
-            )
-            for minutes in options.minutes
-            for plan in plans
-            for seed in range(1, options.seeds + 1)
-        ]
-        own: list[Trained] = []
-        executor = SpawnedProcesses(options.jobs) if options.jobs > 1 else None
-        try:
-            for end in fan_out(tasks, executor):
-                if end.result is None:
-                    print(f"{end.name} failed: {end.error}", flush=True)
-                else:
-                    own.append(end.result)
-        finally:
-            if executor is not None:
-                executor.shutdown()
+        own = trainings(data, options)
         print(told(data, own, solver_times(data)), flush=True)
         found += own
         if options.json is not None:
             write_text(options.json, json.dumps([asdict(one) for one in found], indent=1) + "\n")
 
 
-def train(data: TrajectoryData, plan: SurrogatePlan, preprocessing: Preprocessing, minutes: float, seed: int) -> Trained:
+def trainings(data: TrajectoryData, options: argparse.Namespace) -> list[Trained]:
+    """Train every surrogate for every time from every seed; what fails is told and left out."""
+    config = StudyConfig.from_mapping(read_yaml(STUDIES / f"{data.name}.yaml"))
+    tasks = [
+        Task(f"{plan.name}, {minutes:g} minutes, seed {seed}", partial(train, data, plan, config, minutes, seed), 1)
+        for minutes in options.minutes
+        for plan in config.surrogates
+        for seed in range(1, options.seeds + 1)
+        if plan.name in options.surrogates
+    ]
+    found: list[Trained] = []
+    executor = SpawnedProcesses(options.jobs) if options.jobs > 1 else nullcontext()
+    with executor as pool:
+        for end in fan_out(tasks, pool):
+            if end.result is None:
+                print(f"{end.name} failed: {end.error}", flush=True)
+            else:
+                found.append(end.result)
+    return found
+
+
+def train(data: TrajectoryData, plan: SurrogatePlan, config: StudyConfig, minutes: float, seed: int) -> Trained:
     """Train one surrogate for so much processor time, and measure it."""
     warnings.simplefilter("ignore", PotentiaWarning)
-    surrogate = SURROGATES[plan.name](plan.network, preprocessing=preprocessing)
+    surrogate = SURROGATES[plan.name](plan.network, preprocessing=config.dataset.preprocessing)
 
     def cpu(epochs: int) -> float:
         begun = time.process_time()
