@@ -11,6 +11,7 @@ from potentia.study import read_yaml, write_yaml
 from potentia.trajectories import Study, StudyConfig
 from trajectories.study_data import MODALITIES, decays, root_with, settings
 
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples/studies").glob("*.yaml"))
 LISTED = {
     "surrogates": ["MultiONet", "FullyConnected"],
     "batch_size": [8, 16],
