@@ -13,7 +13,7 @@ export MPLBACKEND = Agg
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup fix check test slow docs bench bench-tio2 bench-mlearn bench-water bench-md bench-committee pyg clean
+.PHONY: help demo setup fix check test slow docs bench bench-tio2 bench-mlearn bench-water bench-md bench-committee bench-trajectories pyg clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ bench-md: $(SETUP) ## molecular dynamics: µs per atom and step, neighbour searc
 
 bench-committee: $(SETUP) ## error bars of a committee on TiO2: coverage, errors foreseen
 	$(BIN)/python benchmarks/committee.py $(ARGS)
+
+bench-trajectories: $(SETUP) ## errors of trajectory surrogates after equal processor time, and speed-up over SciPy
+	$(BIN)/python benchmarks/trajectories.py $(ARGS)
 
 pyg: $(SETUP) ## build the optional torch-scatter and torch-cluster from source into .venv
 	$(BIN)/pip install -q ninja setuptools wheel

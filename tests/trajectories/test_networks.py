@@ -15,6 +15,9 @@ from potentia.trajectories.networks.multi_onet import MultiONetConfig
 SMALL = {
     "fully_connected": FullyConnectedConfig(hidden_size=7, num_hidden_layers=2, activation="tanh"),
     "multi_onet": MultiONetConfig(hidden_size=7, output_factor=3, activation="silu"),
+    "cosines": FullyConnectedConfig(hidden_size=7, num_hidden_layers=2, activation="tanh", time_cosines=3),
+    "cosines_in_the_trunk": MultiONetConfig(hidden_size=7, output_factor=3, activation="silu", time_cosines=4),
+    "cosines_beside_params": MultiONetConfig(hidden_size=7, params_branch=False, activation="silu", time_cosines=4),
     "params_in_the_trunk": MultiONetConfig(hidden_size=7, params_branch=False, activation="silu"),
 }
 every_config = pytest.mark.parametrize("config", SMALL.values(), ids=SMALL)
@@ -47,11 +50,17 @@ def test_numbers_of_parameters():
 def test_defaults():
     assert plain(FullyConnectedConfig()) == {
         **{"class": "FullyConnectedConfig", "hidden_size": 150, "num_hidden_layers": 5, "activation": "relu"},
-        "hard_initial_condition": False,
+        **{"time_cosines": 0, "hard_initial_condition": False},
     }
     assert plain(MultiONetConfig()) == {
         **{"class": "MultiONetConfig", "hidden_size": 100, "branch_hidden_layers": 5, "trunk_hidden_layers": 5},
-        **{"output_factor": 10, "params_branch": True, "activation": "relu", "hard_initial_condition": False},
+        **{
+            "output_factor": 10,
+            "params_branch": True,
+            "activation": "relu",
+            "time_cosines": 0,
+            "hard_initial_condition": False,
+        },
     }
 
 
@@ -144,3 +153,23 @@ def test_settings_there_and_back(config):
 def test_settings_that_cannot_be_are_refused(cls, settings, message):
     with pytest.raises(ConfigError, match=message):
         from_dict(cls, settings)
+
+
+def test_cosines_let_a_network_see_fast_changes_of_time():
+    times = torch.linspace(0, 1, 101).double()
+    initial, target = torch.zeros(1, 1).double(), torch.cos(24 * torch.pi * times)[None, :, None]
+
+    def error(cosines):
+        torch.manual_seed(0)
+        network = FullyConnectedConfig(hidden_size=16, num_hidden_layers=1, activation="silu", time_cosines=cosines)
+        built = network.build(Shape(1, 0)).double()
+        optimizer = torch.optim.Adam(built.parameters(), lr=0.02)
+        for _ in range(150):
+            optimizer.zero_grad()
+            loss = (built(initial, times, None) - target).square().mean()
+            loss.backward()
+            optimizer.step()
+        return loss.item()
+
+    assert error(32) < 0.01
+    assert error(0) > 0.2

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from potentia.errors import ConfigError, DataError
-from potentia.study import write_yaml
+from potentia.study import read_yaml, write_yaml
 from potentia.trajectories import Study, StudyConfig
 from trajectories.study_data import MODALITIES, decays, root_with, settings
 
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples/studies").glob("*.yaml"))
 LISTED = {
     "surrogates": ["MultiONet", "FullyConnected"],
     "batch_size": [8, 16],
@@ -28,6 +31,15 @@ def names(given):
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     return root_with(tmp_path_factory.mktemp("study"))
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "examples/studies").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_the_examples_are_settings_of_studies(path):
+    found = StudyConfig.from_mapping(read_yaml(path))
+    assert found.training_id == found.dataset.name == path.stem
+    assert [plan.name for plan in found.surrogates] == ["FullyConnected", "MultiONet", "LatentPoly", "LatentNeuralODE"]
 
 
 def test_what_is_left_out_has_the_documented_defaults():

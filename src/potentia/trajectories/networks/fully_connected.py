@@ -11,6 +11,7 @@ from torch import Tensor
 from potentia.checks import choice, integer
 from potentia.nn import ACTIVATION_MODULES, dense
 from potentia.trajectories.networks.base import NetworkConfig, Shape, SurrogateNetwork
+from potentia.trajectories.networks.time_features import time_features
 
 __all__ = ["FullyConnectedConfig", "FullyConnectedNetwork"]
 
@@ -31,7 +32,12 @@ class FullyConnectedConfig(NetworkConfig):
     activation: str = "relu"
     """Activation behind each hidden layer, one of `potentia.nn.ACTIVATION_MODULES`."""
 
+    time_cosines: int = 0
+    """Cosines of the time that the network sees besides the time itself, see `time_features`: some tens of them where
+    states change fast."""
+
     def __post_init__(self) -> None:
+        integer("time_cosines", self.time_cosines, low=0)
         integer("hidden_size", self.hidden_size, low=1)
         integer("num_hidden_layers", self.num_hidden_layers, low=1)
         choice("activation", self.activation, list(ACTIVATION_MODULES))
@@ -49,13 +55,16 @@ class FullyConnectedNetwork(SurrogateNetwork):
     def __init__(self, config: FullyConnectedConfig, shape: Shape) -> None:
         super().__init__(config.hard_initial_condition)
         hidden = [config.hidden_size] * config.num_hidden_layers
-        sizes = [shape.n_quantities + shape.n_parameters + 1, *hidden, shape.n_quantities]
+        self.time_cosines = config.time_cosines
+        n_inputs = shape.n_quantities + shape.n_parameters + 1 + config.time_cosines
+        sizes = [n_inputs, *hidden, shape.n_quantities]
         self.layers = dense(sizes, config.activation)
 
     def evolve(self, initial: Tensor, times: Tensor, parameters: Tensor | None) -> Tensor:
         """Return the states at ``times`` [trajectories, times, quantities]."""
         shape = (len(initial), times.shape[-1])
         of_each = initial if parameters is None else torch.cat((initial, parameters), dim=1)
-        inputs = (of_each[:, None].expand(*shape, -1), times[..., None].expand(*shape, 1))
+        seen = time_features(times, self.time_cosines)
+        inputs = (of_each[:, None].expand(*shape, -1), seen.expand(*shape, -1))
         states: Tensor = self.layers(torch.cat(inputs, dim=2))
         return states

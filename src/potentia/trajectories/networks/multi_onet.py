@@ -11,6 +11,7 @@ from torch import Tensor
 from potentia.checks import choice, integer
 from potentia.nn import ACTIVATION_MODULES, dense
 from potentia.trajectories.networks.base import NetworkConfig, Shape, SurrogateNetwork
+from potentia.trajectories.networks.time_features import time_features
 
 __all__ = ["MultiONetConfig", "MultiONetwork"]
 
@@ -32,7 +33,12 @@ class MultiONetConfig(NetworkConfig):
     activation: str = "relu"
     """Activation behind each hidden layer, one of `potentia.nn.ACTIVATION_MODULES`."""
 
+    time_cosines: int = 0
+    """Cosines of the time that the trunk sees besides the time itself, see `time_features`: some tens of them where
+    states change fast."""
+
     def __post_init__(self) -> None:
+        integer("time_cosines", self.time_cosines, low=0)
         for name in ("hidden_size", "branch_hidden_layers", "trunk_hidden_layers", "output_factor"):
             integer(name, self.__dict__[name], low=1)
         choice("activation", self.activation, list(ACTIVATION_MODULES))
@@ -55,12 +61,13 @@ class MultiONetwork(SurrogateNetwork):
         super().__init__(config.hard_initial_condition)
         self.factors = (shape.n_quantities, config.output_factor)
         self.params_branch = config.params_branch
+        self.time_cosines = config.time_cosines
         self.factorises = config.params_branch or shape.n_parameters == 0
         in_branch, in_trunk = (shape.n_parameters, 0) if config.params_branch else (0, shape.n_parameters)
         n_out = shape.n_quantities * config.output_factor
         width = config.hidden_size
         branch = [shape.n_quantities + in_branch, *[width] * config.branch_hidden_layers, n_out]
-        trunk = [1 + in_trunk, *[width] * config.trunk_hidden_layers, n_out]
+        trunk = [1 + config.time_cosines + in_trunk, *[width] * config.trunk_hidden_layers, n_out]
         self.branch = dense(branch, config.activation)
         self.trunk = dense(trunk, config.activation)
 
@@ -71,13 +78,13 @@ class MultiONetwork(SurrogateNetwork):
 
     def evolve(self, initial: Tensor, times: Tensor, parameters: Tensor | None) -> Tensor:
         """Return the states at ``times`` [trajectories, times, quantities]."""
-        of_branch, of_trunk = initial, times[..., None]
+        of_branch, of_trunk = initial, time_features(times, self.time_cosines)
         if parameters is not None and self.params_branch:
             of_branch = torch.cat((initial, parameters), dim=1)
         elif parameters is not None:
             shape = (len(initial), times.shape[-1])
             of_each = parameters[:, None].expand(*shape, -1)
-            of_trunk = torch.cat((of_trunk.expand(*shape, 1), of_each), dim=2)
+            of_trunk = torch.cat((of_trunk.expand(*shape, -1), of_each), dim=2)
         branch = self.branch(of_branch).unflatten(-1, self.factors)  # [trajectories, quantities, factors]
         trunk = self.trunk(of_trunk).unflatten(-1, self.factors)  # [(trajectories,) times, quantities, factors]
         if trunk.ndim == 3:
