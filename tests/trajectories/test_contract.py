@@ -27,8 +27,9 @@ from potentia.trajectories import (
     TrajectoryTrainingConfig,
     make_data,
 )
-from potentia.trajectories.evaluation import EvaluationSettings, roll_outs
+from potentia.trajectories.evaluation import EvaluationSettings, roll_outs, time_predictions
 from potentia.trajectories.evaluation.scale import ErrorScale
+from potentia.trajectories.evaluation.timing import timing_metrics
 from potentia.trajectories.networks.base import SurrogateNetwork
 from processes import PATIENCE, environment
 from trajectories import dask_study
@@ -180,6 +181,47 @@ def test_each_modality_is_reported_with_the_main_model_in_its_place(whole):
     assert values("batch_scaling") == ["batch_size 16", "batch_size 64", "batch_size 128"]
     counts = own[own["metric"].str.contains("n_train_samples")].set_index("metric")["value"]
     assert counts.tolist() == [24, 6]
+
+
+def test_the_main_training_stands_first_among_those_of_a_modality(tmp_path):
+    blocks = {"sparse": MODALITIES["sparse"], "losses": True, "figures": True}
+    study = Study.from_config(settings(**blocks), root=root_with(tmp_path))
+    study.run()
+    found = study.evaluate()
+
+    def shown(name):
+        figure = found.figure(f"FullyConnected/{name}")
+        return [text.get_text() for legend in figure.legends for text in legend.get_texts()] or [
+            text.get_text() for axes in figure.axes for text in axes.get_legend().get_texts()
+        ]
+
+    assert shown("losses_main") == ["train", "test"]
+    assert shown("losses_sparse") == ["main train", "main test", "4 train", "4 test"]
+
+
+def test_times_of_predictions_are_means_of_whole_runs(monkeypatch):
+    """Runs of 1, 3 and 5 s with two points each; the first call is not counted."""
+    clock = iter([9.0, 1.0, 3.0, 5.0])
+
+    class Clock:
+        now = 0.0
+
+        @classmethod
+        def perf_counter(cls):
+            return cls.now
+
+    class Takes:
+        def predict(self, initial_states, times, parameters=None):
+            Clock.now += next(clock)
+
+    monkeypatch.setattr("potentia.trajectories.evaluation.timing.time", Clock)
+    truth = part(1, np.linspace(0, 1, 2))
+    table = time_predictions("one", Takes(), truth, EvaluationSettings(timing_batch_sizes=(1,), timing_runs=3))
+    values = {metric.metric: metric.value for metric in timing_metrics(table, truth)}
+    assert values["mean_inference_time_per_run"] == values["median_inference_time_per_run"] == 3
+    assert values["std_inference_time_per_run"] == pytest.approx(np.std([1, 3, 5]))
+    assert values["num_predictions"] == 2
+    assert values["mean_inference_time_per_prediction"] == 1.5
 
 
 def test_all_models_share_one_map_of_time_and_no_two_their_weights(whole):
