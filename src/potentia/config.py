@@ -74,6 +74,8 @@ def from_dict(cls: Callable[..., Settings], mapping: Mapping[str, Any]) -> Setti
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in values:
             raise ConfigError(f"{chosen.__name__} needs the setting {name!r}")
+    for name, value in values.items():
+        _require_kind(name, hints[name], value)
     result: Settings = chosen(**{name: _read(hints[name], value) for name, value in values.items()})
     return result
 
@@ -106,6 +108,20 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def _require_kind(name: str, hint: Any, value: Any) -> None:
+    """Refuse what Python would take in silence, or fail at elsewhere: text for a switch, one value for a list."""
+    arms = _arms(hint)
+    if arms == [bool] and not isinstance(value, bool | np.bool_ | None):
+        raise ConfigError(f"{name} must be true or false, got {value!r}")
+    if all(map(_is_list, arms)) and isinstance(value, bool | int | float | str):
+        raise ConfigError(f"{name} must be a list, got {value!r}")
+
+
+def _is_list(arm: Any) -> bool:
+    origin = typing.get_origin(arm) or arm
+    return inspect.isclass(origin) and issubclass(origin, Sequence) and not issubclass(origin, str | bytes)
+
+
 def _read(hint: Any, value: Any) -> Any:
     """Give a plain value the type that the field asks for: settings from a mapping, tuples from lists."""
     if isinstance(value, Mapping):
@@ -116,7 +132,7 @@ def _read(hint: Any, value: Any) -> Any:
         origin, inner = typing.get_origin(arm) or arm, typing.get_args(arm)
         if origin is tuple and inner and inner[-1] is not Ellipsis and len(inner) == len(value):
             return tuple(_read(one, item) for one, item in zip(inner, value, strict=True))
-        if inspect.isclass(origin) and issubclass(origin, Sequence) and origin is not str:
+        if _is_list(arm):
             items = [_read(inner[0] if inner else Any, item) for item in value]
             return tuple(items) if origin is tuple else items
     return value

@@ -72,7 +72,7 @@ def check_loop_settings(settings: LoopSettings) -> None:
         integer("early_stopping", settings.early_stopping, low=1)
     number("early_stopping_min_delta", settings.early_stopping_min_delta, low=0)
     if settings.max_time is not None:
-        seconds_of(settings.max_time)
+        seconds_of(settings.max_time, "max_time")
 
 
 def loop_callbacks(

@@ -134,19 +134,19 @@ class StopOnSignal(Callback):
             signal.signal(one, signal.SIG_DFL if handler is None else handler)
 
 
-def seconds_of(duration: float | str) -> float:
-    """Return seconds of a number, or of hours, minutes and seconds in this order.
+def seconds_of(duration: float | str, name: str = "duration") -> float:
+    """Return seconds of a number, or of hours, minutes and seconds in this order; ``name`` is for the message.
 
     >>> seconds_of("1h30m"), seconds_of("90m"), seconds_of(20)
     (5400.0, 5400.0, 20.0)
     """
-    wanted = f"a duration must be greater than 0, in seconds or like '2h', '90m', '1h30m', got {duration!r}"
+    wanted = f"{name}: a duration must be greater than 0, in seconds or like '2h', '90m', '1h30m', got {duration!r}"
     if isinstance(duration, str):
         match = _DURATION.fullmatch(duration.replace(" ", ""))
         hours, minutes, seconds = (float(part or 0) for part in (match.groups() if match else (0, 0, 0)))
         seconds += 3600 * hours + 60 * minutes
     else:
-        seconds = number("duration", duration, low=0)
+        seconds = number(name, duration, low=0)
     if seconds == 0:
         raise ConfigError(wanted)
     return seconds

@@ -8,7 +8,6 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.distance import cdist
 
 from potentia.errors import DataError
 from potentia.trajectories.dataset import TrajectoryData
@@ -120,6 +119,8 @@ class NearestTrajectory(Baseline):
         self._starts = self._kept.starts(data.train.initial_states, data.train.parameters)
 
     def _states(self, initial: Floats, times: Floats, parameters: Floats | None) -> Floats:
+        from scipy.spatial.distance import cdist  # every process of a study imports this file, few ask it
+
         asked = self._kept.starts(initial, parameters)
         found = np.empty((*times.shape, initial.shape[1]))
         for first in range(0, len(asked), CHUNK):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import Any
 import pandas as pd
 
 from potentia.config import to_dict
-from potentia.errors import ConfigError, DataError, FileFormatError
+from potentia.errors import ConfigError, FileFormatError
 from potentia.study import Ended, PlannedTask, StudyResult, progress, read_yaml, run_study, settle, task_seed
+from potentia.train.device import usable_device
 from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.estimator import TrajectorySurrogate
 from potentia.trajectories.evaluation import Evaluation
@@ -24,6 +25,7 @@ from potentia.trajectories.study_data import defaults_beside, find_data
 from potentia.trajectories.study_evaluation import Model, evaluate_models
 from potentia.trajectories.study_work import TrainVariant
 from potentia.trajectories.surrogates import SURROGATES
+from potentia.trajectories.trainable import require_trainable
 from potentia.trajectories.trained import require_trained
 
 __all__ = ["Study"]
@@ -59,10 +61,7 @@ class Study:
                 f"{path} has other content than the settings name: dataset.mark is {config.dataset.mark}, the file's "
                 f"is {mark}; put the data back, or leave dataset.mark out and train anew"
             )
-        for modality in config.modalities:
-            if modality.enabled:
-                modality.check(data)
-        _require_logarithms(config, path, data)
+        require_trainable(config, path, data)
         self.config = replace(config, dataset=replace(config.dataset, mark=mark))
         self.root = root
         self.path = path
@@ -123,8 +122,11 @@ class Study:
             on_end: Is called with the end of each task.
 
         Raises:
-            ConfigError: the directory holds models of other settings.
+            ConfigError: the directory holds models of other settings, or this machine is to train and lacks a device.
         """
+        if executor is None:
+            for device in self.config.devices:
+                usable_device(device)
         holds = settle(self.directory, self.config.to_mapping(), on_mismatch, FREE)
         study = self if holds == self.config.to_mapping() else self._with(holds)
         config = study.config
@@ -223,26 +225,3 @@ class Study:
     def _with(self, holds: Mapping[str, Any]) -> Study:
         """Return the study of the settings of its snapshot, which name the data by their content."""
         return Study(StudyConfig.from_mapping(holds), self.root, self.path, self.data)
-
-
-def _require_logarithms(config: StudyConfig, path: Path, data: TrajectoryData) -> None:
-    """Raise `DataError` if a value of any part has no logarithm but networks are to see it."""
-    transforms = config.dataset.preprocessing
-    for name, part in (("train", data.train), ("test", data.test), ("val", data.val)):
-        if transforms.log10_transform and transforms.tolerance is None:
-            columns = zip(part.labels, part.states.reshape(-1, part.n_quantities).T, strict=True)
-            _require_positive(f"{path}: {name}", columns, "log10_transform", "set dataset.tolerance, or ")
-        if transforms.log10_transform_params and part.parameters is not None:
-            names = part.parameter_labels or tuple(f"parameter {k}" for k in range(part.n_parameters))
-            columns = zip(names, part.parameters.T, strict=True)
-            _require_positive(f"{path}: {name} parameters", columns, "log10_transform_params", "")
-
-
-def _require_positive(where: str, columns: Iterable[tuple[Any, Any]], switch: str, also: str) -> None:
-    bad = [(label, int((values <= 0).sum()), float(values.min())) for label, values in columns if (values <= 0).any()]
-    if bad:
-        listed = ", ".join(f"{label} has {count} (the least is {least:g})" for label, count, least in bad)
-        raise DataError(
-            f"{where} has values that are zero or negative, which have no logarithm: {listed}; {also}set "
-            f"dataset.{switch}: false"
-        )

@@ -11,6 +11,7 @@ from typing import Any
 from potentia.checks import did_you_mean, integer
 from potentia.config import from_dict, to_dict
 from potentia.errors import ConfigError
+from potentia.train.device import require_device_name
 from potentia.trajectories.evaluation import EvaluationSettings
 from potentia.trajectories.modalities import MAIN, MODALITIES, Modality, Variant
 from potentia.trajectories.networks.base import NetworkConfig
@@ -57,13 +58,14 @@ class DatasetConfig:
 
     def __post_init__(self) -> None:
         integer("dataset.subset_factor", self.subset_factor, low=1)
+        _flag("dataset.use_optimal_params", self.use_optimal_params)
 
     @classmethod
     def of(cls, mapping: Mapping[str, Any]) -> DatasetConfig:
         """Return the settings from the block ``dataset``."""
         transforms = {field.name for field in fields(Preprocessing)}
         own = {field.name for field in fields(cls)} - {"preprocessing"}
-        _refuse_unknown("dataset", mapping, [*own, *transforms])
+        _refuse_unknown("dataset", mapping, sorted([*own, *transforms]))
         if not isinstance(mapping.get("name"), str):
             raise ConfigError("dataset.name must say which data are meant, a directory in datasets/ or a path")
         values = {key: value for key, value in mapping.items() if key in transforms}
@@ -145,7 +147,7 @@ class StudyConfig:
         for key in ("training_id", "surrogates", "batch_size", "epochs", "devices", "dataset"):
             if given.get(key) is None:
                 raise ConfigError(f"the settings of a study need the key {key!r}")
-        if not isinstance(given["training_id"], str) or not re.fullmatch(r"[\w.+-]+", given["training_id"]):
+        if not isinstance(given["training_id"], str) or not re.fullmatch(r"[\w+-][\w.+-]*", given["training_id"]):
             raise ConfigError(
                 f"training_id must be text that can name a directory (quoted if it is a number), got "
                 f"{given['training_id']!r}"
@@ -197,7 +199,7 @@ def _plans(
     if not isinstance(names, list | tuple) or not names:
         raise ConfigError(f"surrogates must list names of classes, got {names!r}")
     for name in names:
-        if name not in SURROGATES:
+        if not isinstance(name, str) or name not in SURROGATES:
             raise ConfigError(f"there is no surrogate {name!r}{did_you_mean(str(name), SURROGATES)}")
         if names.count(name) > 1:
             raise ConfigError(f"surrogates lists {name} more than once; give the second study a training_id of its own")
@@ -207,6 +209,11 @@ def _plans(
         if name not in names:
             raise ConfigError(
                 f"surrogate_configs has {name!r}, which surrogates does not list{did_you_mean(name, names)}"
+            )
+    for name in optimal:
+        if name not in SURROGATES:
+            raise ConfigError(
+                f"the defaults of the data have {name!r}, which is no surrogate{did_you_mean(name, SURROGATES)}"
             )
     plans = []
     for k, name in enumerate(names):
@@ -237,7 +244,7 @@ def _hyperparameters(name: str, values: Mapping[str, Any], where: str) -> dict[s
     for key in values:
         if key in _OF_THE_STUDY:
             raise ConfigError(f"{where}: {key} is set by {_OF_THE_STUDY[key]} of the study, not in surrogate_configs")
-    _refuse_unknown(where, values, known - _OF_THE_STUDY.keys())
+    _refuse_unknown(where, values, sorted(known - _OF_THE_STUDY.keys()))
     return _numbers_of(kind, _numbers_of(TrajectoryTrainingConfig, values, where), where)
 
 
@@ -278,6 +285,11 @@ def _devices(value: Any) -> tuple[str, ...]:
         raise ConfigError(
             f"devices must be the name of a device or a list of them, such as ['cpu', 'cpu'], got {value!r}"
         )
+    for device in devices:
+        try:
+            require_device_name(device)
+        except ConfigError as error:
+            raise ConfigError(f"devices: {error}") from None
     return devices
 
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from potentia.plots.lines import Line, LinePanel, line_panels, shades
 from potentia.plots.style import GREY, colour
+from potentia.trajectories.evaluation.histories import MAIN
 from potentia.trajectories.evaluation.looks import GREY_DASHES, Looks
 from potentia.trajectories.evaluation.modality_errors import MODALITIES
 
@@ -73,8 +74,10 @@ def examples(frame: pd.DataFrame, title: str, looks: Looks) -> Figure:
 
 
 def losses(frame: pd.DataFrame, name: str, mode: str) -> Figure:
-    """Draw the curves of one surrogate's trainings of one mode: train and test, a colour for each of them."""
-    own = frame[(frame["surrogate"] == name) & (frame["mode"] == mode)]
+    """Draw the curves of one surrogate's trainings of one mode, the main one first: train and test in one colour."""
+    own = frame[(frame["surrogate"] == name) & frame["mode"].isin([MAIN, mode])]
+    if mode != MAIN:
+        own = own.assign(label=own["label"].where(own["mode"] == mode, MAIN))
     lines = []
     for k, (label, part) in enumerate(own.groupby("label", sort=False)):
         tint = colour(k)
@@ -90,7 +93,7 @@ def losses(frame: pd.DataFrame, name: str, mode: str) -> Figure:
 
 def losses_of_all(frame: pd.DataFrame, over: str, looks: Looks) -> Figure:
     """Draw test errors of the main trainings over ``"epoch"``, the ``"share"`` of the epochs, or ``"seconds"``."""
-    own = frame[frame["mode"] == "main"]
+    own = frame[frame["mode"] == MAIN]
     last = own.groupby("surrogate")["epoch"].transform("max")
     own = own.assign(share=own["epoch"] / last)
     own["seconds"] = own["share"] * own["duration"]

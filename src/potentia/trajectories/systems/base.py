@@ -11,7 +11,6 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.integrate import solve_ivp
 
 from potentia.checks import choice
 from potentia.errors import ConfigError, DataError
@@ -157,6 +156,8 @@ class System(ABC):
             ConfigError: there is no such method.
             DataError: shapes do not fit, the state has no logarithm where one is needed, or the solver gave up.
         """
+        from scipy.integrate import solve_ivp  # half a second, which who solves nothing should not pay
+
         first, grid, known = self._checked(initial, times, parameters)
         if len(grid) == 1:
             return first[None]

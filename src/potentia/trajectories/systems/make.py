@@ -55,7 +55,7 @@ def make_data(
     one = system(name) if isinstance(name, str) else name
     sizes = [integer(key, n, low=1) for key, n in (("n_train", n_train), ("n_test", n_test), ("n_val", n_val))]
     grid = np.array(one.times if times is None else times, dtype=np.float64)
-    starts = draw_starts(one, sum(sizes), seed)
+    starts = draw_starts(one, sum(sizes), integer("seed", seed, low=0))
     states = _solve_all(one, starts, grid, integer("workers", workers, low=1))
     shown = None if one.hides_parameters else starts.parameters
     names = one.parameter_labels if shown is not None else ()
