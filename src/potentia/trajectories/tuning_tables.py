@@ -22,7 +22,7 @@ def on_front(points: NDArray[np.float64]) -> NDArray[np.bool_]:
     """
     no_worse = (points[:, None] <= points[None]).all(axis=2)  # of each (rows) than each (columns)  [points, points]
     better = (points[:, None] < points[None]).any(axis=2)
-    return np.logical_not(np.any(no_worse & better, axis=0), dtype=np.bool_)
+    return ~np.asarray((no_worse & better).any(axis=0), dtype=np.bool_)
 
 
 def hypervolume(points: NDArray[np.float64], reference: Iterable[float]) -> float:
