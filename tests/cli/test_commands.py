@@ -44,6 +44,12 @@ def test_run_report_evaluate(call, tmp_path):
     code, out, err = call("run", "--dry-run")
     assert (code, err) == (0, "")
     assert "fullyconnected_main" in out
+    assert "GiB at 1 at a time" in out
+    told = json.loads(call("run", "--dry-run", "--json", devices=["cpu", "cpu"])[1])
+    (task,) = told["tasks"]
+    assert told["seconds"] == pytest.approx(task["seconds"])
+    assert told["seconds"] == 2 * told["seconds_with_slots"]
+    assert told["memory_bytes"] == task["memory_bytes"] > 2**26
     assert not (tmp_path / "trained").exists()
     assert "pending" in call("report")[1]
     code, out, _ = call("run", "--json")
@@ -110,6 +116,12 @@ def test_a_search_from_a_file(tmp_path, capsys):
     assert main(command) == 0
     assert "hidden_size" in capsys.readouterr().out
     assert main([*command, "--promote"]) == 0
+    assert main([*command, "--promote", "--trial", "0"]) == 0
+    assert main([*command, "--promote", "--trial", "FullyConnected=1"]) == 2
+    assert "no completed trial 1; completed are 0" in capsys.readouterr().err
+    assert main([*command, "--promote", "--trial", "FullyConnected=x"]) == 2
+    assert "--trial takes NAME=NUMBER" in capsys.readouterr().err
+    assert main([*command, "--trial", "0"]) == 2
     assert (tmp_path / "datasets/Decay/surrogate_configs.yaml").is_file()
 
 

@@ -67,6 +67,13 @@ def test_what_is_done_is_not_counted():
     assert look(run, epochs=1, seconds=0).seconds_total == 0
 
 
+def test_memory_is_that_of_the_process():
+    held = torch.ones(2**24)  # 64 MiB
+    found = look(toy.new_run(), seconds=0).memory_bytes
+    assert held.nbytes < found < 2**40
+    assert "of memory" in str(look(toy.new_run(), seconds=0))
+
+
 def test_no_batches_and_no_steps_are_refused():
     with pytest.raises(DataError, match="epoch 1 has no batches"):
         forecast(toy.new_run(), toy.Regression(), lambda _: [], 3)

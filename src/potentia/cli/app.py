@@ -74,16 +74,22 @@ def study_tune(
     on_mismatch: OnMismatch = "error",
     promote: Annotated[
         bool,
-        typer.Option("--promote", help="Only copy best.yaml beside the data, as their defaults."),
+        typer.Option("--promote", help="Only write what was found beside the data, as their defaults."),
     ] = False,
+    trial: Annotated[
+        list[str],
+        typer.Option("--trial", metavar="NAME=NUMBER", help="Promote this trial; needed with two objectives."),
+    ] = [],  # noqa: B006
     as_json: AsJson = False,
     overrides: Overrides = [],  # noqa: B006  # typer reads it, nobody changes it
 ) -> None:
     """Search settings of the surrogates by Optuna; tuned/<tuning_id>/best.yaml has what was found."""
     from potentia.cli import tune_command
 
+    if trial and not promote:
+        raise typer.BadParameter("--trial goes with --promote")
     if promote:
-        tune_command.promote(config, root, overrides)
+        tune_command.promote(config, root, trial, overrides)
     else:
         raise typer.Exit(tune_command.tune(config, root, on_mismatch, as_json, overrides))
 

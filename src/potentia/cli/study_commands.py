@@ -40,13 +40,16 @@ def forecast(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) 
     """List the tasks, with the time and memory that they are likely to need."""
     study = Study.from_config(read_settings(config, overrides), root=root)
     table = study.forecast()
+    slots, seconds = len(study.config.devices), float(table["seconds"].sum())
+    memory = int(table["memory_bytes"].nlargest(slots).sum())
+    whole = {"slots": slots, "seconds": seconds, "seconds_with_slots": seconds / slots, "memory_bytes": memory}
     if as_json:
-        typer.echo(table.to_json(orient="records"))
+        typer.echo(json.dumps({"tasks": json.loads(table.to_json(orient="records")), **whole}))
         return
-    hours = table["seconds"].sum() / 3600
-    slots = len(study.config.devices)
+    table["GiB"] = table.pop("memory_bytes") / 2**30
     typer.echo(table.to_string(index=False, float_format="{:.3g}".format))
-    typer.echo(f"{len(table)} tasks, about {hours:.3g} h in all, {hours / slots:.3g} h at {slots} tasks at a time")
+    at_once = f"{seconds / slots / 3600:.3g} h with {memory / 2**30:.2g} GiB at {slots} at a time"
+    typer.echo(f"{len(table)} tasks, about {seconds / 3600:.3g} h in all, {at_once}")
 
 
 def evaluate(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) -> None:

@@ -28,7 +28,17 @@ def tune(config: Path, root: Path, on_mismatch: str, as_json: bool, overrides: S
     return 0
 
 
-def promote(config: Path, root: Path, overrides: Sequence[str]) -> None:
-    """Write the best settings beside the data."""
-    written = Tuning.from_config(read_settings(config, overrides), root=root).promote()
-    typer.echo(f"{written}: studies of these data take them for defaults")
+def promote(config: Path, root: Path, trials: Sequence[str], overrides: Sequence[str]) -> None:
+    """Write the best settings, or those of ``trials``, beside the data."""
+    tuning = Tuning.from_config(read_settings(config, overrides), root=root)
+    names = [one.name for one in tuning.config.surrogates]
+    chosen = dict(_surrogate_and_number(text, names) for text in trials)
+    typer.echo(f"{tuning.promote(chosen)}: studies of these data take them for defaults")
+
+
+def _surrogate_and_number(text: str, names: Sequence[str]) -> tuple[str, int]:
+    """Return both of ``"NAME=NUMBER"``; the name may be left out where there is one only."""
+    name, _, number = text.rpartition("=")
+    if not number.isdecimal() or (not name and len(names) > 1):
+        raise ConfigError(f"--trial takes NAME=NUMBER with a surrogate of {', '.join(names)}, got {text!r}")
+    return name or names[0], int(number)

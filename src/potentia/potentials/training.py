@@ -19,7 +19,6 @@ from potentia.potentials.batches import Plan, StructureBatch, structure_batches
 from potentia.potentials.callbacks import training_callbacks
 from potentia.potentials.datasets.contents import Contents
 from potentia.potentials.datasets.labelled import TrainingStructures
-from potentia.potentials.datasets.memory import peak_memory
 from potentia.potentials.descriptors import ChebyshevDescriptor
 from potentia.potentials.duplicates import duplicates_among
 from potentia.potentials.feature_ranges import FeatureRanges
@@ -142,7 +141,7 @@ class Training:
         ready = self.prepare(given, start, None, ())
         found = forecast(ready.run, ready.task, ready.batches, self.config.iterations)
         ready.task.data.close()
-        return replace(found, memory_bytes=peak_memory())
+        return found
 
     def prepare(
         self,

@@ -37,12 +37,17 @@ class FlatParameters:
     @torch.no_grad()
     def write(self, vector: Tensor) -> None:
         """Give the parameters the values of ``vector``, rounded to their own type."""
-        torch._foreach_copy_([real_view(p.detach()) for p in self._parameters], self._real_parts(vector))
+        torch._foreach_copy_([real_view(p.detach()) for p in self._parameters], self.real_parts(vector))
 
     def split(self, vector: Tensor) -> list[Tensor]:
         """Return the part of each parameter in ``vector`` [numbers] in its shape, as views."""
-        parts = zip(self._parameters, self._real_parts(vector), strict=True)
+        parts = zip(self._parameters, self.real_parts(vector), strict=True)
         return [torch.view_as_complex(part) if p.is_complex() else part for p, part in parts]
+
+    def real_parts(self, vector: Tensor) -> list[Tensor]:
+        """Return the part of each parameter in ``vector`` [numbers] as real numbers, as views."""
+        parts = zip(self._parameters, vector.split(self._sizes), strict=True)
+        return [part.view_as(real_view(p.detach())) for p, part in parts]
 
     def forget_gradients(self) -> None:
         """Let the next gradients be those of one loss."""
@@ -50,9 +55,12 @@ class FlatParameters:
             parameter.grad = None
 
     @torch.no_grad()
-    def gradients(self) -> Tensor:
-        """Return ``parameter.grad`` of all, [numbers]; a parameter that the loss does not see has zero."""
-        return self._joined([torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters])
+    def gradients(self, out: Tensor | None = None) -> Tensor:
+        """Return ``parameter.grad`` of all, [numbers]; a parameter that the loss does not see has zero.
+
+        They are written to ``out``, which has the type of the parameters, where it is given.
+        """
+        return self._joined([torch.zeros_like(p) if p.grad is None else p.grad for p in self._parameters], out)
 
     def gradient(self, loss: Tensor) -> Tensor:
         """Return the gradient of a loss that was computed at the present parameters, [numbers].
@@ -64,10 +72,6 @@ class FlatParameters:
         distributed.sum_gradients(self._parameters)
         return self.gradients()
 
-    def _real_parts(self, vector: Tensor) -> list[Tensor]:
-        parts = zip(self._parameters, vector.split(self._sizes), strict=True)
-        return [part.view_as(real_view(p.detach())) for p, part in parts]
-
-    def _joined(self, tensors: Sequence[Tensor]) -> Tensor:
-        joined = torch.cat([real_view(tensor).reshape(-1) for tensor in tensors])
+    def _joined(self, tensors: Sequence[Tensor], out: Tensor | None = None) -> Tensor:
+        joined = torch.cat([real_view(tensor).reshape(-1) for tensor in tensors], out=out)
         return joined if self._dtype is None else joined.to(self._dtype)

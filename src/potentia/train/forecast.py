@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import resource
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,7 +34,7 @@ class Forecast:
     seconds_per_epoch: float
     """Time of an epoch: drawing, steps and scoring; not the callbacks (s)."""
     memory_bytes: int | None = None
-    """The largest memory in use, where a family knows how to tell."""
+    """The most memory that the process has had so far, with the data and what was done in it before (bytes)."""
 
     @property
     def seconds_total(self) -> float:
@@ -97,7 +99,13 @@ def forecast(
     begun = _now(trial)
     take_score(trial, task)
     scoring = _now(trial) - begun
-    return Forecast(left, len(plan), drawing + stepping + scoring)
+    return Forecast(left, len(plan), drawing + stepping + scoring, _peak_memory())
+
+
+def _peak_memory() -> int:
+    """Return the most memory that this process has had so far (bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _now(run: Run) -> float:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from potentia.train import distributed
 from potentia.train.flat import FlatParameters
+from potentia.train.real import real_view
 from potentia.train.task import BatchLoss
 
 __all__ = ["GradientStepper", "Step", "Stepper"]
@@ -108,7 +109,7 @@ class GradientStepper:
                 nn.utils.clip_grad_norm_(self.flat, self.clip_norm)
             self.optimizer.step()
             for vector in self._vectors:
-                vector.parameters.write(vector.flat.detach())
+                vector.scatter()
         return Step(loss, finite)
 
     def averaged(self) -> Sequence[Tensor] | None:
@@ -133,18 +134,37 @@ class GradientStepper:
 
 
 class _Vector:
-    """Parameters of one type and device end to end, as an optimizer takes them."""
+    """Parameters of one type and device end to end, as an optimizer takes them.
+
+    Views of all of them are kept, and made anew where a parameter has got other memory (``model.to``, a deep copy).
+    """
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
         self.members = list(parameters)
         self.parameters = FlatParameters(parameters, dtype=None)
         self.flat = nn.Parameter(self.parameters.read())
+        self._places: list[int] = []
 
     @torch.no_grad()
     def gather(self) -> None:
         """Take over the parameters as they are now, and their gradients."""
-        self.flat.copy_(self.parameters.read())
-        self.flat.grad = self.parameters.gradients()
+        self._look()
+        torch._foreach_copy_(self._parts, self._own)
+        self.parameters.gradients(out=self._gradient)
+        self.flat.grad = self._gradient
+
+    @torch.no_grad()
+    def scatter(self) -> None:
+        """Give the parameters what stands in the vector."""
+        torch._foreach_copy_(self._own, self._parts)
+
+    def _look(self) -> None:
+        places = [tensor.data_ptr() for tensor in (self.flat, *self.members)]
+        if places != self._places:
+            self._places = places
+            self._own = [real_view(parameter.detach()) for parameter in self.members]
+            self._parts = self.parameters.real_parts(self.flat.detach())
+            self._gradient = torch.empty_like(self.flat.detach())
 
 
 def _vectors(parameters: Sequence[nn.Parameter]) -> list[_Vector]:

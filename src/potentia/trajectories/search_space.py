@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from potentia.checks import choice, did_you_mean, integer, number
 from potentia.errors import ConfigError
+from potentia.trajectories.study_config import number_from
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -83,6 +84,9 @@ def _entry(where: str, entry: Any) -> dict[str, Any]:
 
 
 def _bound(where: str, kind: str, value: Any) -> float:
+    if isinstance(value, str):  # such as 1e-5, which is text in YAML 1.1
+        value = number_from(value, where)
+        value = int(value) if value.is_integer() and kind == "int" else value
     return integer(where, value) if kind == "int" else number(where, value)
 
 

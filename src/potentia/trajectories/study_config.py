@@ -19,7 +19,7 @@ from potentia.trajectories.scaling import Preprocessing
 from potentia.trajectories.surrogates import SURROGATES
 from potentia.trajectories.training_config import TrajectoryTrainingConfig
 
-__all__ = ["FREE", "DatasetConfig", "StudyConfig", "SurrogatePlan"]
+__all__ = ["FREE", "DatasetConfig", "StudyConfig", "SurrogatePlan", "number_from", "without_none_text"]
 
 _OF_THE_STUDY = {
     "epochs": "epochs",
@@ -140,7 +140,7 @@ class StudyConfig:
         Raises:
             ConfigError: a key or surrogate is unknown, is missing, is there twice or has a value that cannot be.
         """
-        given = _without_none_text(mapping)
+        given = without_none_text(mapping)
         blocks = {modality.key: modality for modality in MODALITIES}
         own = [field.name for field in fields(cls) if field.name not in {"modalities", "evaluation"}]
         _refuse_unknown("", given, [*own, "batch_size", "epochs", "surrogate_configs", *blocks, *_EVALUATION])
@@ -313,10 +313,10 @@ def _refuse_unknown(where: str, values: Mapping[str, Any], known: typing.Iterabl
             raise ConfigError(f"there is no setting {key!r}{place}{did_you_mean(key, known)}")
 
 
-def _without_none_text(value: Any) -> Any:
+def without_none_text(value: Any) -> Any:
     """Return mappings with None in place of the text "None", at any depth."""
     if isinstance(value, Mapping):
-        return {key: _without_none_text(item) for key, item in value.items()}
+        return {key: without_none_text(item) for key, item in value.items()}
     return None if value == "None" else value
 
 
@@ -324,7 +324,7 @@ def _numbers_of(kind: type, values: Mapping[str, Any], where: str) -> dict[str, 
     """Return ``values`` with text such as ``"1e-25"`` as numbers, where a field of ``kind`` takes no text."""
     hints = typing.get_type_hints(kind)
     return {
-        key: _number_from(value, f"{where}.{key}".lstrip("."))
+        key: number_from(value, f"{where}.{key}".lstrip("."))
         if isinstance(value, str) and _takes(hints.get(key), float) and not _takes(hints.get(key), str)
         else value
         for key, value in values.items()
@@ -335,7 +335,12 @@ def _takes(hint: Any, kind: type) -> bool:
     return hint is kind or kind in typing.get_args(hint)
 
 
-def _number_from(text: str, name: str) -> float:
+def number_from(text: str, name: str) -> float:
+    """Return a number that is written as text.
+
+    Raises:
+        ConfigError: it is none.
+    """
     try:
         return float(text)
     except ValueError:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,18 +16,18 @@ from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
 from optuna.trial import TrialState
 
 from potentia.errors import TrainingError
-from potentia.study import task_seed
+from potentia.study import task_seed, write_yaml
 from potentia.train import Callback, Run
 from potentia.trajectories.estimator import TrajectorySurrogate
 from potentia.trajectories.evaluation import ErrorScale
 from potentia.trajectories.modalities import MAIN, part_of
-from potentia.trajectories.search_space import draw
+from potentia.trajectories.search_space import CHILDREN, draw
 from potentia.trajectories.study import Study
 from potentia.trajectories.study_config import StudyConfig
 from potentia.trajectories.surrogates import SURROGATES
 from potentia.trajectories.tuning_config import TunedSurrogate, TuningConfig
 
-__all__ = ["COUNTED", "do_trials", "study_mapping"]
+__all__ = ["COUNTED", "do_trials", "settings_of", "study_mapping"]
 
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 """Trials that need not be done again."""
@@ -33,11 +35,19 @@ TIMED_RUNS = 5
 SLOWEST = 10.0
 """Time of a prediction that counts where there is none (s)."""
 REPORTS = 20
-"""So often in a training its error is looked at to end it early."""
+"""So often in a training its error is looked at to end it early: the first rung of Hyperband is at an eighth of the
+epochs, so each rung has a value that is not much older, and the database is not written to at every epoch."""
+WARM_UP, WARM_UP_PART = 10, 0.1
+"""So many trials, or this part of all if that is more, say how long one may take."""
+WATCHED, WATCHED_PART = 10, 0.02
+"""So many epochs, or this part of all if that is more, say how long a trial will take."""
+SECONDS = "training_seconds"
+"""Attribute of a trial with the time of its training (s)."""
 
 
 def study_mapping(config: TuningConfig, drawn: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the settings of a study of the surrogates with drawn settings, by surrogate."""
+    settings = {one.name: settings_of(config, one, drawn.get(one.name, {})) for one in config.surrogates}
     return {
         "training_id": config.tuning_id,
         "surrogates": [one.name for one in config.surrogates],
@@ -46,15 +56,27 @@ def study_mapping(config: TuningConfig, drawn: Mapping[str, Mapping[str, Any]]) 
         "devices": list(config.devices),
         "seed": config.seed,
         "threads": config.threads,
-        "dataset": dict(config.dataset),
+        "dataset": {**config.dataset, "use_optimal_params": False},  # they are among the settings
         "checkpoint": True,
-        "surrogate_configs": {one.name: {**one.settings, **drawn.get(one.name, {})} for one in config.surrogates},
+        "surrogate_configs": settings,
     }
+
+
+def settings_of(config: TuningConfig, one: TunedSurrogate, drawn: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all settings of a trial that are not defaults of classes, as ``surrogate_configs`` has them.
+
+    A default that matters only beside a setting that was drawn otherwise is left out.
+    """
+    found = {**config.defaults.get(one.name, {}), **one.settings}
+    for name, (other, value) in CHILDREN.items():
+        if other in drawn and drawn[other] != value:
+            found.pop(name, None)
+    return {**found, **drawn}
 
 
 def do_trials(config: TuningConfig, root: str, surrogate: str, url: str, device: str, slot: int) -> int:
     """Do trials until there are enough, and return how many were done here."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.INFO if config.optuna_logging else optuna.logging.WARNING)
     (one,) = (one for one in config.surrogates if one.name == surrogate)
     study = Study.from_config(study_mapping(config, {}), root=root)
     name = f"{config.tuning_id}_{surrogate.lower()}"
@@ -85,21 +107,45 @@ def _objective(
 ) -> float | tuple[float, float]:
     """Return the error of a trial, and the time of a prediction (s) where there are two objectives."""
     drawn = draw(trial, one.optuna_params)
-    resolved = StudyConfig.from_mapping(study_mapping(config, {one.name: drawn}), study.optimal)
+    resolved = StudyConfig.from_mapping(study_mapping(config, {one.name: drawn}))
     (plan,) = (plan for plan in resolved.surrogates if plan.name == one.name)
     training = replace(plan.training, device=device, seed=task_seed(config.seed, one.name, "trial", trial.number))
     surrogate = SURROGATES[one.name](plan.network, preprocessing=resolved.dataset.preprocessing)
     part = part_of(study.data, resolved.dataset.subset_factor, MAIN, None)
-    watch = _EndEarly(trial, max(1, one.epochs // REPORTS))
+    watch = _EndEarly(trial, one.epochs, not config.multi_objective, _longest(trial.study, config, one))
     try:
-        surrogate.train(part, training, callbacks=() if config.multi_objective else (watch,))
+        surrogate.train(part, training, callbacks=(watch,))
     except (TrainingError, torch.OutOfMemoryError) as error:  # of these settings, and so a result of theirs
         trial.set_user_attr("exception", str(error))
         return (config.loss_cap, SLOWEST) if config.multi_objective else config.loss_cap
     if watch.pruned:
+        trial.set_user_attr("pruned", watch.pruned)
         raise optuna.TrialPruned
+    trial.set_user_attr(SECONDS, watch.seconds)
     size, seconds = _judged(surrogate, study, config)
+    if config.keep_models:
+        _keep(surrogate, study.root / "tuned" / config.tuning_id / "models" / one.name, trial, drawn, size)
     return (size, seconds) if config.multi_objective else size
+
+
+def _keep(
+    surrogate: TrajectorySurrogate, folder: Path, trial: optuna.Trial, drawn: dict[str, Any], error: float
+) -> None:
+    """Write the model of a trial, and beside it what was drawn for it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{type(surrogate).__name__.lower()}_{trial.number}"
+    surrogate.save(folder / f"{name}.pth")
+    write_yaml(folder / f"{name}.yaml", {"trial": trial.number, "error": error, "drawn": drawn, **surrogate.recipe()})
+
+
+def _longest(search: optuna.Study, config: TuningConfig, one: TunedSurrogate) -> float:
+    """Return the time that a training may take (s): mean and one standard deviation of the first ones."""
+    if not (config.multi_objective and config.time_pruning):
+        return math.inf
+    first = max(WARM_UP, math.ceil(WARM_UP_PART * one.trials))
+    done = search.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    seconds = [trial.user_attrs[SECONDS] for trial in done if SECONDS in trial.user_attrs][:first]
+    return math.inf if len(seconds) < first else float(np.mean(seconds) + np.std(seconds))
 
 
 def _judged(surrogate: TrajectorySurrogate, study: Study, config: TuningConfig) -> tuple[float, float]:
@@ -118,18 +164,45 @@ def _judged(surrogate: TrajectorySurrogate, study: Study, config: TuningConfig) 
 
 
 class _EndEarly(Callback):
-    """Tells the search of the test error on the way, and stops a training that it has no hope for."""
+    """Stops a training that there is no hope for: its numbers, its error among those of others, or its time.
 
-    def __init__(self, trial: optuna.Trial, every: int) -> None:
+    Args:
+        trial: Is told of the test error on the way.
+        epochs: Of the whole training.
+        compares: Whether it is ended where its search says so.
+        longest: Time that the whole training may take (s).
+    """
+
+    def __init__(self, trial: optuna.Trial, epochs: int, compares: bool, longest: float) -> None:
         self.trial = trial
-        self.every = every
-        self.pruned = False
+        self.epochs = epochs
+        self.compares = compares
+        self.longest = longest
+        self.pruned = ""
+        self._begun = 0.0
+        self.seconds = 0.0
+
+    def on_begin(self, run: Run) -> None:
+        """Start the clock."""
+        self._begun = time.perf_counter()
 
     def on_epoch(self, run: Run) -> None:
-        """Tell every so many epochs."""
-        if run.epoch % self.every or np.isnan(run.monitored):
-            return
-        self.trial.report(run.monitored, run.epoch)
-        if self.trial.should_prune():
-            self.pruned = True
+        """Look at the error every so many epochs, and at the clock after each."""
+        self.seconds = time.perf_counter() - self._begun
+        whole = self.seconds * self.epochs / run.epoch
+        if run.epoch % max(1, self.epochs // REPORTS) == 0:
+            self.pruned = self._hopeless(run)
+        if whole > self.longest and run.epoch >= max(WATCHED, WATCHED_PART * self.epochs):
+            self.pruned = f"it would take {whole:.3g} s, longer than {self.longest:.3g} s"
+        if self.pruned:
             run.stopped = "pruned"
+
+    def _hopeless(self, run: Run) -> str:
+        """Return why the error gives no hope; empty where it does."""
+        if not math.isfinite(run.monitored):
+            return f"its test error is not finite after epoch {run.epoch}"
+        if self.compares:
+            self.trial.report(run.monitored, run.epoch)
+            if self.trial.should_prune():
+                return f"others were better after epoch {run.epoch}"
+        return ""

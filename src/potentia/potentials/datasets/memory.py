@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import resource
-import sys
 from pathlib import Path
 
 from potentia.checks import integer
 from potentia.errors import ConfigError
 
-__all__ = ["bytes_of", "machine_memory", "peak_memory"]
+__all__ = ["bytes_of", "machine_memory"]
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)i?B?")
 _UNITS = {"": 1, "k": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -40,9 +38,3 @@ def machine_memory() -> int:
     if group.is_file() and (text := group.read_text().strip()).isdigit():
         found.append(int(text))
     return min(found)
-
-
-def peak_memory() -> int:
-    """Return the most memory that this process has had so far (bytes)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
