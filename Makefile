@@ -13,7 +13,7 @@ export MPLBACKEND = Agg
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup fix check test slow docs bench bench-tio2 bench-mlearn bench-water bench-md bench-committee bench-trajectories pyg clean
+.PHONY: help demo setup fix check test slow docs bench bench-tio2 bench-mlearn bench-water bench-md bench-committee bench-trajectories bench-study pyg clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,8 +39,8 @@ check: $(SETUP) ## ruff, mypy and the import layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-test: $(SETUP) ## the fast tests and the doctests
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+test: $(SETUP) ## the fast tests and the doctests, files side by side
+	$(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 slow: $(SETUP) ## the slow tests
 	$(BIN)/python -m pytest -m slow $(ARGS)
@@ -68,6 +68,9 @@ bench-committee: $(SETUP) ## error bars of a committee on TiO2: coverage, errors
 
 bench-trajectories: $(SETUP) ## errors of trajectory surrogates after equal processor time, and speed-up over SciPy
 	$(BIN)/python benchmarks/trajectories.py $(ARGS)
+
+bench-study: $(SETUP) ## time of four small tasks of a study on two slots, over one after the other
+	$(BIN)/python benchmarks/study_slots.py $(ARGS)
 
 pyg: $(SETUP) ## build the optional torch-scatter and torch-cluster from source into .venv
 	$(BIN)/pip install -q ninja setuptools wheel

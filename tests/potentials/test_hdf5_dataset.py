@@ -79,7 +79,9 @@ def test_arrays_in_info_become_lists(path):
     assert built([structure], path).get_structure(0).info == {"a": [0, 1], "b": [1.5, "x"]}
 
 
-@pytest.mark.parametrize("value", [np.nan, [1.0, np.inf], {1: 2}, object(), 1j, b"bytes"], ids=str)
+@pytest.mark.parametrize(
+    "value", [np.nan, [1.0, np.inf], {1: 2}, object(), 1j, b"bytes"], ids=lambda value: type(value).__name__
+)
 def test_info_that_is_no_json_is_named(value, path):
     structure = replace(small_data.crystal(), info={"fine": 1, "odd": value})
     with pytest.raises(DataError, match=r"info\['odd'\] of all, frame 1 cannot be written as JSON"):

@@ -40,7 +40,7 @@ def xsf(energy):
     return format_xsf(Structure([[0, 0, 0], [0.8, 0, 0]], ["Ti", "O"], energy=energy)).encode()
 
 
-@pytest.mark.parametrize("loaded", [DIMER, [DIMER], (DIMER,), iter([DIMER])], ids=str)
+@pytest.mark.parametrize("loaded", [DIMER, [DIMER], (DIMER,), iter([DIMER])], ids=["one", "list", "tuple", "iterator"])
 def test_a_loader_returns_one_structure_or_many(loaded):
     assert SourceRecord("a", lambda: loaded).load_structures() == [DIMER]
 

@@ -92,7 +92,9 @@ def test_times_of_each_trajectory_may_differ_and_come_in_any_order(config, hard)
 @every_config
 def test_a_hard_initial_condition_is_exact(config):
     initial, times, parameters = given()
-    soft, hard = (build(from_dict(type(config), {**plain(config), "hard_initial_condition": on})) for on in (0, 1))
+    soft, hard = (
+        build(from_dict(type(config), {**plain(config), "hard_initial_condition": on})) for on in (False, True)
+    )
     assert torch.equal(hard(initial, times, parameters)[:, 0], initial)
     assert not torch.allclose(soft(initial, times, parameters)[:, 0], initial)
     torch.testing.assert_close(
