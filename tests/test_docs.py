@@ -13,6 +13,7 @@ PACKAGES = (
     *("potentia", "potentia.potentials", "potentia.potentials.datasets", "potentia.train", "potentia.data"),
     *("potentia.plots", "potentia.nn", "potentia.errors", "potentia.evaluate", "potentia.ode", "potentia.study"),
     *("potentia.trajectories", "potentia.trajectories.systems", "potentia.trajectories.evaluation"),
+    "potentia.trajectories.tuning",
 )
 NOT_FOR_USERS = {"warn_user"}
 LISTED = re.findall(r"^   ~([\w.]+)\.(\w+)$", (DOCS / "api.md").read_text(), flags=re.MULTILINE)

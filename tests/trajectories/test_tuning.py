@@ -8,8 +8,8 @@ import pytest
 from potentia.errors import ConfigError, TrainingError
 from potentia.study import read_yaml
 from potentia.trajectories import Study
-from potentia.trajectories.search_space import check_space, draw
 from potentia.trajectories.tuning import Tuning
+from potentia.trajectories.tuning.space import check_space, draw
 from trajectories.study_data import root_with, settings
 
 SPACE = {

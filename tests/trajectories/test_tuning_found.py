@@ -12,7 +12,7 @@ from potentia.errors import ConfigError
 from potentia.study import read_yaml, write_yaml
 from potentia.trajectories import SURROGATES
 from potentia.trajectories.tuning import Tuning
-from potentia.trajectories.tuning_tables import front_growth, hypervolume, on_front
+from potentia.trajectories.tuning.tables import front_growth, hypervolume, on_front
 from trajectories.study_data import root_with
 from trajectories.test_tuning import SPACE, wanted
 

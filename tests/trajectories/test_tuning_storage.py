@@ -8,8 +8,8 @@ from sqlalchemy import make_url
 from potentia.errors import ConfigError
 from potentia.study import write_yaml, yaml_text
 from potentia.trajectories.tuning import Tuning
-from potentia.trajectories.tuning_config import TuningConfig
-from potentia.trajectories.tuning_storage import database_url
+from potentia.trajectories.tuning.config import TuningConfig
+from potentia.trajectories.tuning.storage import database_url
 from trajectories.study_data import root_with
 from trajectories.test_tuning import wanted
 

@@ -13,7 +13,7 @@ from potentia.errors import ConfigError
 from potentia.study import yaml_text
 
 try:
-    from potentia.trajectories.tuning import BEST, Tuning
+    from potentia.trajectories.tuning.search import BEST, Tuning
 except ModuleNotFoundError as error:
     raise ConfigError(f"searching needs Optuna, which is not installed ({error}): pip install potentia[tune]") from None
 

@@ -21,11 +21,11 @@ from potentia.train import Callback, Run
 from potentia.trajectories.estimator import TrajectorySurrogate
 from potentia.trajectories.evaluation import ErrorScale
 from potentia.trajectories.modalities import MAIN, part_of
-from potentia.trajectories.search_space import CHILDREN, draw
 from potentia.trajectories.study import Study
 from potentia.trajectories.study_config import StudyConfig
 from potentia.trajectories.surrogates import SURROGATES
-from potentia.trajectories.tuning_config import TunedSurrogate, TuningConfig
+from potentia.trajectories.tuning.config import TunedSurrogate, TuningConfig
+from potentia.trajectories.tuning.space import CHILDREN, draw
 
 __all__ = ["COUNTED", "do_trials", "settings_of", "study_mapping"]
 

@@ -27,12 +27,12 @@ from potentia.trajectories.study_config import DatasetConfig
 from potentia.trajectories.study_data import DEFAULTS, defaults_beside, find_data
 from potentia.trajectories.surrogates import SURROGATES
 from potentia.trajectories.training_config import TrajectoryTrainingConfig
-from potentia.trajectories.tuning_config import FREE, TunedSurrogate, TuningConfig
-from potentia.trajectories.tuning_figures import front_figure, growth_figure
-from potentia.trajectories.tuning_fine import fine_space, fine_summary, fine_trials
-from potentia.trajectories.tuning_storage import database_url, without_password
-from potentia.trajectories.tuning_tables import front_growth, on_front
-from potentia.trajectories.tuning_work import COUNTED, do_trials, settings_of, study_mapping
+from potentia.trajectories.tuning.config import FREE, TunedSurrogate, TuningConfig
+from potentia.trajectories.tuning.figures import front_figure, growth_figure
+from potentia.trajectories.tuning.fine import fine_space, fine_summary, fine_trials
+from potentia.trajectories.tuning.storage import database_url, without_password
+from potentia.trajectories.tuning.tables import front_growth, on_front
+from potentia.trajectories.tuning.work import COUNTED, do_trials, settings_of, study_mapping
 
 __all__ = ["BEST", "Tuning"]
 

@@ -9,9 +9,9 @@ from typing import Any
 from potentia.checks import did_you_mean, integer, number
 from potentia.config import from_dict, to_dict
 from potentia.errors import ConfigError
-from potentia.trajectories.search_space import check_space
 from potentia.trajectories.study_config import number_from, without_none_text
-from potentia.trajectories.tuning_storage import without_password
+from potentia.trajectories.tuning.space import check_space
+from potentia.trajectories.tuning.storage import without_password
 
 __all__ = ["FREE", "TunedSurrogate", "TuningConfig"]
 
@@ -32,7 +32,7 @@ class TunedSurrogate:
     trials: int
     """Trials in all, with those of earlier runs; a fine search sets them itself."""
     optuna_params: Mapping[str, Any]
-    """Setting → range or choices, see `potentia.trajectories.search_space`; a fine search sets them itself."""
+    """Setting → range or choices, see `potentia.trajectories.tuning.space`; a fine search sets them itself."""
     settings: Mapping[str, Any]
     """Settings of all trials that are not searched."""
 
@@ -55,7 +55,7 @@ class TuningConfig:
     """Threads of each trial."""
     storage: str | Mapping[str, Any] | None = None
     """URL of the database, such as ``"postgresql://user@host/name"``, or a block with ``backend`` and ``path``, see
-    `potentia.trajectories.tuning_storage`; None for a SQLite file in the directory. Files have it without password."""
+    `potentia.trajectories.tuning.storage`; None for a SQLite file in the directory. Files have it without password."""
     postgres_config: Mapping[str, Any] | None = None
     """Where the PostgreSQL server is, where ``storage`` has no URL: host, port, user, password, db_name, sslmode."""
     multi_objective: bool = False

@@ -7,8 +7,8 @@ from typing import Any
 
 from potentia.config import to_dict
 from potentia.errors import ConfigError
-from potentia.trajectories.search_space import CHILDREN
 from potentia.trajectories.study_config import SurrogatePlan
+from potentia.trajectories.tuning.space import CHILDREN
 
 __all__ = ["fine_space", "fine_summary", "fine_trials"]
 
