@@ -21,7 +21,7 @@ from potentia.potentials.histories import read_history, rows_of
 from potentia.potentials.parity import ParityData, ParityRows
 from potentia.potentials.predictions import PredictOut
 from potentia.potentials.tables import Energies
-from potentia.train.history import final_and_lowest, table
+from potentia.train.history import TrainingHistory, final_and_lowest
 
 __all__ = ["ParityData", "ParityRows", "PredictOut", "TrainOut"]
 
@@ -69,12 +69,11 @@ _ERRORS = [*_ENERGY.columns, *_FORCE.columns, *_STRESS.columns]
 _ALWAYS = ["MAE_train", "RMSE_train", "MAE_test", "RMSE_test", "RMSE_force_train", "RMSE_force_test"]
 _NO_FORCES = "there are no force errors in this training: give structures with forces and a force_weight above 0"
 _NO_PREDICTIONS = "this TrainOut holds errors but no predictions; `train` returns one that has both"
-_TIMES = ["epoch_time", "forward_time", "backward_time"]
 
 
 @final
 @dataclass(frozen=True, eq=False, repr=False)
-class TrainOut:
+class TrainOut(TrainingHistory):
     """History of a training: errors and times of each epoch, their summary and figures. Epochs are counted from 1.
 
     Force and stress errors are over components, energy errors over structures. A column that is absent from the
@@ -87,8 +86,6 @@ class TrainOut:
     False
     """
 
-    history: Sequence[Mapping[str, float]]
-    """One row for each epoch: errors (eV/atom, eV/Å, eV/Å³), learning_rate, times (s), skipped batches."""
     _: KW_ONLY
     train_parity: ParityData | None = None
     """Reference and prediction of the training set at the end."""
@@ -98,21 +95,12 @@ class TrainOut:
     """Energies of each structure, where they were asked for."""
     reading: str | None = None
     """What was read and left out, in words."""
-    ended: str = ""
-    """Why the training ended before its last epoch: stopped for good, or interrupted; empty if it did not."""
-    resumable: bool = False
-    """Whether it was interrupted and can go on from its newest checkpoint."""
-    seed: int | None = None
-    """Seed of the weights, the order of the batches and all other draws."""
     split_seed: int | None = None
     """Seed of the split."""
     train_indices: list[int] | None = None
     """Places of the training structures in the input, counted from 0."""
     test_indices: list[int] | None = None
     """Places of the test structures in the input, counted from 0."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "history", [dict(row) for row in self.history])
 
     @classmethod
     def from_torch_history(
@@ -155,16 +143,6 @@ class TrainOut:
         """
         more = [column for column in _ERRORS if column not in _ALWAYS and self._any_finite(column)]
         return self._table.reindex(columns=_ALWAYS + more)
-
-    @cached_property
-    def timing(self) -> pd.DataFrame:
-        """Seconds by epoch: epoch_time, forward_time, backward_time."""
-        return self._table.reindex(columns=_TIMES)
-
-    @property
-    def learning_rate(self) -> list[float]:
-        """Learning rate of each epoch."""
-        return list(self._table.reindex(columns=["learning_rate"])["learning_rate"])
 
     @property
     def has_force_data(self) -> bool:
@@ -224,8 +202,7 @@ class TrainOut:
     def plot_training_summary(self, outfile: PathLike | None = None) -> Figure:
         """Draw the errors of all that was trained, and the learning rate if it changed."""
         panels = [quantity.panel for quantity in self._quantities]
-        rates = {rate for rate in self.learning_rate if math.isfinite(rate)}
-        return error_curves(self._complete, panels, rate="learning_rate" if len(rates) > 1 else None, outfile=outfile)
+        return error_curves(self._complete, panels, rate=self._rate_column, outfile=outfile)
 
     def plot_parity(self, outfile: PathLike | None = None) -> Figure:
         """Draw predicted against reference energies, and forces and stress where there are labels, with their errors.
@@ -253,12 +230,7 @@ class TrainOut:
         if not math.isnan(epoch):
             lowest = _digits(_ENERGY.factor * self.stats["min_RMSE_test"])
             lines.append(f"The lowest energy RMSE of the test set was {lowest} meV/atom, in epoch {epoch}.")
-        if self.ended:
-            lines.append(f"It ended early: {self.ended}.")
-        skipped = self._table.get("skipped", pd.Series(dtype=float)).sum()
-        if skipped:
-            lines.append(f"{skipped:.0f} batches were left out because they were not finite.")
-        return "\n".join([*lines, self.reading or ""]).rstrip()
+        return "\n".join([*lines, *self._remarks, self.reading or ""]).rstrip()
 
     def __repr__(self) -> str:
         return f"TrainOut({self._title()}; print it for the errors)"
@@ -269,10 +241,6 @@ class TrainOut:
         if not tables:
             raise NotFittedError(_NO_PREDICTIONS)
         return pd.concat(tables, names=["split"])
-
-    @cached_property
-    def _table(self) -> pd.DataFrame:
-        return table(self.history)
 
     @cached_property
     def _complete(self) -> pd.DataFrame:

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, as_completed
 from typing import TypeVar
 
-from potentia.errors import ConfigError
-from potentia.study.tasks import Ended, Task, carry_out
+from potentia.study.tasks import Ended, Task, carry_out, require_own_names
 
 __all__ = ["fan_out"]
 
@@ -28,10 +27,7 @@ def fan_out(tasks: Sequence[Task[Result]], executor: Executor | None = None) -> 
     Raises:
         ConfigError: two tasks share a name.
     """
-    names = [task.name for task in tasks]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigError(f"tasks need names of their own, but {', '.join(twice)} is given more than once")
+    require_own_names([task.name for task in tasks])
     return _here(tasks) if executor is None else _elsewhere(tasks, executor)
 
 

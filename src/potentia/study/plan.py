@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from potentia.config import plain
 from potentia.errors import ConfigError
 from potentia.seeding import stream
+from potentia.study.tasks import require_own_names
 
 __all__ = ["Place", "PlannedTask", "Work", "require_apart", "task_seed"]
 
@@ -78,10 +79,7 @@ def task_seed(seed: int, *names: str | int) -> int:
 
 def require_apart(tasks: Sequence[PlannedTask]) -> None:
     """Raise `ConfigError` unless names and seeds of all tasks differ."""
-    names = [task.name for task in tasks]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigError(f"tasks need names of their own, but {', '.join(twice)} is given more than once")
+    require_own_names([task.name for task in tasks])
     seeds = [task.seed for task in tasks]
     same = [task.name for task in tasks if seeds.count(task.seed) > 1]
     if same:

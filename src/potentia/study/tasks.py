@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
 
-__all__ = ["Ended", "Task", "carry_out", "threads_per_task"]
+from potentia.errors import ConfigError
+
+__all__ = ["Ended", "Task", "carry_out", "require_own_names", "threads_per_task"]
 
 Result = TypeVar("Result")
 
@@ -58,6 +60,13 @@ def carry_out(task: Task[Result]) -> Ended[Result]:
         return Ended.by(task.name, error)
     finally:
         torch.set_num_threads(before)
+
+
+def require_own_names(names: Sequence[str]) -> None:
+    """Raise `ConfigError` where two tasks share a name."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"tasks need names of their own, but {', '.join(twice)} is given more than once")
 
 
 def threads_per_task(parallel: int) -> int:

@@ -1,4 +1,4 @@
-"""The history of a training as a table, and as files that any program can read."""
+"""The history of a training: what every family returns of it, as a table, and as files that any program can read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,57 @@ from torch import Tensor
 
 from potentia.storage import write_text
 
-__all__ = ["columns_of", "export", "final_and_lowest", "rows_of", "table"]
+__all__ = ["TrainingHistory", "columns_of", "export", "final_and_lowest", "rows_of", "table"]
+
+
+_TIMES = ["epoch_time", "forward_time", "backward_time"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TrainingHistory:
+    """What the trainings of all families return: rows by epoch, and how it ended; a family adds its errors."""
+
+    history: Sequence[Mapping[str, float]]
+    """One row for each epoch: errors, learning_rate, times (s), skipped batches."""
+    _: KW_ONLY
+    ended: str = ""
+    """Why the training ended before its last epoch: stopped for good, or interrupted; empty if it did not."""
+    resumable: bool = False
+    """Whether it was interrupted and can go on from its newest checkpoint."""
+    seed: int | None = None
+    """Seed of the weights, the order of the batches and all other draws."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "history", [dict(row) for row in self.history])
+
+    @cached_property
+    def timing(self) -> pd.DataFrame:
+        """Seconds by epoch: epoch_time, forward_time, backward_time."""
+        return self._table.reindex(columns=_TIMES)
+
+    @property
+    def learning_rate(self) -> list[float]:
+        """Learning rate of each epoch, that of its last batch."""
+        return list(self._table.reindex(columns=["learning_rate"])["learning_rate"])
+
+    @cached_property
+    def _table(self) -> pd.DataFrame:
+        return table(self.history)
+
+    @property
+    def _rate_column(self) -> str | None:
+        """Column of the learning rate if it changed: what is to be drawn."""
+        rates = {rate for rate in self.learning_rate if math.isfinite(rate)}
+        return "learning_rate" if len(rates) > 1 else None
+
+    @property
+    def _remarks(self) -> list[str]:
+        """Lines on what did not go as usual."""
+        lines = [f"It ended early: {self.ended}."] if self.ended else []
+        skipped = self._table.get("skipped", pd.Series(dtype=float)).sum()
+        if skipped:
+            lines.append(f"{skipped:.0f} batches were left out because they were not finite.")
+        return lines
 
 
 def table(history: Sequence[Mapping[str, float]]) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from potentia.train.steppers import GradientStepper, Stepper
 __all__ = [
     "SGD",
     "Adam",
+    "AdamMethod",
     "AdamW",
     "GradientMethod",
     "TrainingMethod",
@@ -66,8 +67,32 @@ class GradientMethod(TrainingMethod):
         return GradientStepper(self.build, parameters, self.clip_norm)
 
 
+class AdamMethod(GradientMethod):
+    """Settings that all kinds of Adam have."""
+
+    mu: float
+    """Learning rate."""
+    weight_decay: float
+    """Strength of the pull of the weights to zero."""
+    beta1: float
+    """Memory of the mean gradient, or what stands for it, in [0, 1)."""
+    beta2: float
+    """Memory of the mean squared gradient, in [0, 1)."""
+    epsilon: float
+    """Added to the root of the mean squared gradient."""
+
+    def __post_init__(self) -> None:
+        check_positive("mu", self.mu)
+        check_batchsize(self.batchsize)
+        check_clip_norm(self.clip_norm)
+        number("weight_decay", self.weight_decay, low=0)
+        check_below_one("beta1", self.beta1)
+        check_below_one("beta2", self.beta2)
+        number("epsilon", self.epsilon, low=0)
+
+
 @dataclass(frozen=True)
-class Adam(GradientMethod):
+class Adam(AdamMethod):
     """Adam: steps scaled by running moments of the gradient (Kingma and Ba, arXiv:1412.6980)."""
 
     mu: float = 0.001
@@ -87,9 +112,6 @@ class Adam(GradientMethod):
 
     method_name: ClassVar[str] = "adam"
 
-    def __post_init__(self) -> None:
-        _check_adam(self)
-
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Adam:
         """Return torch's Adam."""
         return torch.optim.Adam(
@@ -103,7 +125,7 @@ class Adam(GradientMethod):
 
 
 @dataclass(frozen=True)
-class AdamW(GradientMethod):
+class AdamW(AdamMethod):
     """Adam with a decay of the weights apart from the gradient (Loshchilov and Hutter, arXiv:1711.05101)."""
 
     mu: float = 0.001
@@ -122,9 +144,6 @@ class AdamW(GradientMethod):
     """A gradient whose norm over all weights is larger is shortened to it; None for as it is."""
 
     method_name: ClassVar[str] = "adamw"
-
-    def __post_init__(self) -> None:
-        _check_adam(self)
 
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.AdamW:
         """Return torch's AdamW."""
@@ -182,16 +201,6 @@ def check_batchsize(batchsize: int | None) -> None:
     """Refuse what is neither None nor a number of samples."""
     if batchsize is not None:
         integer("batchsize", batchsize, low=1)
-
-
-def _check_adam(settings: Adam | AdamW) -> None:
-    check_positive("mu", settings.mu)
-    check_batchsize(settings.batchsize)
-    check_clip_norm(settings.clip_norm)
-    number("weight_decay", settings.weight_decay, low=0)
-    check_below_one("beta1", settings.beta1)
-    check_below_one("beta2", settings.beta2)
-    number("epsilon", settings.epsilon, low=0)
 
 
 def check_clip_norm(clip_norm: float | None) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from potentia.checks import number
 from potentia.train.optimizers import (
+    AdamMethod,
     GradientMethod,
     check_batchsize,
     check_below_one,
@@ -30,8 +31,18 @@ from potentia.train.steppers import GradientStepper, Stepper
 __all__ = ["ScheduleFree", "ScheduleFreeAdamW", "ScheduleFreeSGD", "ScheduleFreeStepper"]
 
 
+class ScheduleFreeMethod(GradientMethod):
+    """Settings of a schedule-free method."""
+
+    averages: ClassVar[bool] = True
+
+    def stepper(self, parameters: Sequence[nn.Parameter]) -> Stepper:
+        """Return the live optimizer of these parameters."""
+        return ScheduleFreeStepper(self.build, parameters, self.clip_norm)
+
+
 @dataclass(frozen=True)
-class ScheduleFreeAdamW(GradientMethod):
+class ScheduleFreeAdamW(ScheduleFreeMethod, AdamMethod):
     """Schedule-free AdamW: steps scaled by the root of the mean squared gradient."""
 
     mu: float = 0.0025
@@ -50,28 +61,14 @@ class ScheduleFreeAdamW(GradientMethod):
     """A gradient whose norm over all weights is larger is shortened to it; None for as it is."""
 
     method_name: ClassVar[str] = "schedule_free_adamw"
-    averages: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_positive("mu", self.mu)
-        check_batchsize(self.batchsize)
-        check_clip_norm(self.clip_norm)
-        number("weight_decay", self.weight_decay, low=0)
-        check_below_one("beta1", self.beta1)
-        check_below_one("beta2", self.beta2)
-        number("epsilon", self.epsilon, low=0)
 
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
         """Return the optimizer of these parameters."""
         return ScheduleFree(parameters, self.mu, self.beta1, self.weight_decay, (self.beta2, self.epsilon))
 
-    def stepper(self, parameters: Sequence[nn.Parameter]) -> Stepper:
-        """Return the live optimizer of these parameters."""
-        return ScheduleFreeStepper(self.build, parameters, self.clip_norm)
-
 
 @dataclass(frozen=True)
-class ScheduleFreeSGD(GradientMethod):
+class ScheduleFreeSGD(ScheduleFreeMethod):
     """Schedule-free gradient descent."""
 
     lr: float = 1.0
@@ -86,7 +83,6 @@ class ScheduleFreeSGD(GradientMethod):
     """A gradient whose norm over all weights is larger is shortened to it; None for as it is."""
 
     method_name: ClassVar[str] = "schedule_free_sgd"
-    averages: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_positive("lr", self.lr)
@@ -98,10 +94,6 @@ class ScheduleFreeSGD(GradientMethod):
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
         """Return the optimizer of these parameters."""
         return ScheduleFree(parameters, self.lr, self.momentum, self.weight_decay, None)
-
-    def stepper(self, parameters: Sequence[nn.Parameter]) -> Stepper:
-        """Return the live optimizer of these parameters."""
-        return ScheduleFreeStepper(self.build, parameters, self.clip_norm)
 
 
 class ScheduleFree(torch.optim.Optimizer):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
 from potentia.checks import integer
 from potentia.errors import DataError, warn_user
+from potentia.trajectories.task import POINTS
 from potentia.trajectories.training import Fitted
 
 __all__ = ["predict"]
-
-POINTS = 65_536
-"""Points (trajectory and time) that are evaluated at a time, where nothing else is said."""
 
 
 @torch.no_grad()
@@ -53,10 +53,7 @@ def _initial(fitted: Fitted, initial_states: ArrayLike) -> NDArray[np.float64]:
             f"initial_states must have shape (trajectories, quantities) = (…, {len(labels)}) with the quantities "
             f"{', '.join(labels)}, got {states.shape}{hint}"
         )
-    bad = np.argwhere(~np.isfinite(states))
-    if len(bad):
-        n, q = bad[0]
-        raise DataError(f"initial_states of trajectory {n}, {labels[q]}, is {states[n, q]}: leave it out or repair it")
+    _require_finite("initial_states", states, labels)
     return states
 
 
@@ -91,11 +88,16 @@ def _parameters(fitted: Fitted, parameters: ArrayLike | None, n: int) -> NDArray
             f"parameters must have shape (trajectories, parameters) = ({n}, {len(labels)}) with the parameters "
             f"{', '.join(labels)}, got {found.shape}"
         )
-    bad = np.argwhere(~np.isfinite(found))
-    if len(bad):
-        k, p = bad[0]
-        raise DataError(f"parameters of trajectory {k}, {labels[p]}, is {found[k, p]}: leave it out or repair it")
+    _require_finite("parameters", found, labels)
     return found
+
+
+def _require_finite(name: str, values: NDArray[np.float64], labels: Sequence[str]) -> None:
+    """Refuse values [trajectories, labels] that are not all finite, and name the first that is not."""
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        n, k = bad[0]
+        raise DataError(f"{name} of trajectory {n}, {labels[k]}, is {values[n, k]}: leave it out or repair it")
 
 
 def _numbers(name: str, value: ArrayLike) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ from potentia.trajectories.dataset import Trajectories
 from potentia.trajectories.networks.base import Measure, SurrogateNetwork
 from potentia.trajectories.scaling import Scaling
 
-__all__ = ["Scaled", "TrajectoryTask", "measure_of"]
+__all__ = ["POINTS", "Scaled", "TrajectoryTask", "measure_of"]
 
 POINTS = 65_536
 """Points (trajectory and time) that are evaluated at a time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +89,7 @@ class Training:
         """Train, from new weights or from where a checkpoint stands."""
         ready, config = self.prepare(data, resume_from, allow), self.config
         run, best = ready.run, BestWeights()
-        record = self._record(data, run.seed)
+        record = self._record(data, ready.fingerprint)
         learned = {"scaling": ready.scaling.to_state(), "record": record}
         extra = {"kind": self.kind, "recipe": describe(self.network, self.preprocessing), "learned": learned}
         shown = {"train": "train_loss", "test": "test_loss"}
@@ -157,11 +157,16 @@ class Training:
             return self.config.seed
         return fresh_seed() if checkpoint is None else int(checkpoint.run["seed"])
 
-    def _record(self, data: TrajectoryData, seed: int) -> dict[str, Any]:
+    def _record(self, data: TrajectoryData, fingerprint: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "training_config": self.config.plain(),
-            "seed": seed,
-            "data": {"name": data.name, "system": data.system, "mark": data.mark(), "horizon": list(data.horizon)},
+            "seed": fingerprint["seed"],
+            "data": {
+                "name": data.name,
+                "system": data.system,
+                "mark": fingerprint["data"],
+                "horizon": list(data.horizon),
+            },
             "n_train_samples": len(data.train),
             "n_timesteps": len(data.train.times),
         }
