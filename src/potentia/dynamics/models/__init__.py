@@ -1,0 +1,6 @@
+"""Models of dynamics, one file each."""
+
+from potentia.dynamics.models.registry import MODEL_SPECS, get_model_spec, list_model_specs, register_model_spec
+from potentia.dynamics.models.unicycle import UNICYCLE
+
+__all__ = ["MODEL_SPECS", "UNICYCLE", "get_model_spec", "list_model_specs", "register_model_spec"]

@@ -1,0 +1,117 @@
+"""Windows rolled out: initial states, controls and parameters → states after each step, differentiable throughout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from potentia.checks import choice, did_you_mean, integer
+from potentia.dynamics.spec import ModelSpec, Params
+from potentia.errors import ConfigError, DataError
+from potentia.ode import Euler, FixedStep, RungeKutta4, solve_controlled
+
+__all__ = ["RolloutSettings", "rollout"]
+
+Integrator = Literal["rk4", "euler", "rk4-clamped"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutSettings:
+    """How the equations are solved."""
+
+    method: Integrator = "rk4"
+    """``"rk4"``; ``"euler"``; or ``"rk4-clamped"``, whose steps never cross a limit of a controlled state."""
+    substeps: int = 1
+    """Equal steps inside a step of the data, over which the controls are held."""
+
+    def __post_init__(self) -> None:
+        choice("method", self.method, ("rk4", "euler", "rk4-clamped"))
+        integer("substeps", self.substeps, low=1)
+
+    def solver(self) -> FixedStep:
+        """Return the method with its substeps."""
+        return Euler(substeps=self.substeps) if self.method == "euler" else RungeKutta4(substeps=self.substeps)
+
+
+def rollout(
+    spec: ModelSpec,
+    initial_states: Tensor,
+    controls: Tensor,
+    params: Params,
+    dt: Tensor | float,
+    settings: RolloutSettings | None = None,
+) -> Tensor:
+    """Return the states after each step.  [windows, steps, states]
+
+    Angles are not wrapped. A window whose states are no longer finite has NaN from there on.
+
+    Args:
+        spec: The model.
+        initial_states: [windows, states]
+        controls: What is held over each step.  [windows, steps, controls]
+        params: Parameters by name, of each window [windows, *shape] or the same for all [*shape].
+        dt: Lengths of the steps (s): one for all, or [windows, steps].
+        settings: How the equations are solved; ``RolloutSettings()`` if None.
+
+    Raises:
+        DataError: shapes do not agree.
+        ConfigError: a parameter is missing or unknown, or the model has no limits to clamp to.
+    """
+    settings = RolloutSettings() if settings is None else settings
+    windows, steps = _require_shapes(spec, initial_states, controls)
+    if settings.method == "rk4-clamped" and spec.limit_fn is None:
+        raise ConfigError(f"method 'rk4-clamped' needs limits, and model {spec.name!r} has none: take 'rk4'")
+    keys, rows = spec.param_keys, _rows_of(spec, params, initial_states)
+    fixed = spec.with_constants(initial_states, {})
+    lengths = torch.as_tensor(dt, dtype=torch.float64, device=initial_states.device).expand(windows, steps)
+    times = torch.cat((torch.zeros_like(lengths[:, :1]), lengths.cumsum(1)), 1)
+
+    def rates(t: Tensor, states: Tensor, held: Tensor, *given: Tensor) -> Tensor:
+        return spec.dynamics_fn(states, held, {**fixed, **dict(zip(keys, given, strict=True))})
+
+    def limit(states: Tensor, held: Tensor, h: Tensor, *given: Tensor) -> Tensor:
+        assert spec.limit_fn is not None
+        return spec.limit_fn(states, held, h, {**fixed, **dict(zip(keys, given, strict=True))})
+
+    clamped = limit if settings.method == "rk4-clamped" else None
+    solved = solve_controlled(
+        rates, initial_states, times, controls, settings.solver(), limit=clamped, constants=tuple(rows)
+    )
+    return solved.states[:, 1:]
+
+
+def _require_shapes(spec: ModelSpec, initial_states: Tensor, controls: Tensor) -> tuple[int, int]:
+    if initial_states.ndim != 2 or initial_states.shape[1] != len(spec.states):
+        raise DataError(
+            f"`initial_states` must have shape [windows, {len(spec.states)}] for {', '.join(spec.state_names)}, got "
+            f"{tuple(initial_states.shape)}"
+        )
+    wanted = (len(initial_states), len(spec.controls))
+    if controls.ndim != 3 or (controls.shape[0], controls.shape[2]) != wanted:
+        raise DataError(
+            f"`controls` must have shape [{wanted[0]}, steps, {wanted[1]}] for {', '.join(spec.control_names)}, got "
+            f"{tuple(controls.shape)}"
+        )
+    return len(initial_states), controls.shape[1]
+
+
+def _rows_of(spec: ModelSpec, params: Params, like: Tensor) -> list[Tensor]:
+    """Return the parameters in the order of the model, one row for each window."""
+    for key in params:
+        if key not in spec.param_keys:
+            raise ConfigError(f"model {spec.name!r} has no parameter {key!r}{did_you_mean(key, spec.param_keys)}")
+    rows = []
+    for parameter in spec.parameters:
+        if parameter.name not in params:
+            raise ConfigError(f"parameter {parameter.name!r} of model {spec.name!r} is missing: give it, or fix it")
+        value = torch.as_tensor(params[parameter.name], dtype=like.dtype, device=like.device)
+        if tuple(value.shape) not in {parameter.shape, (len(like), *parameter.shape)}:
+            raise DataError(
+                f"parameter {parameter.name!r} must have shape {parameter.shape} or {(len(like), *parameter.shape)}, "
+                f"got {tuple(value.shape)}"
+            )
+        rows.append(value.expand(len(like), *parameter.shape))
+    return rows
