@@ -1,0 +1,1 @@
+"""Features of the behaviour of fields over time, one family a file."""

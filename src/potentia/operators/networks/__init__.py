@@ -1,0 +1,1 @@
+"""Networks on fields, one file each."""

@@ -1,0 +1,1 @@
+"""Systems of fields that data are made of, one file each."""
