@@ -10,10 +10,11 @@ from potentia.errors import ConfigError
 from potentia.operators.systems.base import FieldSystem
 from potentia.operators.systems.burgers import Burgers
 from potentia.operators.systems.gray_scott import GrayScott
+from potentia.operators.systems.random_conv import RandomConv
 
 __all__ = ["SYSTEMS", "register", "system"]
 
-_known: dict[str, FieldSystem] = {one.name: one for one in (GrayScott(), Burgers())}
+_known: dict[str, FieldSystem] = {one.name: one for one in (RandomConv(), GrayScott(), Burgers())}
 
 SYSTEMS: Mapping[str, FieldSystem] = MappingProxyType(_known)
 """Every system by its name."""
