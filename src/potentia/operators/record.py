@@ -122,6 +122,13 @@ class Record:
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def steps(self) -> int:
+        """Fields behind the initial one."""
+        if self.run is not None:
+            return self.run.steps
+        return 0 if self.trajectories is None else self.trajectories.shape[1] - 1
+
     @classmethod
     def of(cls, data: OperatorData) -> Self:
         """Return a record of data whose making is not known."""

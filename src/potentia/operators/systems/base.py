@@ -62,6 +62,11 @@ class FieldSystem(ABC):
         """Return what decides its steps besides the parameters, as plain values."""
         return to_dict(self) if is_dataclass(self) else {}
 
+    @property
+    def needs_seeds(self) -> bool:
+        """Whether its steps draw noise, or weights for each sample."""
+        return False
+
     def kinds(self, samples: int, seed: int) -> list[str]:
         """Return the names of the kinds of the fields that `initial` returns."""
         return [self.name] * samples

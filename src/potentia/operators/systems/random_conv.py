@@ -80,6 +80,11 @@ class RandomConv(FieldSystem):
         noise = (Continuous(name="noise_scale", low=1e-5, high=1e-1, log=True),)
         return ParameterSpace(known + noise if self.noisy else known)
 
+    @property
+    def needs_seeds(self) -> bool:
+        """Whether there is noise, or each sample has its own weights."""
+        return self.noisy or self.weights == "independent"
+
     def initial(self, samples: int, grid: tuple[int, ...], seed: int) -> Tensor:
         """Return fields of the kinds noise, bands, wave and blobs, equally often on average."""
         fields = [_initial(kind, stream(seed, "initial", k), grid) for k, kind in enumerate(self.kinds(samples, seed))]
@@ -102,7 +107,7 @@ class RandomConv(FieldSystem):
         self, initial: Tensor, parameters: Tensor, steps: int, every: int, generators: list[torch.Generator] | None
     ) -> Tensor:
         """Return fields at equal times, those of one depth together; see `FieldSystem.solve`."""
-        if generators is None and (self.noisy or self.weights == "independent"):
+        if generators is None and self.needs_seeds:
             raise DataError("random_conv with noise or independent weights needs the seeds of the samples")
         out = initial.new_empty((len(initial), steps + 1, *initial.shape[1:]))
         depths = parameters[:, self.space.names.index("depth")]
