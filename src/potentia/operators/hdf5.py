@@ -144,12 +144,6 @@ def _about(record: Record, store: str) -> dict[str, Any]:
 def _arrays(record: Record) -> dict[str, tuple[NDArray[Any], str]]:
     """Return the arrays of the file but the trajectories, each with its axes."""
     field = ",".join(("samples", "channels", *record.axes))
-    sound = (
-        record.initial[record.sound & (record.part == 0)]
-        if record.trajectories is None
-        else (record.trajectories[record.sound & (record.part == 0)])
-    )
-    over = tuple(k for k in range(sound.ndim) if k != sound.ndim - len(record.axes) - 1)
     arrays: dict[str, tuple[NDArray[Any], str]] = {
         "parameters/values": (record.values, "samples,parameters"),
         "parameters/unit": (record.space.units(record.values), "samples,parameters"),
@@ -159,9 +153,12 @@ def _arrays(record: Record) -> dict[str, tuple[NDArray[Any], str]]:
         "check/state": (record.check, field),
         "quality/sound": (record.sound.astype(np.uint8), "samples"),
         "quality/max_abs": (record.largest, "samples"),
-        "normalizer/mean": (sound.mean(over, dtype=np.float64), "channels"),
-        "normalizer/std": (sound.std(over, dtype=np.float64), "channels"),
     }
+    train = record.sound & (record.part == 0)
+    if record.trajectories is not None and train.any():
+        by_channel = np.moveaxis(record.trajectories[train], 2, 0).reshape(len(record.channels), -1)
+        arrays["normalizer/mean"] = by_channel.mean(1, dtype=np.float64), "channels"
+        arrays["normalizer/std"] = by_channel.std(1, dtype=np.float64), "channels"
     if record.seeds is not None:
         arrays["seeds/noise"] = record.seeds, "samples"
     if record.digests is not None:
@@ -173,6 +170,9 @@ def _arrays(record: Record) -> dict[str, tuple[NDArray[Any], str]]:
 
 def _record(path: Path, file: h5py.File) -> Record:
     about = {key: _plain(value) for key, value in file.attrs.items()}
+    missing = [key for key in ("name", "store", "channels", "axes", "dt_store", "parameter_space") if key not in about]
+    if missing:
+        raise FileFormatError(f"{path} lacks the attributes {', '.join(missing)}, so it is no whole file of {SCHEMA}")
     kinds = _array(path, file, "inputs/ic_kind") if "inputs/ic_kind" in file else None
     found = Record(
         values=_array(path, file, "parameters/values"),
@@ -212,7 +212,7 @@ def _run(about: dict[str, Any]) -> Run | None:
 def _require_shapes(path: Path, record: Record) -> None:
     """Refuse arrays of different numbers of samples, and parts that there are none of."""
     n = len(record.values)
-    per_sample = {
+    per_sample: dict[str, NDArray[Any]] = {
         "parameters/group": record.group,
         "split": record.part,
         "inputs/fields": record.initial,
