@@ -62,7 +62,7 @@ class Run:
         one, last = self.build(), self.steps if steps is None else steps
         some = [
             one.trajectories(
-                torch.from_numpy(initial[first : first + AT_ONCE]),
+                torch.from_numpy(np.array(initial[first : first + AT_ONCE], dtype=np.float32)),
                 values[first : first + AT_ONCE],
                 last,
                 seeds[first : first + AT_ONCE],

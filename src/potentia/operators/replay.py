@@ -99,8 +99,10 @@ class Replayer:
         stored = self.record.check[rows].reshape(len(rows), -1)
         again = self.samples(rows, min(CHECK_STEPS, self.run.steps))[:, -1].reshape(len(rows), -1)
         same = (again == stored) | (np.isnan(again) & np.isnan(stored))
-        away = np.where(same, 0.0, np.abs(again.astype(np.float64) - stored)).max(1)
-        away = np.nan_to_num(away / np.maximum(np.abs(stored).max(1), 1e-30), nan=np.inf)
+        with np.errstate(invalid="ignore"):  # samples that went wrong are compared too
+            away = np.where(same, 0.0, np.abs(again.astype(np.float64) - stored)).max(1)
+            away = np.where(same.all(1), 0.0, away / np.maximum(np.abs(stored).max(1), 1e-30))
+        away = np.nan_to_num(away, nan=np.inf)
         changed: tuple[int, ...] = ()
         if self.record.digests is not None:
             differs = (self.run.digests(self.seeds[rows]) != self.record.digests[rows]).any(1)

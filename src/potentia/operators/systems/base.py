@@ -109,6 +109,6 @@ class FieldSystem(ABC):
                 f"{self.name}: {len(initial)} initial fields need parameters [{len(initial)}, {len(self.space)}] "
                 f"({', '.join(self.space.names) or 'none'}), got {np.shape(parameters)}"
             )
-        values = torch.as_tensor(parameters, dtype=torch.float64)
+        values = torch.from_numpy(np.array(parameters, dtype=np.float64))
         sources = None if seeds is None else [torch.Generator().manual_seed(int(seed) % 2**63) for seed in seeds]
         return self.solve(initial, values, steps, every, sources)

@@ -83,7 +83,8 @@ class Burgers(FieldSystem):
         self, initial: Tensor, parameters: Tensor, steps: int, every: int, generators: list[torch.Generator] | None
     ) -> Tensor:
         """Return fields at equal times, in double precision inside; see `FieldSystem.solve`."""
-        nu = parameters[:, 0].double() if len(self.space) else torch.full((len(initial),), self.lowest).double()
+        fixed = torch.full((len(initial),), self.lowest, dtype=torch.float64)
+        nu = parameters[:, 0].double() if len(self.space) else fixed
         if len(nu) and float(nu.min()) < self.lowest * (1 - 1e-6):
             raise DataError(
                 f"burgers: a viscosity of {float(nu.min()):g} is below {self.lowest:g}, for which its grid of "
