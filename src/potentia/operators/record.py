@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from potentia.config import from_dict
-from potentia.errors import DataError, warn_user
+from potentia.errors import ConfigError, DataError, warn_user
 from potentia.operators.dataset import PARTS, OperatorData, Samples
 from potentia.operators.space import ParameterSpace
 from potentia.operators.systems import FieldSystem, system
@@ -53,7 +53,11 @@ class Run:
             ConfigError: there is none of this name, or it has other settings.
         """
         known = system(self.system)
-        return known if known.settings() == dict(self.settings) else from_dict(type(known), self.settings)
+        if known.settings() == dict(self.settings):
+            return known
+        if not is_dataclass(known):
+            raise ConfigError(f"{self.system!r} was run with settings {dict(self.settings)}: register that system")
+        return from_dict(type(known), self.settings)
 
     def trajectories(
         self, initial: NDArray[np.float32], values: Floats, seeds: NDArray[np.uint64], steps: int | None = None

@@ -14,6 +14,7 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import fft  # works on one thread, so that threads can share the samples
 from torch import Tensor
 
 from potentia.checks import integer, number
@@ -103,8 +104,6 @@ class Burgers(FieldSystem):
 
     def _solve_some(self, initial: Floats, nu: Floats, steps: int, every: int) -> Floats:
         """Return fields.  [samples, x] → [samples, steps + 1, x]"""
-        from scipy import fft  # works on one thread, so that threads can share the samples
-
         n = initial.shape[-1]
         fine = max(self.points, 2 ** math.ceil(math.log2(1.5 * n)))
         kept = fine // 3 + 1
@@ -147,8 +146,6 @@ class _Flow:
 
     def change(self, modes: Floats) -> Floats:
         """Return −∂(u²/2)/∂x.  [samples, 2 modes]"""
-        from scipy import fft
-
         fields = fft.irfft(modes.view(np.complex128), self.points)
         fields *= fields
         change: Complex = self.derivative * fft.rfft(fields)[:, : len(self.derivative)]
