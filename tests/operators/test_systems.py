@@ -254,6 +254,19 @@ def test_a_fixed_viscosity_is_no_parameter():
     torch.testing.assert_close(found, burgers(field, 0.01, steps=3), rtol=0, atol=1e-14)
 
 
+def test_shocks_make_burgers_more_than_heat():
+    one, nu = Burgers(lowest=0.01, highest=0.01), 0.01
+    fields = one.trajectories(one.initial(32, (256,), 0), np.zeros((32, 0)), 10)[:, :, 0].double()
+    k = 2 * math.pi * torch.arange(129)
+    heat = torch.fft.irfft(torch.fft.rfft(fields[:, 0]) * torch.exp(-nu * k**2), 256)
+
+    def away(guess):
+        return ((guess - fields[:, -1]).norm(dim=1) / fields[:, -1].norm(dim=1)).mean()
+
+    assert 1.8 < away(fields[:, 0]) < 3.2
+    assert 0.8 < away(heat) < 1.5
+
+
 def test_viscosities_that_the_grid_is_too_coarse_for():
     with pytest.raises(ConfigError, match="points must be an integer of at least 1024, got 512"):
         Burgers(lowest=0.001)
@@ -359,6 +372,14 @@ def test_with_independent_weights_the_parameters_do_not_decide():
     assert torch.equal(found[0], found[1])
     assert (found[0] - found[2]).norm() > 0.2 * found[0].norm()
     assert one.drawn(1) != one.drawn(2)
+
+
+def test_independent_weights_hide_all_that_parameters_tell():
+    n, one = 24, RandomConv(weights="independent")
+    fields, values = one.initial(1, (12, 12), 0).expand(n, -1, -1, -1), some(one, n)[1]
+    first, second = (one.trajectories(fields, values, 24, seeds)[:, -1] for seeds in np.arange(2 * n).reshape(2, n))
+    same_parameters, other_parameters = (first - second).square().mean(), (first - second.roll(1, 0)).square().mean()
+    assert same_parameters > 0.6 * other_parameters
 
 
 def test_noise_comes_from_the_seeds_given():
