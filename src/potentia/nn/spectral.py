@@ -21,8 +21,9 @@ __all__ = ["MATRIX_MODES", "Norm", "fields_of", "modes_of"]
 Norm: TypeAlias = Literal["forward", "ortho"]
 """``"forward"``: a wave's amplitude, whatever the grid; ``"ortho"``: the transform keeps the sum of squares."""
 
-MATRIX_MODES = 48
-"""Up to so many waves along an axis, matrix products take less time than fast transforms."""
+MATRIX_MODES = 16
+"""Up to so many waves along each axis, matrix products take less time than fast transforms, derivatives included: on
+grids of 32 to 1024 points an axis by 1.2 to 1.6 times; with 32 waves it is the other way round on most."""
 
 
 def modes_of(fields: Tensor, kept: tuple[int, ...], norm: Norm = "forward") -> Tensor:
