@@ -124,7 +124,7 @@ def feature_set(
     *,
     space: ParameterSpace | None = None,
     n_weights: int | None = None,
-    batch_size: int = 32,
+    batch_size: int = 8,
 ) -> Features:
     """Return the features of trajectories; where fields are tensors that carry a gradient, so do the features.
 
@@ -137,7 +137,7 @@ def feature_set(
         channels: Names of the channels, for messages and so that a tokenizer can tell them apart.
         space: The parameters of samples, for ``"architecture"``.
         n_weights: Weights of the operator, for ``"architecture"``, where it is a network.
-        batch_size: Samples at a time; it changes nothing but memory and time.
+        batch_size: Samples at a time; it changes nothing but memory and time, and few of them fit into the cache.
 
     Raises:
         ConfigError: a family is unknown.

@@ -126,7 +126,8 @@ class Frames:
             return last[1:]
         n = self.grid[0]
         first = torch.fft.fftfreq(n, 1 / n, dtype=self.fields.dtype, device=self.fields.device)
-        return (first[:, None].square() + last.square()).sqrt().flatten()[1:]
+        found: Tensor = (first[:, None].square() + last.square()).sqrt().flatten()[1:]
+        return found
 
     @property
     def nyquist(self) -> float:
@@ -154,7 +155,8 @@ class Frames:
         """Square of the amplitude of each mode; with `multiplicity` the sum is the variance.  [..., channels, modes]"""
         axes = tuple(range(-self.n_axes, 0))
         modes = torch.fft.rfftn(self.fields, dim=axes, norm="forward").flatten(-self.n_axes)[..., 1:]
-        return modes.real.square() + modes.imag.square()
+        found: Tensor = modes.real.square() + modes.imag.square()
+        return found
 
     @cached_property
     def spectrum(self) -> Tensor:

@@ -117,7 +117,8 @@ def predictability(frames: Frames) -> Tensor:
     ridge = 1e-6 * (gram.diagonal(dim1=-2, dim2=-1).sum(-1) + frames.variance) + TINY
     eye = torch.eye(frames.n_axes, dtype=gram.dtype, device=gram.device)
     weights = torch.linalg.solve(gram + ridge[..., None, None] * eye, shared)
-    return (weights * shared).sum(-1) / (frames.variance + TINY)
+    found: Tensor = (weights * shared).sum(-1) / (frames.variance + TINY)
+    return found
 
 
 @INITIAL.add()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import torch
@@ -61,7 +62,8 @@ class Movie(Frames):
         window = torch.hann_window(n, dtype=energy.dtype, device=energy.device)
         left = (energy - energy.mean(-1, keepdim=True) - slope * t) * window
         modes = torch.fft.rfft(left, norm="forward")[..., 1:]
-        return modes.real.square() + modes.imag.square()
+        found: Tensor = modes.real.square() + modes.imag.square()
+        return found
 
     @cached_property
     def time_frequencies(self) -> Tensor:
@@ -74,3 +76,29 @@ class Movie(Frames):
         """Correlation over space between channels.  [samples, steps + 1, channels, channels]"""
         rows = self.deviation / root(self.deviation.square().sum(-1, keepdim=True) + TINY)
         return rows @ rows.mT
+
+    @cached_property
+    def absolute(self) -> Tensor:
+        """Mean of |u|.  [samples, steps + 1, channels]"""
+        return self.flat.abs().mean(-1)
+
+    @cached_property
+    def rms(self) -> Tensor:
+        """Root of the mean square.  [samples, steps + 1, channels]"""
+        return root(self.energy)
+
+    @cached_property
+    def peak(self) -> Tensor:
+        """Largest |u|.  [samples, steps + 1, channels]"""
+        return self.flat.abs().amax(-1)
+
+    @cached_property
+    def entropy(self) -> Tensor:
+        """Entropy of p = |u|/Σ|u| over the points, 1 where all are equal.  [samples, steps + 1, channels]"""
+        p = self.flat.abs() / (self.absolute * self.flat.shape[-1] + TINY)[..., None]
+        return -(p * (p + TINY).log()).sum(-1) / math.log(p.shape[-1])
+
+    @cached_property
+    def variation(self) -> Tensor:
+        """Mean length of the gradient.  [samples, steps + 1, channels]"""
+        return root(self.slope_squared).mean(-1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
 
 import torch
 from torch import Tensor
@@ -125,7 +127,8 @@ def permutation_entropy(movie: Movie) -> Tensor:
     order = windows.argsort(dim=-1, stable=True)
     patterns = torch.nn.functional.one_hot(order[..., 0] * 3 + order[..., 1], 9).to(windows.dtype)
     p = patterns.mean(-2)
-    return -torch.special.xlogy(p, p).sum(-1) / math.log(6)
+    found: Tensor = -torch.special.xlogy(p, p).sum(-1) / math.log(6)
+    return found
 
 
 @SUMMARY.add(heavy=True)
@@ -136,33 +139,12 @@ def roughness(movie: Movie) -> Tensor:
     return second / (change.square().mean((1, 3)) + TINY)
 
 
-def _l1(movie: Movie) -> Tensor:
-    return movie.flat.abs().mean(-1)
-
-
-def _l2(movie: Movie) -> Tensor:
-    return root(movie.energy)
-
-
-def _linf(movie: Movie) -> Tensor:
-    return movie.flat.abs().amax(-1)
-
-
-def _entropy(movie: Movie) -> Tensor:
-    p = movie.flat.abs() / (movie.flat.abs().sum(-1, keepdim=True) + TINY)
-    return -(p * (p + TINY).log()).sum(-1) / math.log(p.shape[-1])
-
-
-def _variation(movie: Movie) -> Tensor:
-    return root(movie.slope_squared).mean(-1)
-
-
-INVARIANTS = {
-    "l1": (_l1, "⟨|u|⟩"),
-    "l2": (_l2, "√⟨u²⟩"),
-    "linf": (_linf, "max |u|"),
-    "entropy": (_entropy, "−Σ p log p/log(points) with p = |u|/Σ|u|"),
-    "variation": (_variation, "⟨|∇u|⟩"),
+INVARIANTS: dict[str, tuple[Callable[[Movie], Tensor], str]] = {
+    "l1": (attrgetter("absolute"), "⟨|u|⟩"),
+    "l2": (attrgetter("rms"), "√⟨u²⟩"),
+    "linf": (attrgetter("peak"), "max |u|"),
+    "entropy": (attrgetter("entropy"), "−Σ p log p/log(points) with p = |u|/Σ|u|"),
+    "variation": (attrgetter("variation"), "⟨|∇u|⟩"),
 }
 """What is followed over time: [samples, steps + 1, channels]."""
 
@@ -235,4 +217,5 @@ def top_mode(movie: Movie) -> Tensor:
     """Largest λ over Σ λ: the variance that one fixed pattern explains."""
     gram = movie.fluctuation_gram
     trace = gram.diagonal(dim1=-2, dim2=-1).sum(-1)
-    return torch.linalg.eigvalsh(gram)[..., -1] / (trace + TINY)
+    found: Tensor = torch.linalg.eigvalsh(gram)[..., -1] / (trace + TINY)
+    return found

@@ -157,7 +157,7 @@ def flatness(movie: Movie) -> Tensor:
 @TEMPORAL.add()
 def rms(movie: Movie) -> Tensor:
     """√⟨u²⟩."""
-    return root(movie.energy)
+    return movie.rms
 
 
 @TEMPORAL.add(heavy=True)
