@@ -17,7 +17,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 study = typer.Typer(help="Surrogates of trajectories side by side.", no_args_is_help=True, rich_markup_mode=None)
-data = typer.Typer(help="Data sets of trajectories.", no_args_is_help=True, rich_markup_mode=None)
+data = typer.Typer(help="Data sets of trajectories and of fields.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(study, name="study")
 app.add_typer(data, name="data")
 
@@ -97,9 +97,9 @@ def study_tune(
 @data.command("make")
 def data_make(
     name: Annotated[str, typer.Argument(help="Name of the system.")],
-    train: Annotated[int, typer.Option(help="Trajectories to train on.")] = 350,
-    test: Annotated[int, typer.Option(help="Trajectories to select by.")] = 50,
-    val: Annotated[int, typer.Option(help="Trajectories that are held out.")] = 100,
+    train: Annotated[int, typer.Option(help="Samples to train on.")] = 350,
+    test: Annotated[int, typer.Option(help="Samples to select by; of fields, those held out.")] = 50,
+    val: Annotated[int, typer.Option(help="Samples held out; of fields, those to select by.")] = 100,
     seed: Annotated[int, typer.Option(help="Of the initial states.")] = 42,
     out: Annotated[Path | None, typer.Option(help="File; datasets/NAME/data.hdf5 if left out.")] = None,
 ) -> None:

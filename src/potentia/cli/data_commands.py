@@ -8,6 +8,9 @@ import typer
 
 from potentia.checks import did_you_mean
 from potentia.errors import ConfigError
+from potentia.operators.hdf5 import write_record
+from potentia.operators.make import make_record
+from potentia.operators.systems import SYSTEMS as FIELD_SYSTEMS
 from potentia.trajectories.hdf5 import write_trajectories
 from potentia.trajectories.study_data import FILE
 from potentia.trajectories.systems import SYSTEMS, make_data
@@ -16,12 +19,20 @@ __all__ = ["make"]
 
 
 def make(name: str, train: int, test: int, val: int, seed: int, out: Path | None) -> None:
-    """Make data of a system and write them; a file that is there is never replaced."""
-    if name not in SYSTEMS:
-        raise ConfigError(f"there is no system {name!r}{did_you_mean(name, SYSTEMS)}")
+    """Make data of a system of either family and write them; a file that is there is never replaced."""
+    if name not in SYSTEMS and name not in FIELD_SYSTEMS:
+        raise ConfigError(f"there is no system {name!r}{did_you_mean(name, [*SYSTEMS, *FIELD_SYSTEMS])}")
     path = Path("datasets") / name / FILE if out is None else out
     if path.exists():
         raise ConfigError(f"{path} is there already: remove it or choose another file by --out")
+    if name in FIELD_SYSTEMS:
+        record = make_record(name, n_train=train, n_test=test, n_val=val, seed=seed)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_record(path, record)
+        wrong = int((~record.sound).sum())
+        noted = f", {wrong} of them flagged as unsound" if wrong else ""
+        typer.echo(f"{path}: {train} + {test} + {val} fields of {record.steps} steps{noted}")
+        return
     made = make_data(name, n_train=train, n_test=test, n_val=val, seed=seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_trajectories(path, made)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import is_dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from potentia.config import to_dict
 from potentia.errors import DataError
 from potentia.operators.space import ParameterSpace
 
@@ -58,7 +60,31 @@ class FieldSystem(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Return what decides its steps besides the parameters, as plain values."""
-        return {}
+        return to_dict(self) if is_dataclass(self) else {}
+
+    @property
+    def needs_seeds(self) -> bool:
+        """Whether its steps draw noise, or weights for each sample."""
+        return False
+
+    def kinds(self, samples: int, seed: int) -> list[str]:
+        """Return the names of the kinds of the fields that `initial` returns."""
+        return [self.name] * samples
+
+    def drawn(self, seed: int) -> bytes:
+        """Return what is drawn from seeds to make the steps of the sample with this seed of noise; for check sums."""
+        return b""
+
+    def solve(
+        self, initial: Tensor, parameters: Tensor, steps: int, every: int, generators: list[torch.Generator] | None
+    ) -> Tensor:
+        """Return what `trajectories` does, of tensors that it has looked at; for systems that do many steps at once."""
+        fields = [initial]
+        for _ in range(steps):
+            fields.append(fields[-1])
+            for _ in range(every):
+                fields[-1] = self.step(fields[-1], parameters, generators)
+        return torch.stack(fields, 1)
 
     def trajectories(
         self,
@@ -66,20 +92,23 @@ class FieldSystem(ABC):
         parameters: np.ndarray[Any, np.dtype[np.float64]],
         steps: int,
         seeds: np.ndarray[Any, np.dtype[np.uint64]] | None = None,
+        every: int = 1,
     ) -> Tensor:
-        """Return the fields after 0, 1, … ``steps`` stored steps.  [samples, steps + 1, channels, *grid]
+        """Return the fields after 0, 1, … ``steps`` times ``every`` steps.  [samples, steps + 1, channels, *grid]
 
         Raises:
             DataError: shapes do not agree.
         """
-        if len(parameters) != len(initial) or initial.shape[1] != len(self.channels):
+        if initial.ndim != 2 + len(self.axes) or initial.shape[1] != len(self.channels):
             raise DataError(
-                f"{self.name}: {len(initial)} initial fields of {initial.shape[1]} channels do not go with "
-                f"{len(parameters)} rows of parameters and the channels {', '.join(self.channels)}"
+                f"{self.name}: initial fields must have shape [samples, {len(self.channels)} channels, "
+                f"{', '.join(self.axes)}], got {tuple(initial.shape)}"
             )
-        values = torch.as_tensor(parameters, dtype=initial.dtype)
+        if np.shape(parameters) != (len(initial), len(self.space)):
+            raise DataError(
+                f"{self.name}: {len(initial)} initial fields need parameters [{len(initial)}, {len(self.space)}] "
+                f"({', '.join(self.space.names) or 'none'}), got {np.shape(parameters)}"
+            )
+        values = torch.from_numpy(np.array(parameters, dtype=np.float64))
         sources = None if seeds is None else [torch.Generator().manual_seed(int(seed) % 2**63) for seed in seeds]
-        fields = [initial]
-        for _ in range(steps):
-            fields.append(self.step(fields[-1], values, sources))
-        return torch.stack(fields, 1)
+        return self.solve(initial, values, steps, every, sources)
