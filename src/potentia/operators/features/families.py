@@ -47,7 +47,7 @@ class Feature(Generic[View]):
     compute: Callable[[View], Tensor]
     """From the fields to one value for each channel, or for all where ``joint``."""
     differentiable: bool = True
-    """Whether it has a gradient with respect to the fields."""
+    """Whether it has a gradient with respect to the fields; else its values carry none."""
     heavy: bool = False
     """Whether few samples have values far from the others: statistics are of its signed log1p then."""
     joint: bool = False
@@ -58,7 +58,8 @@ class Feature(Generic[View]):
     def value(self, view: View) -> Tensor:
         """Return one value for each sample [samples], or for each of its steps [samples, steps + 1]."""
         found = self.compute(view)
-        return found if self.joint else found.mean(-1)
+        found = found if self.joint else found.mean(-1)
+        return found if self.differentiable else found.detach()
 
 
 class Family(Generic[View]):
