@@ -93,6 +93,8 @@ class OperatorTrainingConfig:
     """Steps between checkpoints inside an epoch; 0 for none. After each epoch there is one in any case."""
     keep_steps: int | None = 3
     """Keep the newest so many of them; None keeps all."""
+    strict_resume: bool = False
+    """Refuse to go on from an old checkpoint that does not hold all that is trained, instead of warning of it."""
     max_time: float | str | None = None
     """Pause after this time (s, or ``"2h"``, ``"1h30m"``) with a checkpoint to resume from."""
     stop_on_signal: bool = True
@@ -196,6 +198,6 @@ class OperatorTrainingConfig:
 
 FREE = frozenset({
     "seed", "device", "checkpoint_steps", "save_best", "max_bad_fraction", "checkpoint_dir", "save_every", "keep_steps",
-    "max_time", "stop_on_signal", "show_progress", "show_batch_progress",
+    "strict_resume", "max_time", "stop_on_signal", "show_progress", "show_batch_progress",
 })  # fmt: skip
 """Fields that do not change what is learned: a run may be resumed with others."""

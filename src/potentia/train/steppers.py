@@ -130,6 +130,12 @@ class GradientStepper:
             parts |= zip(own.members, own.parameters.split(vector), strict=True)
         return [parts[parameter] for parameter in self._parameters]
 
+    def joined(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        """Return vectors like ``flat`` of parts in the shapes of the parameters: the inverse of `split`."""
+        of = dict(zip(self._parameters, parts, strict=True))
+        flat = zip(self._vectors, self.flat, strict=True)
+        return [torch.cat([real_view(of[p]).reshape(-1) for p in own.members]).to(vector) for own, vector in flat]
+
     def state(self) -> dict[str, Any]:
         """Return the moments by number of the vector."""
         return dict(self.optimizer.state_dict()["state"])
