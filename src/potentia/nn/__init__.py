@@ -5,6 +5,7 @@ from potentia.nn.dense import ACTIVATION_MODULES, dense
 from potentia.nn.jacobian import segment_jacobian
 from potentia.nn.mlp import MLP
 from potentia.nn.passes import Factors, Trace, trace, weight_gradients
+from potentia.nn.spectral import fields_of, modes_of
 
 __all__ = [
     "ACTIVATIONS",
@@ -14,6 +15,8 @@ __all__ = [
     "Factors",
     "Trace",
     "dense",
+    "fields_of",
+    "modes_of",
     "segment_jacobian",
     "trace",
     "weight_gradients",

@@ -36,7 +36,8 @@ class FieldNetwork(nn.Module, ABC):
         super().__init__()
         self.shape = shape
         self.update = update
-        self.scale = nn.Parameter(torch.full((shape.n_channels, *(1,) * shape.n_axes), scale))
+        first = torch.full((shape.n_channels, *(1,) * shape.n_axes), scale)
+        self.scale = nn.Parameter(first) if update == "residual" else None  # never a parameter without gradient
 
     @abstractmethod
     def change(self, fields: Tensor, parameters: Tensor | None) -> Tensor:
@@ -57,7 +58,7 @@ class FieldNetwork(nn.Module, ABC):
             parameters: Embedded parameters [samples, parameters], None where there are none.
         """
         found = self.change(fields, parameters)
-        return fields + self.scale * found if self.update == "residual" else found
+        return found if self.scale is None else fields + self.scale * found
 
 
 @dataclass(frozen=True, kw_only=True)

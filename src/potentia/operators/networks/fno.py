@@ -1,0 +1,184 @@
+"""Fourier neural operator on periodic grids of one or two axes (Li et al., arXiv:2010.08895).
+
+Inside it features are [width, samples, *grid]: then all that goes over channels is one matrix product.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from potentia.checks import choice, integer
+from potentia.errors import ConfigError, DataError
+from potentia.nn import fields_of, modes_of
+from potentia.operators.networks.base import FieldNetwork, FieldNetworkConfig, FieldShape
+from potentia.operators.networks.film import Conditioning, Modulation, require_parameters
+
+__all__ = ["FNO", "FNOConfig"]
+
+PROJECTION = 4
+"""Nodes of the hidden layer behind the Fourier layers, in parts of the width."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FNOConfig(FieldNetworkConfig):
+    """Settings of a Fourier neural operator.
+
+    >>> network = FNOConfig(coordinates=True, update="direct").build(FieldShape(2, 2, 4))
+    >>> sum(parameter.numel() for parameter in network.parameters())
+    595034
+    """
+
+    width: int = 24
+    """Channels inside."""
+    modes: int = 8
+    """Waves kept along each axis: k = 0 … modes − 1 along the last, both signs along the one before it. A grid needs
+    twice as many points."""
+    layers: int = 4
+    """Fourier layers."""
+    conditioning: Literal["channels", "film"] = "channels"
+    """How it sees the parameters: as constant fields beside the others, or as scale and shift of each layer."""
+    conditioning_width: int = 64
+    """Numbers that ``"film"`` makes of the parameters."""
+    coordinates: bool = False
+    """Whether it sees where a point is. Without, moved fields give moved fields: right where nothing fixes the origin,
+    which is so on a periodic grid with the same equations everywhere."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("width", "modes", "layers", "conditioning_width"):
+            integer(name, getattr(self, name), low=1)
+        choice("conditioning", self.conditioning, ("channels", "film"))
+        if not isinstance(self.coordinates, bool):
+            raise ConfigError(f"coordinates must be True or False, got {self.coordinates!r}")
+
+    def build(self, shape: FieldShape) -> FNO:
+        """Return the network; its weights are drawn from torch's generators."""
+        return FNO(self, shape)
+
+
+class FNO(FieldNetwork):
+    """Lift, Fourier layers with activations between them, projection; works on any grid that has the waves it keeps.
+
+    Args:
+        config: Settings.
+        shape: Sizes that the data set.
+    """
+
+    def __init__(self, config: FNOConfig, shape: FieldShape) -> None:
+        super().__init__(shape, config.update, config.scale)
+        self.width = self.bottleneck_channels = config.width
+        self.modes, self.coordinates = config.modes, config.coordinates
+        self.n_parameters = shape.n_parameters if config.use_parameters else 0
+        film = config.conditioning == "film" and self.n_parameters > 0
+        constant = 0 if film else self.n_parameters
+        places = shape.n_axes if config.coordinates else 0
+        kept = ((2 * config.modes, config.modes) if shape.n_axes == 2 else (config.modes,))[: shape.n_axes]
+        self.lift = nn.Linear(shape.n_channels + constant + places, config.width)
+        self.layers = nn.ModuleList(FourierLayer(config.width, kept) for _ in range(config.layers))
+        self.conditioning = Conditioning(self.n_parameters, config.conditioning_width) if film else None
+        self.modulations = nn.ModuleList(
+            Modulation(config.conditioning_width, config.width) for _ in range(config.layers if film else 0)
+        )
+        self.hidden = nn.Linear(config.width, PROJECTION * config.width)
+        self.out = nn.Linear(PROJECTION * config.width, shape.n_channels)
+
+    def require_grid(self, grid: tuple[int, ...]) -> None:
+        """Raise `DataError` where a grid has fewer waves than are kept: their weights would learn nothing."""
+        if len(grid) != self.shape.n_axes or min(grid) < 2 * self.modes:
+            raise DataError(
+                f"an FNO with modes={self.modes} needs {self.shape.n_axes} axes of at least {2 * self.modes} points, "
+                f"got the grid {grid}; choose modes of at most {min(grid) // 2}"
+            )
+
+    def change(self, fields: Tensor, parameters: Tensor | None) -> Tensor:
+        """Return what `forward` makes a step of."""
+        features = self._features(fields, parameters)[-1]
+        hidden = functional.gelu(_over_channels(self.hidden, features))
+        return _over_channels(self.out, hidden).transpose(0, 1)
+
+    def intermediate_features(self, fields: Tensor, parameters: Tensor | None) -> dict[str, Tensor]:
+        """Return what each layer gives, ``"layer_0"`` …; the last is the ``"bottleneck"``: the grid stays the same.
+
+        Shape of each: [samples, width, *grid].
+        """
+        found = [features.transpose(0, 1) for features in self._features(fields, parameters)]
+        return {"bottleneck": found[-1], **{f"layer_{k}": features for k, features in enumerate(found)}}
+
+    def _features(self, fields: Tensor, parameters: Tensor | None) -> list[Tensor]:
+        """Return what each layer gives.  [width, samples, *grid] each"""
+        seen = require_parameters(parameters, self.n_parameters, len(fields))
+        now, found = self._lifted(fields, seen), []
+        told = None if seen is None or self.conditioning is None else self.conditioning(seen)
+        for k, layer in enumerate(self.layers):
+            now = layer(now if k == 0 else functional.gelu(now))
+            if told is not None:
+                now = self.modulations[k](now.transpose(0, 1), told).transpose(0, 1)
+            found.append(now)
+        return found
+
+    def _lifted(self, fields: Tensor, seen: Tensor | None) -> Tensor:
+        """Return features of fields, constants and places.  [width, samples, *grid]
+
+        Constants and places are multiplied before they are spread over the grid and the samples.
+        """
+        n, grid = self.shape.n_channels, fields.shape[2:]
+        weight = self.lift.weight
+        lifted = torch.addmm(self.lift.bias[:, None], weight[:, :n], fields.transpose(0, 1).flatten(1))
+        lifted = lifted.view(self.width, len(fields), *grid)
+        if seen is not None and self.conditioning is None:
+            constant = weight[:, n : n + self.n_parameters] @ seen.T  # [width, samples]
+            lifted = lifted + constant.view(*constant.shape, *(1,) * len(grid))
+        if self.coordinates:
+            axes = [torch.arange(points, device=fields.device).to(fields) / points for points in grid]
+            places = torch.stack(torch.meshgrid(*axes, indexing="ij"))  # [axes, *grid]
+            lifted = lifted + torch.tensordot(weight[:, -len(grid) :], places, 1)[:, None]
+        return lifted
+
+
+class FourierLayer(nn.Module):
+    """A product for each wave kept, and one for each point.
+
+    Args:
+        width: Channels in and out.
+        kept: Waves along each axis.
+    """
+
+    def __init__(self, width: int, kept: tuple[int, ...]) -> None:
+        super().__init__()
+        self.kept = kept
+        drawn = torch.randn(*reversed(kept), width, 2, width) / math.sqrt(2 * width)
+        self.waves = nn.Parameter(drawn)  # real and imaginary part: [*kept (last axis first), in, 2, out]
+        self.point = nn.Linear(width, width)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features of the same shape.  [width, samples, *grid]"""
+        modes = modes_of(features, self.kept)
+        smooth = fields_of(self._mixed(modes), tuple(features.shape[2:]))
+        local = torch.addmm(smooth.flatten(1), self.point.weight, features.flatten(1))
+        return (local + self.point.bias[:, None]).view(features.shape)
+
+    def _mixed(self, modes: Tensor) -> Tensor:
+        """Multiply each wave by its own complex matrix.  [width, samples, *kept (last axis first)]
+
+        Real and imaginary part are rows and columns of one real product, which is as many operations, and batches of
+        real products are what linear algebra libraries are good at.
+        """
+        width, samples = modes.shape[:2]
+        parts = torch.view_as_real(modes).flatten(2, -2).permute(2, 3, 1, 0)  # [waves, 2, samples, width]
+        n = len(parts)
+        all_four = torch.bmm(parts.reshape(n, 2 * samples, width), self.waves.view(n, width, 2 * width))
+        four = all_four.view(n, 2, samples, 2, width).permute(1, 3, 4, 2, 0)  # [2, 2, width, samples, waves]
+        real, imaginary = four[0, 0] - four[1, 1], four[0, 1] + four[1, 0]
+        return torch.complex(real, imaginary).view(modes.shape)
+
+
+def _over_channels(layer: nn.Linear, features: Tensor) -> Tensor:
+    """Return a linear layer over the first axis.  [in, samples, *grid] → [out, samples, *grid]"""
+    found = torch.addmm(layer.bias[:, None], layer.weight, features.flatten(1))
+    return found.view(-1, *features.shape[1:])
