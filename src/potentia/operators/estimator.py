@@ -11,18 +11,18 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from potentia.config import differences, from_dict, to_dict
+from potentia.config import differences, from_dict
 from potentia.errors import ConfigError
 from potentia.estimator import Estimator
 from potentia.operators.alignment_terms import AlignmentTerms
 from potentia.operators.checkpoints import part_of
 from potentia.operators.dataset import OperatorData
-from potentia.operators.networks import FNOConfig
 from potentia.operators.networks.base import FieldNetwork, FieldNetworkConfig
+from potentia.operators.networks.fno import FNOConfig
 from potentia.operators.normaliser import Normaliser
 from potentia.operators.predicting import Parameters, bottleneck, predict
 from potentia.operators.results import TrainOut
-from potentia.operators.training import Fitted, Training, describe_known, known_from
+from potentia.operators.training import Fitted, Training, describe, describe_known, known_from
 from potentia.operators.training_config import OperatorTrainingConfig
 from potentia.seeding import torch_seeded
 from potentia.train import Callback, Forecast
@@ -158,7 +158,7 @@ class NeuralOperator(Estimator):
 
     def recipe(self) -> dict[str, Any]:
         """Return the settings of the network as plain values."""
-        return {"network": to_dict(self.network) | {"class": type(self.network).__name__}}
+        return describe(self.network)
 
     def is_trained(self) -> bool:
         """Whether there is something to predict with."""

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from potentia.config import from_dict, to_dict
+from potentia.config import from_dict, plain, to_dict
 from potentia.errors import ConfigError, DataError
 from potentia.estimator import require_checkpoint_of
 from potentia.operators.alignment_terms import AlignmentTerms
@@ -53,7 +53,7 @@ from potentia.train.device import DTYPES, usable_device
 from potentia.train.history import columns_of
 from potentia.train.loop_settings import loop_callbacks
 
-__all__ = ["Fitted", "Known", "Training", "describe_known", "known_from"]
+__all__ = ["Fitted", "Known", "Training", "describe", "describe_known", "known_from"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +134,7 @@ class Training:
         run, best, samples = ready.run, BestWeights(), ready.task.train.samples
         record = self._record(data, ready)
         learned = {**describe_known(ready.known), "record": record}
-        extra = {"kind": self.kind, "recipe": {"network": to_dict(self.network)}, "learned": learned}
+        extra = {"kind": self.kind, "recipe": describe(self.network), "learned": learned}
         shown = {"train": "train_loss", "val": "val_loss"}
         saving = loop_callbacks(config, config.epochs, ready.fingerprint, extra, shown, naming=StepNames())
         going_along = [BadSteps(config.max_bad_fraction), *callbacks, *saving]
@@ -179,7 +179,7 @@ class Training:
         steps = steps_per_epoch(config, len(train))
         run = Run(model, config.method(), config.schedule(steps), seed, config.average, spared_by_decay(model))
         fingerprint = {
-            "network": to_dict(self.network),
+            **describe(self.network),
             "config": config.fingerprint(),
             "alignment": None if self.alignment is None else self.alignment.describe(),
             "data": data.mark(),
@@ -257,6 +257,11 @@ class Training:
             "steps_per_epoch": steps_per_epoch(self.config, len(train)),
             "grid": list(train.grid),
         }
+
+
+def describe(network: FieldNetworkConfig) -> dict[str, Any]:
+    """Return the recipe of an operator as plain values."""
+    return {"network": plain(network)}
 
 
 def describe_known(known: Known) -> dict[str, Any]:
