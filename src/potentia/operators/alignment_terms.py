@@ -1,4 +1,4 @@
-"""What the training of an operator knows of an alignment with a tokenizer: a projector to train, and terms of the loss."""
+"""What the training of an operator knows of an alignment: a projector to train, and terms of the loss."""
 
 from __future__ import annotations
 

@@ -41,8 +41,8 @@ class BadSteps(Callback):
         if steps >= ENOUGH and bad > self.fraction * steps:
             rate = run.learning_rate
             raise TrainingError(
-                f"{bad} of {steps} steps were not finite, more than {self.fraction:.0%}: lower lr (now {rate:.3g}) by a "
-                "factor of 3, roll out shorter windows (bptt_window), and look for values that are far off in the data"
+                f"{bad} of {steps} steps were not finite, more than {self.fraction:.0%}: lower lr (now {rate:.3g}) by "
+                "a factor of 3, roll out shorter windows (bptt_window), and look for values that are far off in the data"
             )
 
 

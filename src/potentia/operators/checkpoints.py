@@ -45,8 +45,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     if is_old_checkpoint(path):
         content = read_old_checkpoint(path)
-        step = re.search(r"step_(\d+)", Path(path).name)
-        return content if "global_step" in content or step is None else {**content, "global_step": int(step[1])}
+        named = re.search(r"step_(\d+)", Path(path).name)
+        return content if "global_step" in content or named is None else {**content, "global_step": int(named[1])}
     stored = load_run(path)
     run, learned = stored.run, stored.extra["learned"]
     history = {name: column.tolist() for name, column in run["history"].items()}
@@ -72,9 +72,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     }
 
 
-def resume(
-    run: Run, model: FieldModel, path: str | os.PathLike[str], steps: int, *, strict: bool = False
-) -> None:
+def resume(run: Run, model: FieldModel, path: str | os.PathLike[str], steps: int, *, strict: bool = False) -> None:
     """Let a run with new weights go on where an old checkpoint stands.
 
     Args:
@@ -195,15 +193,14 @@ def _take_moments(run: Run, model: FieldModel, stored: Any) -> bool:
     names = ("exp_avg", "exp_avg_sq")
     found = [states.get(k, {}) for k in range(len(parameters))]
     if not all(
-        name in one and one[name].shape == p.shape
-        for one, p in zip(found, parameters, strict=True)
-        for name in names
+        name in one and one[name].shape == p.shape for one, p in zip(found, parameters, strict=True) for name in names
     ):
         return False
     columns = {name: run.stepper.joined([one[name] for one in found]) for name in names}
     count = torch.as_tensor(found[0]["step"], dtype=torch.float32)
     vectors = range(len(run.stepper.flat))
-    run.stepper.load_state({k: {"step": count.clone(), **{n: columns[n][k] for n in names}} for k in vectors})
+    moments: list[dict[str, Tensor]] = [{name: columns[name][k] for name in names} for k in vectors]
+    run.stepper.load_state({k: {"step": count.clone(), **one} for k, one in enumerate(moments)})
     return True
 
 

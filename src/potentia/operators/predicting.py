@@ -81,7 +81,9 @@ def _fields(fitted: Fitted, initial: ArrayLike) -> NDArray[np.float32]:
         raise DataError(f"initial fields must be an array of numbers: {error}") from None
     if fields.ndim != 2 + n_axes or fields.shape[1] != len(channels):
         axes = ", ".join(("x", "y")[:n_axes])
-        hint = "; one sample is initial[None]" if fields.shape[:1] == (len(channels),) and fields.ndim < 2 + n_axes else ""
+        hint = (
+            "; one sample is initial[None]" if fields.shape[:1] == (len(channels),) and fields.ndim < 2 + n_axes else ""
+        )
         raise DataError(
             f"initial fields must have shape [samples, channels, {axes}] with the {len(channels)} channels "
             f"{', '.join(channels)}, got {fields.shape}{hint}"

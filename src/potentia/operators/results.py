@@ -56,7 +56,7 @@ class TrainOut(TrainingHistory):
 
         The lowest values are over the epochs in which they are finite; of equally low epochs the first counts.
         """
-        return final_and_lowest(self.errors, [name for name in self.errors if name.startswith("val_")])
+        return final_and_lowest(self.errors, [name for name in map(str, self.errors) if name.startswith("val_")])
 
     def plot_training_errors(self, outfile: PathLike | None = None) -> Figure:
         """Draw the losses of both parts over the epochs, and write the figure if a file is named."""

@@ -196,7 +196,9 @@ class OperatorTask:
         before = max(steps - self.config.bptt_window, 0)
         begun = rollout(network, truth[:, 0], seen, before, grad="none")
         again = self.config.checkpoint_steps
-        return torch.cat((begun[:, :-1], rollout(network, begun[:, -1], seen, steps - before, checkpoint_steps=again)), 1)
+        return torch.cat(
+            (begun[:, :-1], rollout(network, begun[:, -1], seen, steps - before, checkpoint_steps=again)), 1
+        )
 
     def _aligned(self, model: FieldModel, rolled: Rolled) -> dict[str, Tensor]:
         if self.alignment is None or not any(self._counts(name) for name in self.alignment.weights):

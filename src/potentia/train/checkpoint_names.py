@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from potentia.train.checkpoint import load_checkpoint
 
-__all__ = ["EpochNames", "Moment", "Naming", "StepNames"]
+__all__ = ["BY_EPOCH", "EpochNames", "Moment", "Naming", "StepNames"]
 
 
 class Moment(NamedTuple):
@@ -65,6 +65,10 @@ class EpochNames(Naming):
         pattern = re.compile(r"checkpoint_epoch_(\d{4,})(?:_batch_(\d{6,}))?\.pt")
         found = {Moment(int(one[1]), int(one[2] or 0)): path for path, one in _matches(directory, pattern)}
         return found[max(found)] if found else None
+
+
+BY_EPOCH = EpochNames()
+"""What checkpoints are called where nothing else is said."""
 
 
 @dataclass(frozen=True)

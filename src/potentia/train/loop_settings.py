@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from potentia.checks import integer, number
 from potentia.train.callbacks import Callback
-from potentia.train.checkpoint_names import EpochNames, Naming
+from potentia.train.checkpoint_names import BY_EPOCH, Naming
 from potentia.train.progress import BatchBar, EpochBar
 from potentia.train.rotation import Checkpoints
 from potentia.train.stopping import EarlyStopping, StopOnSignal, TimeBudget, seconds_of
@@ -84,7 +84,7 @@ def loop_callbacks(
     shown: Mapping[str, str],
     *,
     with_test: bool = True,
-    naming: Naming = EpochNames(),
+    naming: Naming = BY_EPOCH,
 ) -> list[Callback]:
     """Return the callbacks that the settings ask for.
 

@@ -13,7 +13,7 @@ from potentia.checks import integer
 from potentia.train import distributed
 from potentia.train.callbacks import Callback
 from potentia.train.checkpoint import save_checkpoint
-from potentia.train.checkpoint_names import EpochNames, Moment, Naming
+from potentia.train.checkpoint_names import BY_EPOCH, Moment, Naming
 from potentia.train.run import Run
 
 __all__ = ["BEST", "Checkpoints", "newest_checkpoint"]
@@ -54,7 +54,7 @@ class Checkpoints(Callback):
         every_batches: int = 0,
         keep: int | None = None,
         save_best: bool = True,
-        naming: Naming = EpochNames(),
+        naming: Naming = BY_EPOCH,
     ) -> None:
         self.directory = Path(directory)
         self.settings = settings
@@ -102,7 +102,7 @@ class Checkpoints(Callback):
         save_checkpoint(self.directory / name, run, self.settings, self.extra)
 
 
-def newest_checkpoint(directory: str | os.PathLike[str], naming: Naming = EpochNames()) -> Path | None:
+def newest_checkpoint(directory: str | os.PathLike[str], naming: Naming = BY_EPOCH) -> Path | None:
     """Return the checkpoint in ``directory`` whose run had come farthest; None where there is none."""
     return naming.newest(Path(directory))
 
