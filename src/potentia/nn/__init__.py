@@ -5,6 +5,7 @@ from potentia.nn.dense import ACTIVATION_MODULES, dense
 from potentia.nn.jacobian import segment_jacobian
 from potentia.nn.mlp import MLP
 from potentia.nn.passes import Factors, Trace, trace, weight_gradients
+from potentia.nn.periodic import PeriodicConv2d, doubled, framed
 from potentia.nn.spectral import fields_of, modes_of
 
 __all__ = [
@@ -13,9 +14,12 @@ __all__ = [
     "MLP",
     "Activation",
     "Factors",
+    "PeriodicConv2d",
     "Trace",
     "dense",
+    "doubled",
     "fields_of",
+    "framed",
     "modes_of",
     "segment_jacobian",
     "trace",
