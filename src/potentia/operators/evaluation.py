@@ -99,9 +99,9 @@ def evaluate(
         sensitivity = None if system is None else parameter_sensitivity(predictor, data, system)
         for group, which in chosen.items():
             truth, found = samples.fields[which, 1:], predicted[which, 1:]
-            head = {"predictor": name, "group": group}
+            head: dict[str, object] = {"predictor": name, "group": group}
             one_step = error_figures(_one_step(predictor, samples.take(which), normaliser))["vrmse"]
-            row = {**_figures(found, truth, normaliser), "one_step_vrmse": one_step}
+            row: dict[str, object] = {**_figures(found, truth, normaliser), "one_step_vrmse": one_step}
             row["valid_time"] = float(valid_steps(found, truth).mean()) * data.time_step
             row |= _spectral(found, truth, normaliser)
             row |= {} if sensitivity is None else {"sensitivity": sensitivity.ratio}
@@ -223,7 +223,7 @@ def _spectral(predicted: NDArray[np.float32], truth: NDArray[np.float32], normal
             band = (number > low) & (number <= high)
             parts = ((p - u)[..., band], p[..., band], u[..., band])
             sums[name] += [float(part.abs().square().sum()) for part in parts]
-    ratios = {}
+    ratios: dict[str, float] = {}
     for name, (error, energy, true_energy) in sums.items():
         whole = true_energy if true_energy else float("nan")
         ratios |= {f"error_{name}": float(np.sqrt(error / whole)), f"energy_{name}": float(energy / whole)}
