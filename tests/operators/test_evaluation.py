@@ -103,7 +103,7 @@ def test_groups_are_told_apart_and_gray_scott_by_what_lives():
     both = (found["late", "a"] * n[0] + found["late", "b"] * n[1]) / sum(n)
     assert found["late", "all"] == pytest.approx(both)
     with pytest.raises(DataError, match="group 'none' must be 4 truth values, not all of them False"):
-        evaluate({}, some, groups={"none": np.zeros(4, dtype=bool)})
+        evaluate({"late": Waves()}, some, groups={"none": np.zeros(4, dtype=bool)})
     dying = np.ones((2, 3, 2, 4, 4))
     dying[0, -1, 1, 0, 0] = 0.0
     patterns = Samples(dying, np.zeros((2, 0)), np.arange(2))
@@ -132,6 +132,9 @@ def test_what_cannot_be_evaluated():
         evaluate({}, some, part="extrapolation")
     with pytest.raises(ConfigError, match="part must be one of"):
         evaluate({}, some, part="tets")
+
+    with pytest.raises(ConfigError, match="there is nothing to evaluate"):
+        evaluate({}, some)
 
     class Short:
         def predict(self, initial, parameters, steps):
