@@ -1,9 +1,10 @@
 """The training engine of all families: a run, a task, and a loop that can be interrupted anywhere."""
 
 from potentia.train.averages import Average, ExponentialAverage, UniformAverage
-from potentia.train.best_weights import BestWeights
+from potentia.train.best_weights import BestWeights, settle_on
 from potentia.train.callbacks import Callback
-from potentia.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from potentia.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, seed_of
+from potentia.train.checkpoint_names import EpochNames, Naming, StepNames
 from potentia.train.engine import fit
 from potentia.train.forecast import Forecast, forecast
 from potentia.train.history import export, table
@@ -38,6 +39,7 @@ __all__ = [
     "Cosine",
     "EarlyStopping",
     "EpochBar",
+    "EpochNames",
     "ErrorScores",
     "ExponentialAverage",
     "Forecast",
@@ -48,6 +50,7 @@ __all__ = [
     "LBFGSStepper",
     "LevenbergMarquardt",
     "LevenbergMarquardtStepper",
+    "Naming",
     "Plateau",
     "Polynomial",
     "Rows",
@@ -57,6 +60,7 @@ __all__ = [
     "ScheduleFreeSGD",
     "Step",
     "StepDecay",
+    "StepNames",
     "Stepper",
     "StopOnSignal",
     "Task",
@@ -70,6 +74,8 @@ __all__ = [
     "load_checkpoint",
     "newest_checkpoint",
     "save_checkpoint",
+    "seed_of",
+    "settle_on",
     "table",
     "weights_by_error",
 ]

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from potentia.checks import integer, number
 from potentia.train.callbacks import Callback
+from potentia.train.checkpoint_names import BY_EPOCH, Naming
 from potentia.train.progress import BatchBar, EpochBar
 from potentia.train.rotation import Checkpoints
 from potentia.train.stopping import EarlyStopping, StopOnSignal, TimeBudget, seconds_of
@@ -83,6 +84,7 @@ def loop_callbacks(
     shown: Mapping[str, str],
     *,
     with_test: bool = True,
+    naming: Naming = BY_EPOCH,
 ) -> list[Callback]:
     """Return the callbacks that the settings ask for.
 
@@ -93,6 +95,7 @@ def loop_callbacks(
         extra: What they hold besides.
         shown: Label → column of the history, behind the progress bar.
         with_test: Whether there is a validation part, and so a best model.
+        naming: What checkpoints are called.
     """
     callbacks: list[Callback] = []
     if settings.early_stopping is not None:
@@ -110,6 +113,7 @@ def loop_callbacks(
             every_batches=settings.checkpoint_batches,
             keep=settings.max_checkpoints,
             save_best=settings.save_best and with_test,
+            naming=naming,
         )
         callbacks.append(saving)
     if settings.show_progress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -42,6 +42,14 @@ class TrainingMethod(ABC):
     @abstractmethod
     def stepper(self, parameters: Sequence[nn.Parameter]) -> Stepper:
         """Return the live optimizer of these parameters."""
+
+    def sparing(self, parameters: Sequence[nn.Parameter], spared: Collection[nn.Parameter]) -> Stepper:
+        """Return the live optimizer of these parameters, whose weight decay leaves the ``spared`` ones alone.
+
+        Raises:
+            ConfigError: this method treats all alike.
+        """
+        raise ConfigError(f"{type(self).__name__} can spare no weights its decay: take AdamW")
 
     def samples_per_batch(self, samples: int) -> int:
         """Return how many of ``samples`` are in a batch (at least 1, as `potentia.data.shuffled` wants it)."""
@@ -144,6 +152,10 @@ class AdamW(AdamMethod):
     """A gradient whose norm over all weights is larger is shortened to it; None for as it is."""
 
     method_name: ClassVar[str] = "adamw"
+
+    def sparing(self, parameters: Sequence[nn.Parameter], spared: Collection[nn.Parameter]) -> Stepper:
+        """Return the live optimizer of these parameters, whose weight decay leaves the ``spared`` ones alone."""
+        return GradientStepper(self.build, parameters, self.clip_norm, spared)
 
     def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.AdamW:
         """Return torch's AdamW."""

@@ -1,12 +1,11 @@
-"""Checkpoints on the way: when they are written, what they are called, and which are kept."""
+"""Checkpoints on the way: when they are written, and which are kept."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -14,30 +13,15 @@ from potentia.checks import integer
 from potentia.train import distributed
 from potentia.train.callbacks import Callback
 from potentia.train.checkpoint import save_checkpoint
+from potentia.train.checkpoint_names import BY_EPOCH, Moment, Naming
 from potentia.train.run import Run
 
-__all__ = ["BEST", "Checkpoints", "Moment", "newest_checkpoint"]
+__all__ = ["BEST", "Checkpoints", "newest_checkpoint"]
 
 BEST = "best_model.pt"
 """Name of the checkpoint with the best monitored value."""
 
-_NAME = re.compile(r"checkpoint_epoch_(\d{4,})(?:_batch_(\d{6,}))?\.pt")
 _WRITTEN = "checkpoints"
-
-
-class Moment(NamedTuple):
-    """How far a run had come; moments are ordered by time."""
-
-    epoch: int
-    """Completed epochs."""
-    batch: int
-    """Completed batches of the epoch after."""
-
-    @property
-    def file_name(self) -> str:
-        """Name of the checkpoint of this moment."""
-        batch = f"_batch_{self.batch:06d}" if self.batch else ""
-        return f"checkpoint_epoch_{self.epoch:04d}{batch}.pt"
 
 
 class Checkpoints(Callback):
@@ -53,9 +37,11 @@ class Checkpoints(Callback):
         settings: What the run belongs to, see `potentia.train.checkpoint.Checkpoint`.
         extra: What to store beside the run.
         every_epochs: Write after so many epochs and after the last one; 0 for never.
-        every_batches: Write also in the middle of an epoch after so many batches of it; 0 for never.
-        keep: How many to keep; None for all.
+        every_batches: Write also in the middle of an epoch after so many batches, counted as ``naming`` says; 0 for
+            never.
+        keep: How many to keep of those that ``naming`` does not let last; None for all.
         save_best: Write ``best_model.pt`` whenever the monitored value is the best so far.
+        naming: What they are called.
     """
 
     def __init__(
@@ -68,6 +54,7 @@ class Checkpoints(Callback):
         every_batches: int = 0,
         keep: int | None = None,
         save_best: bool = True,
+        naming: Naming = BY_EPOCH,
     ) -> None:
         self.directory = Path(directory)
         self.settings = settings
@@ -76,11 +63,16 @@ class Checkpoints(Callback):
         self.every_batches = integer("every_batches", every_batches, low=0)
         self.keep = None if keep is None else integer("keep", keep, low=1)
         self.save_best = save_best
+        self.naming = naming
 
     def on_settled(self, run: Run) -> None:
         """Write every so many batches and epochs, and the best model."""
-        every, done = (self.every_batches, run.batch) if run.batch else (self.every_epochs, run.epoch)
-        if every and done % every == 0:
+        now = Moment(run.epoch, run.batch)
+        if now.batch:
+            due = bool(self.every_batches) and self.naming.due(now, run.batches, self.every_batches)
+        else:
+            due = bool(self.every_epochs) and now.epoch % self.every_epochs == 0
+        if due:
             self._write_and_rotate(run)
         if self.save_best and run.batch == 0 and run.best.epoch == run.epoch:
             self._write(run, BEST)
@@ -93,12 +85,14 @@ class Checkpoints(Callback):
     def _write_and_rotate(self, run: Run) -> None:
         now = Moment(run.epoch, run.batch)
         written = sorted({*_written(run), now})
-        kept = written if self.keep is None else written[-self.keep :]
+        rotating = [moment for moment in written if not self.naming.lasting(moment)]
+        removed = [] if self.keep is None else rotating[: -self.keep]
         run.memory[_WRITTEN] = torch.tensor(written, dtype=torch.int64)  # [checkpoints, epoch and batch]
-        self._write(run, now.file_name)
-        for moment in written:
-            if moment not in kept and distributed.rank() == 0:
-                (self.directory / moment.file_name).unlink(missing_ok=True)
+        self._write(run, self.naming.name(now, run.batches))
+        for moment in removed:
+            if distributed.rank() == 0:
+                (self.directory / self.naming.name(moment, run.batches)).unlink(missing_ok=True)
+        kept = [moment for moment in written if moment not in removed]
         run.memory[_WRITTEN] = torch.tensor(kept, dtype=torch.int64)
 
     def _write(self, run: Run, name: str) -> None:
@@ -108,17 +102,9 @@ class Checkpoints(Callback):
         save_checkpoint(self.directory / name, run, self.settings, self.extra)
 
 
-def newest_checkpoint(directory: str | os.PathLike[str]) -> Path | None:
-    """Return the checkpoint in ``directory`` whose run had come farthest, by number; None where there is none."""
-    folder = Path(directory)
-    found = {_moment(path.name): path for path in (folder.iterdir() if folder.is_dir() else ())}
-    moments = [moment for moment in found if moment is not None]
-    return found[max(moments)] if moments else None
-
-
-def _moment(name: str) -> Moment | None:
-    match = _NAME.fullmatch(name)
-    return Moment(int(match[1]), int(match[2] or 0)) if match else None
+def newest_checkpoint(directory: str | os.PathLike[str], naming: Naming = BY_EPOCH) -> Path | None:
+    """Return the checkpoint in ``directory`` whose run had come farthest; None where there is none."""
+    return naming.newest(Path(directory))
 
 
 def _written(run: Run) -> list[Moment]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -49,6 +49,8 @@ class Run:
     """Root of all random streams. A run keeps it for life: `load_state` brings the old one back."""
     average: Average | None = None
     """Rule for an average of the weights, which is scored instead of the last ones; None for none."""
+    spared: Sequence[nn.Parameter] = ()
+    """Parameters of the model that weight decay leaves alone."""
     epoch: int = 0
     """Completed epochs."""
     batch: int = 0
@@ -95,7 +97,8 @@ class Run:
             raise ConfigError("there is nothing to train: the model has no parameter that requires a gradient")
         if self.average is not None and self.method.averages:
             raise ConfigError(f"{type(self.method).__name__} averages the weights itself: train it without an average")
-        self.stepper = self.method.stepper(parameters)
+        method = self.method
+        self.stepper = method.sparing(parameters, self.spared) if self.spared else method.stepper(parameters)
         if self.schedule is not None:
             if math.isnan(self.stepper.learning_rate):
                 raise ConfigError(

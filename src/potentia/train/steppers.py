@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -68,7 +68,8 @@ class GradientStepper:
     """Steps of a torch optimizer along the gradient of the batch loss, which may be clipped to ``clip_norm``.
 
     The optimizer sees all parameters of one type and device as one vector, so that a step costs a few operations for
-    networks of any number of layers. A parameter that the loss does not see has the gradient zero.
+    networks of any number of layers. A parameter that the loss does not see has the gradient zero. Parameters that are
+    ``spared`` have vectors of their own, which weight decay leaves alone.
     """
 
     def __init__(
@@ -76,11 +77,17 @@ class GradientStepper:
         build: Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer],
         parameters: Sequence[nn.Parameter],
         clip_norm: float | None = None,
+        spared: Collection[nn.Parameter] = (),
     ) -> None:
         self._parameters = list(parameters)
-        self._vectors = _vectors(parameters)
+        alone = {id(parameter) for parameter in spared}
+        pulled = _vectors([p for p in parameters if id(p) not in alone])
+        left_alone = _vectors([p for p in parameters if id(p) in alone])
+        self._vectors = pulled + left_alone
         self.flat = [vector.flat for vector in self._vectors]
         self.optimizer = build(self.flat)
+        if left_alone:
+            _spare(self.optimizer, len(pulled))
         self.clip_norm = clip_norm
         self._begun_with = [float(group["lr"]) for group in self.optimizer.param_groups]
 
@@ -122,6 +129,12 @@ class GradientStepper:
         for own, vector in zip(self._vectors, vectors, strict=True):
             parts |= zip(own.members, own.parameters.split(vector), strict=True)
         return [parts[parameter] for parameter in self._parameters]
+
+    def joined(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        """Return vectors like ``flat`` of parts in the shapes of the parameters: the inverse of `split`."""
+        of = dict(zip(self._parameters, parts, strict=True))
+        flat = zip(self._vectors, self.flat, strict=True)
+        return [torch.cat([real_view(of[p]).reshape(-1) for p in own.members]).to(vector) for own, vector in flat]
 
     def state(self) -> dict[str, Any]:
         """Return the moments by number of the vector."""
@@ -173,6 +186,16 @@ def _vectors(parameters: Sequence[nn.Parameter]) -> list[_Vector]:
     for parameter in parameters:
         kinds.setdefault((parameter.dtype, parameter.device), []).append(parameter)
     return [_Vector(group) for group in kinds.values()]
+
+
+def _spare(optimizer: torch.optim.Optimizer, pulled: int) -> None:
+    """Give the vectors behind the first ``pulled`` of the only group a group of their own, without weight decay."""
+    group = optimizer.param_groups.pop()
+    vectors = group["params"]
+    kinds = ((vectors[:pulled], group["weight_decay"]), (vectors[pulled:], 0.0))
+    for some, decay in kinds:
+        if some:
+            optimizer.add_param_group({**group, "params": some, "weight_decay": decay})
 
 
 def all_finite(loss: Tensor, parameters: Sequence[nn.Parameter]) -> bool:
