@@ -10,12 +10,8 @@ import importlib.metadata
 import json
 import math
 import os
-import secrets
-import socket
 import struct
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +21,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from potentia.errors import ConfigError, FileFormatError, PotentiaError
+from potentia.errors import ConfigError, FileFormatError
+from potentia.files import remove_leftovers, replacing, write_bytes, write_text
 
 __all__ = [
     "StoredFile",
@@ -151,60 +148,6 @@ def load_json(path: str | os.PathLike[str]) -> Any:
         raise FileFormatError(f"{path} is no whole JSON file: {error}") from None
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write UTF-8 text, whole or not at all."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file whole or not at all: a reader, a crash or a full disk never leaves half of it.
-
-    Raises:
-        OSError: the file could not be written; one that was there before is untouched.
-    """
-    with replacing(path) as temporary, temporary.open("xb") as file:
-        file.write(content)
-
-
-@contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give the name of a temporary file beside ``path`` to write; it takes the place of ``path`` when all went well.
-
-    Otherwise it is removed; `remove_leftovers` removes those of processes that were killed.
-
-    Raises:
-        OSError: the file could not be written; one that was there before is untouched.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{_machine()}-{os.getpid()}-{secrets.token_hex(6)}.tmp")
-    try:
-        yield temporary
-        _sync(temporary, os.O_RDWR)
-        temporary.replace(path)
-    except PotentiaError:
-        raise
-    except OSError as error:
-        reason = f"{error.strerror or error}; what stood there before is untouched"
-        raise OSError(error.errno or 0, reason, str(path)) from error
-    finally:
-        with suppress(NotADirectoryError):
-            temporary.unlink(missing_ok=True)
-    if os.name != "nt":  # Windows cannot open a directory
-        _sync(path.parent, os.O_RDONLY)
-
-
-def remove_leftovers(path: str | os.PathLike[str]) -> None:
-    """Remove temporary files for ``path`` whose writers on this machine are no more."""
-    path = Path(path)
-    if os.name == "nt" or not path.parent.is_dir():  # Windows has no harmless signal to ask with
-        return
-    head = f".{path.name}.{_machine()}-"
-    for left in path.parent.iterdir():
-        pid = left.name.removeprefix(head).split("-")[0]
-        if left.name.startswith(head) and left.suffix == ".tmp" and pid.isdigit() and not _runs(int(pid)):
-            left.unlink(missing_ok=True)
-
-
 def flatten(state: object) -> tuple[Any, dict[str, Tensor]]:
     """Part a nested state into a skeleton that JSON can hold and its tensors by name; `unflatten` is the inverse.
 
@@ -275,28 +218,6 @@ def _guess(raw: bytes, reason: str) -> str:
     if raw.startswith((b"PK\x03\x04", b"\x80\x02")):
         return "it looks like a pickle of torch.save, which could run code when opened and is therefore never read"
     return f"it is truncated or of another format ({reason})"
-
-
-def _machine() -> str:
-    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it runs for another user
-        return True
-    return True
-
-
-def _sync(path: Path, flags: int) -> None:
-    handle = os.open(path, flags)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def release() -> str:

@@ -11,7 +11,7 @@ from potentia.config import differences, plain
 from potentia.errors import ConfigError
 from potentia.storage import remove_leftovers
 from potentia.study.claims import anyone_at_work
-from potentia.study.yaml_files import read_yaml, write_yaml
+from potentia.yaml_files import read_yaml, write_yaml
 
 __all__ = ["ON_MISMATCH", "SNAPSHOT", "settle"]
 
