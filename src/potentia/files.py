@@ -20,14 +20,16 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file whole or not at all: a reader, a crash or a full disk never leaves half of it.
+def write_bytes(path: str | os.PathLike[str], *content: bytes | memoryview) -> None:
+    """Write a file, its parts one behind the other, whole or not at all.
+
+    A reader, a crash or a full disk never leaves half of it.
 
     Raises:
         OSError: the file could not be written; one that was there before is untouched.
     """
     with replacing(path) as temporary, temporary.open("xb") as file:
-        file.write(content)
+        file.writelines(content)
 
 
 @contextmanager

@@ -1,15 +1,17 @@
 """Versioned files: plain settings and tensors in one safetensors file, written whole or not at all, no pickle.
 
-The header of the file carries one JSON entry, ``potentia``: format, kind, version, the release that wrote it, and the
-settings. Nothing in a file is ever executed.
+The header of the file carries one JSON entry, ``potentia``: checksum (SHA-256 of the whole file, with zeros in its own
+place), format, kind, version, the release that wrote it, and the settings. Nothing in a file is ever executed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import math
 import os
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,6 +43,12 @@ __all__ = [
 ]
 
 _ENTRY = "potentia"
+_CHECKSUM = "sha256"
+_CHECKED = re.compile(rf'{{"{_CHECKSUM}": "([0-9a-f]{{64}})"')
+"""How the entry begins."""
+_UNKNOWN = "0" * 64
+"""What stands in the place of the checksum while it is taken."""
+_WHAT_TO_DO = "take a copy that is whole, go on from an older checkpoint, or train and save it again"
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,7 @@ def write_file(
         ConfigError: the settings are not plain.
     """
     header = {
+        _CHECKSUM: _UNKNOWN,  # the first one, so that it is found before any in the settings
         "format": _ENTRY,
         "kind": kind,
         "version": version,
@@ -82,24 +91,26 @@ def write_file(
     except (TypeError, ValueError) as error:
         raise ConfigError(f"these settings of a {kind} cannot be written as strict JSON: {error}") from None
     stored = {name: _storable(tensor) for name, tensor in tensors.items()}
-    write_bytes(path, safetensors.torch.save(stored, {_ENTRY: entry}))
+    write_bytes(path, *_sealed(safetensors.torch.save(stored, {_ENTRY: entry})))
 
 
 def read_file(path: str | os.PathLike[str], *kinds: str, version: int = 1) -> StoredFile:
     """Read a file that is one of ``kinds`` and at most of ``version``, the newest layout that the caller knows.
 
     Raises:
-        FileFormatError: the file is truncated, foreign, of another kind, or of a newer version.
+        FileFormatError: the file is truncated, damaged, foreign, of another kind, or of a newer version.
     """
     raw = Path(path).read_bytes()
     try:
         tensors = safetensors.torch.load(raw)
     except safetensors.SafetensorError as error:
         raise FileFormatError(f"{path} is no whole potentia file: {_guess(raw, str(error))}") from None
-    length = int.from_bytes(raw[:8], "little")
-    metadata = json.loads(raw[8 : 8 + length]).get("__metadata__", {})
+    metadata = json.loads(raw[8 : _begin(raw)]).get("__metadata__", {})
     if _ENTRY not in metadata:
         raise FileFormatError(f"{path} is a safetensors file, but potentia did not write it")
+    known = _CHECKED.match(metadata[_ENTRY])
+    if known is None or _checksum(raw, known[1]) != known[1]:
+        raise FileFormatError(f"{path} is damaged: it is not what was written (checksum); {_WHAT_TO_DO}")
     header = json.loads(metadata[_ENTRY])
     if header["kind"] not in kinds:
         raise FileFormatError(f"{path} holds a {header['kind']}, not a {' or '.join(kinds)}")
@@ -214,10 +225,34 @@ def _storable(tensor: Tensor) -> Tensor:
 
 def _guess(raw: bytes, reason: str) -> str:
     if not raw:
-        return "it is empty"
+        return f"it is empty; {_WHAT_TO_DO}"
     if raw.startswith((b"PK\x03\x04", b"\x80\x02")):
         return "it looks like a pickle of torch.save, which could run code when opened and is therefore never read"
-    return f"it is truncated or of another format ({reason})"
+    return f"it is truncated or of another format ({reason}); {_WHAT_TO_DO}"
+
+
+def _sealed(raw: bytes) -> tuple[bytes, memoryview]:
+    """Return header and tensors of what has no checksum yet, with the checksum."""
+    begin = _begin(raw)
+    return _with(raw[:begin], _UNKNOWN, _checksum(raw, _UNKNOWN)), memoryview(raw)[begin:]
+
+
+def _checksum(raw: bytes, known: str) -> str:
+    """Return the checksum of all, whatever checksum is ``known`` in the header."""
+    begin = _begin(raw)
+    found = hashlib.sha256(_with(raw[:begin], known, _UNKNOWN))
+    found.update(memoryview(raw)[begin:])
+    return found.hexdigest()
+
+
+def _with(header: bytes, old: str, new: str) -> bytes:
+    """Return the header with another checksum, the first thing in the entry."""
+    return header.replace(old.encode(), new.encode(), 1)
+
+
+def _begin(raw: bytes) -> int:
+    """Return where the tensors begin, behind the length of the header and the header."""
+    return 8 + int.from_bytes(raw[:8], "little")
 
 
 def release() -> str:

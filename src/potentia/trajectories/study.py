@@ -128,7 +128,7 @@ class Study:
         if executor is None:
             for device in self.config.devices:
                 usable_device(device)
-        holds = settle(self.directory, self.config.to_mapping(), on_mismatch, FREE)
+        holds = settle(self.directory, self.config.to_mapping(), on_mismatch, FREE, [self.results])
         study = self if holds == self.config.to_mapping() else self._with(holds)
         config = study.config
         return run_study(

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
 from potentia.checks import did_you_mean
-from potentia.config import differences, to_dict
+from potentia.config import differences
 from potentia.errors import ConfigError, TrainingError
 from potentia.storage import write_text
 from potentia.study import SpawnedProcesses, Task, fan_out, read_yaml, settle, write_yaml
@@ -29,7 +29,7 @@ from potentia.trajectories.surrogates import SURROGATES
 from potentia.trajectories.training_config import TrajectoryTrainingConfig
 from potentia.trajectories.tuning.config import FREE, TunedSurrogate, TuningConfig
 from potentia.trajectories.tuning.figures import front_figure, growth_figure
-from potentia.trajectories.tuning.fine import fine_space, fine_summary, fine_trials
+from potentia.trajectories.tuning.fine import fine_space, fine_summary, fine_trials, numbers_of
 from potentia.trajectories.tuning.storage import database_url, without_password
 from potentia.trajectories.tuning.tables import front_growth, on_front
 from potentia.trajectories.tuning.work import COUNTED, do_trials, settings_of, study_mapping
@@ -223,7 +223,7 @@ class Tuning:
     def _write_fine_summary(self) -> None:
         pairs = zip(self.config.surrogates, self.study.config.surrogates, strict=True)
         found = {
-            one.name: fine_summary(one.optuna_params, self.front(one.name), to_dict(plan.training))
+            one.name: fine_summary(one.optuna_params, self.front(one.name), numbers_of(plan))
             for one, plan in pairs
             if not self.scores(one.name).empty
         }
