@@ -11,5 +11,5 @@ from potentia.trajectories.study_work import TrainVariant
 assert TrainVariant.__module__ in sys.modules
 study = Study.from_config(settings(checkpoint=True), root=root_with(Path(sys.argv[1])))
 assert study.run().complete
-print(" ".join(sorted({name.partition(".")[0] for name in sys.modules} & set(sys.argv[2:]))))
-print("torch._dynamo" in sys.modules)
+loaded = sorted({name.partition(".")[0] for name in sys.modules} & set(sys.argv[2:]))
+sys.stdout.write(f"{' '.join(loaded)}\n{'torch._dynamo' in sys.modules}\n")
