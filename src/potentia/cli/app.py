@@ -43,6 +43,10 @@ def study_run(
     overrides: Overrides = [],  # noqa: B006  # typer reads it, nobody changes it
 ) -> None:
     """Train all models that are not there yet. Exit code 1 if one has failed; run it again to go on."""
+    from potentia.cli import slots
+
+    if not dry_run:
+        slots.load_ahead(config, overrides)
     from potentia.cli import study_commands
 
     if dry_run:
