@@ -177,7 +177,9 @@ def _split(
         raise ConfigError(f"model {spec.name!r}: every parameter is fixed; leave at least one to fit")
     for key in settings.priors:
         if key in held:
-            raise ConfigError(f"priors names {key!r}, which is held at {held[key].tolist()}: take it out of one of them")
+            raise ConfigError(
+                f"priors names {key!r}, which is held at {held[key].tolist()}: take it out of one of them"
+            )
     return moved.with_fixed(held), held
 
 
@@ -227,7 +229,7 @@ def _prior(free: ModelSpec, settings: FitSettings) -> Prior | None:
         mean.append(np.broadcast_to(np.asarray(centre, dtype=np.float64), parameter.shape).ravel())
         sigma.append(np.broadcast_to(np.asarray(width, dtype=np.float64), parameter.shape).ravel())
         if not (sigma[-1] > 0).all():
-            raise ConfigError(f"priors of {parameter.name!r} must have a standard deviation above 0, got {width}")
+            raise ConfigError(f"priors of {parameter.name!r} must have standard deviations above 0")
     return Prior(np.concatenate(mean), np.concatenate(sigma))
 
 
