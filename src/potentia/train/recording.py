@@ -58,7 +58,7 @@ class Recording(Callback):
         every_batches: Also a record after so many batches, with the errors since the one before and the learning rate;
             0 for none.
         measure: What these errors are: mean absolute (``"mae"``) or root mean square (``"rmse"``).
-        prefix: Stands before the names of these errors.
+        errors: Name of errors in ``run.sums`` → their name in the log; None for all, as ``train/<name>``.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class Recording(Callback):
         *,
         every_batches: int = 0,
         measure: Literal["mae", "rmse"] = "mae",
-        prefix: str = "train/",
+        errors: Mapping[str, str] | None = None,
     ) -> None:
         self.log = log
         self.columns = None if columns is None else dict(columns)
         self.every_batches = integer("every_batches", every_batches, low=0)
         self.measure = _MEASURES[choice("measure", measure, tuple(_MEASURES))]
-        self.prefix = prefix
+        self.errors = None if errors is None else dict(errors)
         self._told: dict[str, ErrorSum] = {}
 
     def on_begin(self, run: Run) -> None:
@@ -89,8 +89,9 @@ class Recording(Callback):
             return
         new = {name: _since(self._told.get(name, ErrorSum.zero), one) for name, one in run.sums.items()}
         self._told = dict(run.sums)
-        errors = {f"{self.prefix}{name}": self.measure(one) for name, one in new.items()}
-        self._write(Record(run.epoch, run.batch, _steps(run), {**errors, "learning_rate": run.learning_rate}))
+        names = {name: f"train/{name}" for name in new} if self.errors is None else self.errors
+        values = {called: self.measure(new.get(name, ErrorSum.zero)) for name, called in names.items()}
+        self._write(Record(run.epoch, run.batch, _steps(run), {**values, "learning_rate": run.learning_rate}))
 
     def on_epoch(self, run: Run) -> None:
         """Tell the row of the epoch."""
