@@ -3,10 +3,12 @@
 from potentia.dynamics.dataset import FeatureDataset, truncate_dataset_timesteps
 from potentia.dynamics.models import MODEL_SPECS, get_model_spec, list_model_specs, register_model_spec
 from potentia.dynamics.rollout import RolloutSettings, rollout
+from potentia.dynamics.simulator import Excitation, simulate_dataset
 from potentia.dynamics.spec import ModelSpec, Parameter, Variable
 
 __all__ = [
     "MODEL_SPECS",
+    "Excitation",
     "FeatureDataset",
     "ModelSpec",
     "Parameter",
@@ -16,5 +18,6 @@ __all__ = [
     "list_model_specs",
     "register_model_spec",
     "rollout",
+    "simulate_dataset",
     "truncate_dataset_timesteps",
 ]

@@ -1,9 +1,9 @@
 """The training engine of all families: a run, a task, and a loop that can be interrupted anywhere."""
 
 from potentia.train.averages import Average, ExponentialAverage, UniformAverage
-from potentia.train.best_weights import BestWeights
+from potentia.train.best_weights import BestWeights, settle_on
 from potentia.train.callbacks import Callback
-from potentia.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from potentia.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, seed_of
 from potentia.train.engine import fit
 from potentia.train.forecast import Forecast, forecast
 from potentia.train.history import export, table
@@ -79,6 +79,8 @@ __all__ = [
     "newest_checkpoint",
     "read_json_lines",
     "save_checkpoint",
+    "seed_of",
+    "settle_on",
     "table",
     "weights_by_error",
 ]
