@@ -18,7 +18,6 @@ dynamics = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Run = Annotated[Path, typer.Argument(help="Directory of a run.")]
 Dataset = Annotated[list[str], typer.Option(help="Folders or files of logs; those of the run if left out.")]
-KeyValue = Annotated[list[str], typer.Option(metavar="KEY=NUMBER", help="Parameters; others have their defaults.")]
 
 
 @dynamics.command(
@@ -47,18 +46,19 @@ def models(
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder of the logs; made if it is not there.")],
     model: Annotated[str, typer.Option(help="Name of the model of dynamics.")] = "singletrack",
-    param: KeyValue = [],  # noqa: B006  # typer reads it, nobody changes it
-    logs: Annotated[int, typer.Option(help="How many.")] = 4,
+    param: Annotated[list[str], typer.Option(metavar="KEY=NUMBER", help="Parameters; others have defaults.")] = [],  # noqa: B006
+    noise: Annotated[list[str], typer.Option(metavar="KEY=NUMBER", help="Deviation of a state's sensor.")] = [],  # noqa: B006
+    logs: Annotated[int, typer.Option(help="How many.")] = 8,
     seconds: Annotated[float, typer.Option(help="Length of each.")] = 20.0,
     dt: Annotated[float, typer.Option(help="Time from row to row (s).")] = 0.05,
-    noise: Annotated[float, typer.Option(help="Standard deviation of the states, relative to their own.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the drive and the noise.")] = 0,
     suffix: Annotated[str, typer.Option(help="Kind of the files: csv, npz or json.")] = "csv",
 ) -> None:
     """Drive a model with known parameters at random, and write the logs."""
     from potentia.cli import dynamics_commands
 
-    dynamics_commands.simulate(out, model, param, logs, seconds, dt, noise, seed, suffix)
+    settings = dynamics_commands.simulation_of(logs, seconds, dt, seed, noise)
+    dynamics_commands.simulate(out, model, param, suffix, settings)
 
 
 @dynamics.command("evaluate", cls=ManyValues)

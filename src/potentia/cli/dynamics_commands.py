@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,22 @@ import numpy as np
 import pandas as pd
 import typer
 
-from potentia.cli.options import given_values
+from potentia.cli.options import given_values, read_entries
 from potentia.cli.settings_file import read_settings
 from potentia.dynamics.models import get_model_spec, list_model_specs
+from potentia.dynamics.opened_run import OpenedRun
 from potentia.dynamics.run_config import RunConfig
 from potentia.dynamics.run_directory import RunDirectory
+from potentia.dynamics.simulator import SimulationSettings, simulate_logs, write_logs
 from potentia.dynamics.spec import ModelSpec
+from potentia.dynamics.training_run import forecast_run, run_training
 from potentia.errors import ConfigError
+from potentia.study import write_yaml
 
-__all__ = ["models", "settings_of"]
+__all__ = ["evaluate", "forecast", "identify", "models", "settings_of", "simulate", "simulation_of", "train"]
+
+TRUTH = "truth.yaml"
+"""File beside simulated logs that has the model and its parameters."""
 
 
 def settings_of(file: Path | None, resume: Path | None, options: Mapping[str, Any]) -> RunConfig:
@@ -48,6 +56,67 @@ def models(name: str | None, as_json: bool) -> None:
         typer.echo(table.to_string(index=False))
         return
     typer.echo(_described(specs[0]))
+
+
+def train(settings: RunConfig, resume: Path | None, as_json: bool) -> None:
+    """Train, and tell where the results are."""
+    result = run_training(settings, resume)
+    if as_json:
+        errors = {name: value if math.isfinite(value) else None for name, value in result.out.stats.items()}
+        told = {"directory": str(result.directory.path), "paused": result.out.resumable, "errors": errors}
+        typer.echo(json.dumps({**told, "epochs": len(result.out.history)}))
+        return
+    typer.echo(str(result.out))
+    for part, found in result.analysis.items():
+        typer.echo(f"\n{part}\n{found.evaluation.text()}")
+    typer.echo(f"\n{result.directory.path}")
+
+
+def forecast(settings: RunConfig, as_json: bool) -> None:
+    """Tell what would be trained on, and how long it would take."""
+    inputs, found = forecast_run(settings)
+    if as_json:
+        parts = {part: {"windows": len(one), "steps": one.n_steps} for part, one in inputs.parts.items()}
+        told = {"model": inputs.spec.name, "parts": parts, "epochs": found.epochs, "seconds": found.seconds_total}
+        typer.echo(json.dumps(told))
+        return
+    for part, counts in inputs.counts.items():
+        typer.echo(f"{part}: {len(inputs.parts[part])} windows of {inputs.parts[part].n_steps} steps")
+        typer.echo(counts.to_string())
+    typer.echo(str(found))
+
+
+def simulation_of(logs: int, seconds: float, dt: float, seed: int, noise: Sequence[str]) -> SimulationSettings:
+    """Return the settings of a simulation."""
+    return SimulationSettings(
+        n_logs=logs, duration=seconds, dt=dt, seed=seed, noise=read_entries("--noise", float, noise)
+    )
+
+
+def simulate(out: Path, model: str, param: Sequence[str], suffix: str, settings: SimulationSettings) -> None:
+    """Write logs of a model whose parameters are known; a folder with something in it is left alone."""
+    if out.is_dir() and any(out.iterdir()):
+        raise ConfigError(f"{out} is not empty: choose another folder for the logs")
+    spec = get_model_spec(model)
+    params = read_entries("--param", float, param)
+    paths = write_logs(out, simulate_logs(spec, params, settings), f".{suffix.removeprefix('.')}")
+    truth = {name: value.tolist() for name, value in spec.default_params.items()}
+    write_yaml(out / TRUTH, {"model": spec.name, "params": {**truth, **params}})
+    typer.echo(f"{out}: {len(paths)} logs of {settings.duration:g} s, what is true in {TRUTH}")
+
+
+def evaluate(run: Path, dataset: Sequence[str], as_json: bool) -> None:
+    """Measure the network of a run on logs."""
+    opened = OpenedRun.of(run)
+    found = opened.evaluate(opened.windows(dataset))
+    typer.echo(found.metrics.to_json(orient="records") if as_json else found.text())
+
+
+def identify(run: Path, dataset: Sequence[str], as_json: bool) -> None:
+    """Tell what logs say about the parameters that the network of a run predicts."""
+    opened = OpenedRun.of(run)
+    found = opened.net.identifiability(opened.windows(dataset))
+    typer.echo(json.dumps(found.to_dict()) if as_json else found.text())
 
 
 def _described(spec: ModelSpec) -> str:

@@ -15,7 +15,7 @@ import typer
 
 from potentia.errors import ConfigError
 
-__all__ = ["given_values", "with_options"]
+__all__ = ["given_values", "read_entries", "with_options"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -58,8 +58,8 @@ def _parameter(field: dataclasses.Field[Any], hint: Any, explanation: str) -> in
     name = f"--{field.name.replace('_', '-')}"
     kind, metavar = _kind(hint)
     names = [f"{name}/--no-{name[2:]}"] if kind is bool else [name]
-    shown = _shown(field)
-    option = typer.Option(*names, help=explanation, metavar=metavar, show_default=shown or False)
+    shown = f"  [{default}]" if (default := _shown(field)) else ""
+    option = typer.Option(*names, help=explanation + shown, metavar=metavar, show_default=False)
     return inspect.Parameter(
         field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
     )
@@ -67,10 +67,11 @@ def _parameter(field: dataclasses.Field[Any], hint: Any, explanation: str) -> in
 
 def _kind(hint: Any) -> tuple[Any, str | None]:
     """Return the type that an option of a field has on the command line, and the word for its value."""
-    arms = [arm for arm in _arms(hint) if arm is not types.NoneType]
+    arms = _arms(hint)
     origin = typing.get_origin(arms[0])
     if origin is tuple:
-        return list[typing.get_args(arms[0])[0]], None  # type: ignore[misc]  # a type of now
+        inner = typing.get_args(arms[0])[0]
+        return list[inner], f"<{inner.__name__}>..."
     if inspect.isclass(origin) and issubclass(origin, Mapping):
         words = {float: "KEY=NUMBER", str: "KEY=NAME"}
         return list[str], words.get(typing.get_args(arms[0])[1], "KEY=NUMBER,NUMBER")
@@ -80,7 +81,9 @@ def _kind(hint: Any) -> tuple[Any, str | None]:
 
 
 def _arms(hint: Any) -> Sequence[Any]:
-    return typing.get_args(hint) if typing.get_origin(hint) in {Union, types.UnionType} else (hint,)
+    """Return the types that a field may have besides None."""
+    several = typing.get_args(hint) if typing.get_origin(hint) in {Union, types.UnionType} else (hint,)
+    return [arm for arm in several if arm is not types.NoneType]
 
 
 def _shown(field: dataclasses.Field[Any]) -> str:
@@ -95,10 +98,31 @@ def _value(name: str, hint: Any, value: Any) -> Any:
     arms = _arms(hint)
     origin = typing.get_origin(arms[0])
     if inspect.isclass(origin) and issubclass(origin, Mapping):
-        return dict(_entry(name, typing.get_args(arms[0])[1], text) for text in value)
-    if int in arms and str in arms and value.isdecimal():
-        return int(value)
+        return read_entries(name, typing.get_args(arms[0])[1], value)
+    if str in arms and len(arms) > 1:
+        return _number_or_word(value, float in arms)
     return value
+
+
+def read_entries(name: str, kind: Any, texts: Sequence[str]) -> dict[str, Any]:
+    """Return the entries of ``["KEY=VALUE", …]``.
+
+    Args:
+        name: Of the option, for the message.
+        kind: Of the values: ``float``, ``str`` or ``tuple[float, float]``.
+        texts: As they were given.
+
+    Raises:
+        ConfigError: one cannot be read.
+    """
+    return dict(_entry(name, kind, text) for text in texts)
+
+
+def _number_or_word(text: str, fractions: bool) -> Any:
+    try:
+        return float(text) if fractions else int(text)
+    except ValueError:
+        return text
 
 
 def _entry(name: str, kind: Any, text: str) -> tuple[str, Any]:

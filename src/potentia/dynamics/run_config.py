@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from potentia.checks import choice, integer, number
+from potentia.checks import choice, integer
 from potentia.config import from_dict, to_dict
 from potentia.dynamics.features import FeatureSettings
 from potentia.dynamics.training_config import DynamicsTrainingConfig
+from potentia.dynamics.windows import WindowSettings
 from potentia.errors import ConfigError
 
 __all__ = ["RunConfig"]
@@ -25,7 +26,7 @@ class RunConfig:
 
     Example:
         >>> config = RunConfig(dataset=("logs",), model="unicycle", dt_hundredths=5, curriculum="8:500,16:1000,full")
-        >>> config.dt_seconds, config.stages
+        >>> config.windows().step, config.stages
         (0.05, ((500, 8), (1000, 16)))
     """
 
@@ -73,20 +74,24 @@ class RunConfig:
     """Device of the training, as torch has it."""
     dtype: Literal["float32", "float64"] = "float32"
     """Precision of the training: float32 or float64."""
-    dt: float | None = None
-    """Length of a step (s); that of the logs if left out."""
+    dt: float | str | None = None
+    """Length of a step (s); log for the rows as they are; the step of the logs if left out."""
     dt_hundredths: int | None = None
     """Length of a step in hundredths of a second, instead of dt."""
     horizon: int = 20
     """Steps of a window."""
-    stride: int | None = None
-    """Steps from one window to the next; the horizon if left out."""
+    stride: int = 1
+    """Steps from the begin of a window to that of the next."""
     history: int = 0
     """Steps before a window that a network may see."""
     min_speed: float | None = None
     """Windows in which the speed is lower are left out (m/s); that of the model if left out."""
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Windows in which a column leaves this range are left out: KEY=LOW,HIGH."""
+    check_units: bool = True
+    """Leave out logs whose numbers look like degrees or km/h."""
     features: tuple[str, ...] = ()
-    """Columns of the logs that a network sees besides."""
+    """Columns of the logs that a network sees besides; * for all that are neither state nor control."""
     samples: int | None = None
     """No more windows to train on than this."""
     val_samples: int | None = None
@@ -118,7 +123,7 @@ class RunConfig:
     gauge: Literal["fix", "free"] = "fix"
     """Whether parameters that no data can tell apart are held at their defaults: fix or free."""
     polish: bool = False
-    """Fit constant parameters by least squares too, for comparison."""
+    """Bring the parameters to the exact minimum by Gauss-Newton steps after the training; feature_mode none only."""
     summary_chunk_size: int = 4096
     """Windows at a time when predictions are summarised: memory, not numbers."""
     output: str | None = None
@@ -145,17 +150,12 @@ class RunConfig:
     def __post_init__(self) -> None:
         if integer("summary_chunk_size", self.summary_chunk_size) <= 0:
             raise ConfigError("--summary-chunk-size must be positive.")
-        if self.dt is not None and self.dt_hundredths is not None:
-            raise ConfigError("dt and dt_hundredths say the same: give one of them")
-        if self.dt is not None and number("dt", self.dt, low=0) == 0:
-            raise ConfigError(f"dt must be greater than 0 (s), got {self.dt!r}")
-        for name in ("dt_hundredths", "stride", "samples", "val_samples", "dynamics_hidden_size", "analysis_horizon"):
+        for name in ("samples", "val_samples", "dynamics_hidden_size", "analysis_horizon"):
             if self.__dict__[name] is not None:
                 integer(name, self.__dict__[name], low=1)
-        integer("horizon", self.horizon, low=1)
-        integer("history", self.history, low=0)
         integer("analysis_scenarios", self.analysis_scenarios, low=1)
         integer("log_every", self.log_every, low=0)
+        integer("checkpoint_interval", self.checkpoint_interval, low=1)
         choice("sample_rule", self.sample_rule, ("head", "random"))
         choice("gauge", self.gauge, ("fix", "free"))
         if self.substeps != "auto":
@@ -176,11 +176,6 @@ class RunConfig:
         return to_dict(self)
 
     @property
-    def dt_seconds(self) -> float | None:
-        """Length of a step (s), None for that of the logs."""
-        return self.dt if self.dt_hundredths is None else self.dt_hundredths / 100
-
-    @property
     def stages(self) -> tuple[tuple[int, int], ...]:
         """Batches and steps of each stage of the curriculum.
 
@@ -194,6 +189,20 @@ class RunConfig:
         if not all(steps.strip().isdecimal() and batches.strip().isdecimal() for steps, _, batches in stages):
             raise ConfigError(f"curriculum must be STEPS:BATCHES,...,full such as 8:500,16:1000,full, got {self.curriculum!r}")
         return tuple((int(batches), int(steps)) for steps, _, batches in stages)
+
+    def windows(self) -> WindowSettings:
+        """Return how logs are cut."""
+        return WindowSettings(
+            horizon=self.horizon,
+            stride=self.stride,
+            dt=self.dt,  # type: ignore[arg-type]  # it checks
+            dt_hundredths=self.dt_hundredths,
+            history=self.history,
+            min_speed=self.min_speed,
+            ranges=self.ranges,
+            features="*" if self.features == ("*",) else self.features,
+            check_units=self.check_units,
+        )
 
     def features_seen(self) -> FeatureSettings:
         """Return what the network sees."""
@@ -219,6 +228,8 @@ class RunConfig:
             seed=self.seed,
             device=self.device,
             precision=self.dtype,
+            polish="gauss-newton" if self.polish else "off",
+            save_best=bool(self.val_dataset),
             checkpoint_dir=None if checkpoints is None else str(checkpoints),
             checkpoint_interval=self.checkpoint_interval,
             early_stopping=self.early_stopping,
@@ -227,5 +238,6 @@ class RunConfig:
         )
 
     def _check_parts(self) -> None:
+        self.windows()
         self.features_seen()
         self.training(None)

@@ -54,7 +54,7 @@ class Recording(Callback):
 
     Args:
         log: Where they go.
-        columns: Column of the history → its name in the log; None for all columns under their own names.
+        columns: Column of the history → its name in the log; other columns have their own names there.
         every_batches: Also a record after so many batches, with the errors since the one before and the learning rate;
             0 for none.
         measure: What these errors are: mean absolute (``"mae"``) or root mean square (``"rmse"``).
@@ -71,7 +71,7 @@ class Recording(Callback):
         errors: Mapping[str, str] | None = None,
     ) -> None:
         self.log = log
-        self.columns = None if columns is None else dict(columns)
+        self.columns = dict(columns or {})
         self.every_batches = integer("every_batches", every_batches, low=0)
         self.measure = _MEASURES[choice("measure", measure, tuple(_MEASURES))]
         self.errors = None if errors is None else dict(errors)
@@ -97,11 +97,11 @@ class Recording(Callback):
         """Tell the row of the epoch."""
         self._told = {}
         row = run.history[-1]
-        for column in self.columns or ():
+        for column in self.columns:
             if column not in row:
                 raise ConfigError(f"the history has no column {column!r}{did_you_mean(column, row)}")
-        values = row if self.columns is None else {name: row[column] for column, name in self.columns.items()}
-        self._write(Record(run.epoch, 0, _steps(run), dict(values)))
+        values = {self.columns.get(column, column): value for column, value in row.items()}
+        self._write(Record(run.epoch, 0, _steps(run), values))
 
     def on_end(self, run: Run) -> None:
         """Close the log."""
