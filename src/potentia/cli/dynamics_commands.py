@@ -22,6 +22,7 @@ from potentia.dynamics.simulator import SimulationSettings, simulate_logs, write
 from potentia.dynamics.spec import ModelSpec
 from potentia.dynamics.training_run import forecast_run, run_training
 from potentia.errors import ConfigError
+from potentia.evaluate import as_text
 from potentia.study import write_yaml
 
 __all__ = ["evaluate", "forecast", "identify", "models", "settings_of", "simulate", "simulation_of", "train"]
@@ -68,8 +69,14 @@ def train(settings: RunConfig, resume: Path | None, as_json: bool) -> None:
         return
     typer.echo(str(result.out))
     for part, found in result.analysis.items():
-        typer.echo(f"\n{part}\n{found.evaluation.text()}")
+        table = found.evaluation.table()
+        typer.echo(f"\n{part} (more in {result.directory.evaluation(part).name})\n{as_text(table[_is_main(table)])}")
     typer.echo(f"\n{result.directory.path}")
+
+
+def _is_main(table: pd.DataFrame) -> list[bool]:
+    """Return for each row whether it is no error of a single state."""
+    return [not str(name).startswith("RMSE") for name in table.index]
 
 
 def forecast(settings: RunConfig, as_json: bool) -> None:

@@ -119,7 +119,7 @@ class RunDirectory:
 
     @property
     def best_parameters(self) -> Path:
-        """The same of the best weights, where windows were held out to choose them by."""
+        """The whole summary of the best weights, where windows were held out to choose them by."""
         return self.path / "best_predicted_params.json"
 
     @property

@@ -135,7 +135,8 @@ def _recordings(config: RunConfig, directory: RunDirectory, inputs: RunInputs) -
 
 def _write_history(out: TrainOut, directory: RunDirectory) -> None:
     export(out.history, directory.loss_history)
-    out.plot_training_errors(directory.loss_figure)
+    if out.history:  # paused inside the first epoch, there is nothing to draw
+        out.plot_training_errors(directory.loss_figure)
 
 
 def _write_weights(net: DynamicsParameterNet, directory: RunDirectory, *, chosen: bool) -> None:
@@ -156,8 +157,11 @@ def _write_parameters(
 ) -> None:
     """Write what the network predicts: of each window of each part, and a summary over those of the training."""
     output = directory.parameters if config.output is None else Path(config.root) / config.output
+    output.parent.mkdir(parents=True, exist_ok=True)
     for part, windows in inputs.parts.items():
         write_parameter_windows(directory.windows(part), net.predict_params(windows))
     summary = net.summarize(inputs.training, config.summary_chunk_size)
     found = analysis["training"].identifiability.identifiable if "training" in analysis else None
     write_content(output, summary_content(summary, found, flat=config.flat_json))
+    if inputs.validation is not None:
+        write_content(directory.best_parameters, summary_content(summary, found, flat=False))
