@@ -138,7 +138,6 @@ class DynamicsTask:
         valid: What the choice of the weights goes by; None for the training windows themselves.
         loss: What is made small.
         prior: What is known before; None for nothing.
-        by_window: Whether the loss is the mean over windows of a sum over each of them; else over all that counts.
     """
 
     def __init__(
@@ -149,8 +148,6 @@ class DynamicsTask:
         valid: WindowTensors | None,
         loss: StateLoss,
         prior: Prior | None = None,
-        *,
-        by_window: bool = False,
     ) -> None:
         self.spec = spec
         self.settings = settings
@@ -158,7 +155,6 @@ class DynamicsTask:
         self.valid = valid
         self.measure = loss
         self.prior = prior
-        self.by_window = by_window
         self._places = [spec.state_names.index(name) for name in ("x", "y") if name in spec.state_names]
 
     def loss(self, model: nn.Module, batch: WindowBatch) -> BatchLoss:
@@ -228,12 +224,11 @@ class DynamicsTask:
         return vector, rollout(self.spec, part.initial, part.controls, params, part.dt, self.settings)
 
     def _costs(self, predicted: Tensor, part: WindowTensors) -> tuple[Tensor, int]:
-        """Return the sum of costs of each window [windows], and of how many costs the mean is to be taken."""
+        """Return the sum of costs of each window [windows], and how many targets, or windows, it is a sum over."""
         here = part.counted[..., None]
         costs = self.measure.costs(torch.where(here, predicted, 0.0), torch.where(here, part.targets, 0.0))
-        sums = self.measure.gathered(costs, part.counted)[0].sum(1)
         targets = int(part.counted.sum()) * len(self.spec.states)
-        return sums, len(part) if self.by_window else targets
+        return costs.flatten(1).sum(1), targets if self.measure.averaged else len(part)
 
     def _displacements(self, predicted: Tensor, part: WindowTensors) -> dict[str, ErrorSum]:
         if len(self._places) < 2:
