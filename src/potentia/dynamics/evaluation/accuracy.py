@@ -43,7 +43,7 @@ class RolloutEvaluation:
     def table(self, *, mark: bool = True) -> pd.DataFrame:
         """Return the table for people: a row for each metric, a column for each prediction."""
         metrics = self.metrics["metric"]
-        plain = [name for name in dict.fromkeys(metrics[self.metrics["block"] == ACCURACY])]
+        plain = list(dict.fromkeys(metrics[self.metrics["block"] == ACCURACY]))
         units = dict(zip(metrics, self.metrics["unit"], strict=True))
         rows = [
             TableRow(
@@ -127,12 +127,9 @@ def _metrics(name: str, spec: ModelSpec, errors: WindowErrors, steps: Iterable[i
     for k, state in enumerate(spec.states):
         own = errors.states[..., k]
         found.append(Metric(name, ACCURACY, f"RMSE of {state.name}", errors.summed(own).rmse, state.unit))
-        found += [
-            Metric(
-                name, ACCURACY, f"RMSE of {state.name}, step {step}", errors.summed(own, step=step - 1).rmse, state.unit
-            )
-            for step in steps
-        ]
+        for step in steps:
+            value = errors.summed(own, step=step - 1).rmse
+            found.append(Metric(name, ACCURACY, f"RMSE of {state.name}, step {step}", value, state.unit))
     found.append(Metric(name, ACCURACY, "diverged windows", float(errors.diverged)))
     return found
 

@@ -1,4 +1,4 @@
-"""How predicted parameters differ from window to window, within logs and between them, and how often at their bounds."""
+"""How predicted parameters differ between windows, within logs and among them, and how often they are at bounds."""
 
 from __future__ import annotations
 

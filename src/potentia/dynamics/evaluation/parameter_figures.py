@@ -24,6 +24,8 @@ Floats: TypeAlias = NDArray[np.float64]
 COLUMNS = 3
 MOST = 12
 """Of more entries, those with the largest spread are drawn."""
+SAME = 1e-6
+"""Entries whose spread is a smaller part of their range are the same in all windows, and not drawn."""
 
 
 def parameters_over_columns(spec: ModelSpec, dataset: FeatureDataset, params: Mapping[str, ArrayLike]) -> Figure:
@@ -40,7 +42,8 @@ def parameters_over_columns(spec: ModelSpec, dataset: FeatureDataset, params: Ma
     vector, names = vector_of(spec, params), entry_names(spec)
     units = {one.name: one.unit for one in spec.parameters}
     defaults = vector_of(spec, spec.default_params)
-    chosen = np.sort(np.argsort(-table["spread"].to_numpy(), kind="stable")[:MOST])
+    spread = table["spread"].to_numpy()
+    chosen = np.sort(np.argsort(-spread, kind="stable")[: max(1, min(MOST, int((spread > SAME).sum())))])
     labels, columns = _columns(spec, dataset)
     rows = -(-len(chosen) // COLUMNS)
     figure = new_figure(9.4, 0.3 + 2.5 * rows)
@@ -49,9 +52,9 @@ def parameters_over_columns(spec: ModelSpec, dataset: FeatureDataset, params: Ma
         unit = units[names[k].partition("[")[0]]
         bounds = (float(table["low"].iloc[k]), float(table["high"].iloc[k]))
         _draw(axes, vector[:, k], columns, labels, float(defaults[k]), bounds)
-        axes.set_ylabel(f"{names[k]} ({unit})" if unit else names[k])
+        axes.set_ylabel(unit)
         at = float(table["at_lower"].iloc[k] + table["at_upper"].iloc[k])
-        heading(axes, names[k], [(f"{100 * at:.0f} % at a bound" if at else "none at a bound", GREY)])
+        heading(axes, names[k], [(f"{100 * at:.1f} % of the windows at a bound" if at else "never at a bound", GREY)])
     for axes in grid[len(chosen) :]:
         axes.set_axis_off()
     return figure

@@ -35,7 +35,7 @@ def choose_scenarios(spec: ModelSpec, dataset: FeatureDataset, errors: Floats, c
     """Return windows at quantiles of their errors, then typical ones of each range of lateral acceleration.
 
     Half of them, at least three if there are so many, are at even quantiles from the best to the worst; the others
-    have the median error of their range of \\|speed × turn rate\\|, or of further quantiles where a model has none.
+    have the median error of their range of speed times turn rate, or of further quantiles where a model has none.
 
     Args:
         spec: The model.
@@ -64,9 +64,8 @@ def choose_scenarios(spec: ModelSpec, dataset: FeatureDataset, errors: Floats, c
 
 
 def _quantiles(windows: int, count: int) -> list[tuple[str, int, str]]:
-    places = (
-        np.unique(np.round(np.linspace(0, windows - 1, count)).astype(int)).tolist() if count > 1 else [windows // 2]
-    )
+    even = np.linspace(0, windows - 1, count) if count > 1 else np.array([windows // 2])
+    places = np.unique(np.round(even).astype(int)).tolist()
     found = []
     for place in places:
         share = place / max(windows - 1, 1)
@@ -74,7 +73,7 @@ def _quantiles(windows: int, count: int) -> list[tuple[str, int, str]]:
             found.append(("best", place, f"smallest error of {windows} windows"))
         elif place == windows - 1 and count > 1:
             found.append(("worst", place, f"largest error of {windows} windows"))
-        elif abs(share - 0.5) < 0.5 / windows + 1e-9:
+        elif abs(share - 0.5) < 1 / windows:
             found.append(("median", place, f"median error of {windows} windows"))
         else:
             found.append((f"quantile-{100 * share:.0f}", place, f"{100 * share:.0f} % of the windows are better"))

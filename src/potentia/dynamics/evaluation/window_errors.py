@@ -1,4 +1,4 @@
-"""Errors of predicted windows: of each state, of the place and of the heading, exact sums where they are put together."""
+"""Errors of predicted windows, of each state, place and heading: put together as exact sums."""
 
 from __future__ import annotations
 
