@@ -265,7 +265,8 @@ class ModelSpec:
 
     def with_constants(self, like: Tensor, params: Params) -> dict[str, Tensor]:
         """Return parameters and constants, the latter as tensors of the kind of ``like``."""
-        fixed = {key: torch.as_tensor(value).to(like) for key, value in self.constants.items()}
+        arrays = {key: np.array(value, dtype=np.float64) for key, value in self.constants.items()}
+        fixed = {key: torch.from_numpy(value).to(like) for key, value in arrays.items()}
         return {**fixed, **params}
 
     def rates(self, states: Tensor, controls: Tensor, params: Params) -> Tensor:
