@@ -14,6 +14,7 @@ from torch import Tensor
 
 from potentia.dynamics.bounded_least_squares import Floats, Linearised, Problem
 from potentia.dynamics.dataset import FeatureDataset
+from potentia.dynamics.losses import wrapped_error
 from potentia.dynamics.parameter_box import ParameterBox
 from potentia.dynamics.rollout import RolloutSettings, rollout
 from potentia.dynamics.sensitivities import rollout_jacobian, windows_at_a_time
@@ -62,7 +63,6 @@ class RolloutProblem(Problem):
         self._targets = torch.where(self._counted[..., None], torch.as_tensor(dataset.targets), 0.0)
         self._dt = torch.as_tensor(np.array(dataset.step_lengths))
         self._scales = torch.as_tensor(scales)
-        self._angles = torch.tensor(spec.angles)
         self._windows = self._pieces()
         self._inner: list[tuple[Tensor, Tensor, Tensor]] = []
         self.initial = self._measured.clone()
@@ -131,11 +131,8 @@ class RolloutProblem(Problem):
         return unflatten_params(vector, self._spec.param_keys, self._spec.param_shapes)
 
     def _scaled(self, states: Tensor, part: slice) -> Tensor:
-        error = self._wrapped(states - self._targets[part])
+        error = wrapped_error(states, self._targets[part], self._spec.angles)
         return torch.where(self._counted[part][..., None], error / self._scales, 0.0)
-
-    def _wrapped(self, error: Tensor) -> Tensor:
-        return torch.where(self._angles, torch.atan2(error.sin(), error.cos()), error)
 
     def _residuals(self, places: Floats, initial: Tensor) -> Tensor:
         params = self._params(places)
@@ -158,7 +155,7 @@ class RolloutProblem(Problem):
         return total
 
     def _shift(self, initial: Tensor, part: slice = slice(None)) -> Tensor:
-        return self._wrapped(initial - self._measured[part]) / self._scales
+        return wrapped_error(initial, self._measured[part], self._spec.angles) / self._scales
 
     def _rows_of(self, part: slice, params: dict[str, Tensor], slopes: Tensor) -> Tensor:
         """Return rows [rows, entries + 1] of some windows; what is behind the bar is the residual."""

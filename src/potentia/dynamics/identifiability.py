@@ -20,9 +20,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from potentia.checks import integer, number
 from potentia.dynamics.dataset import FeatureDataset
+from potentia.dynamics.losses import state_scales
 from potentia.dynamics.null_directions import chosen_gauge, sparse_directions, written
 from potentia.dynamics.parameter_box import vector_of
-from potentia.dynamics.polish import increments
 from potentia.dynamics.rollout import RolloutSettings
 from potentia.dynamics.sensitivities import entry_names, rollout_jacobian, windows_at_a_time
 from potentia.dynamics.spec import ModelSpec
@@ -288,7 +288,7 @@ def _by_window(spec: ModelSpec, params: Mapping[str, ArrayLike], windows: int) -
 
 def _scales(spec: ModelSpec, dataset: FeatureDataset, settings: IdentifiabilitySettings) -> Floats:
     if settings.noise is None:
-        return increments(spec, dataset)
+        return state_scales(dataset, spec)
     if len(settings.noise) != len(spec.states):
         raise ConfigError(
             f"noise must be one number for each of the states {', '.join(spec.state_names)}, got {settings.noise}"

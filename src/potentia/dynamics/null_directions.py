@@ -53,7 +53,7 @@ def written(direction: Floats, entries: Sequence[str], least: float = 0.05) -> s
 
     >>> import numpy as np
     >>> written(np.array([1.0, -1.0, 0.5, 0.0]), ["mu", "C_Sf", "h", "m"])
-    'mu·c, C_Sf·c^-1, h·c^1/2'
+    'mu·c, C_Sf·c^-1, h·c^(1/2)'
     """
     largest = np.abs(direction).max(initial=0.0) or 1.0
     parts = direction / largest
@@ -90,4 +90,6 @@ def _power(part: float) -> str:
         return ""
     fraction = Fraction(part).limit_denominator(6)
     exact = abs(float(fraction) - part) < NEAR and fraction != 0
-    return f"^{fraction}" if exact else f"^{part:.2g}"
+    if not exact:
+        return f"^{part:.2g}"
+    return f"^{fraction}" if fraction.denominator == 1 else f"^({fraction})"

@@ -72,7 +72,7 @@ def vector_of(spec: ModelSpec, params: Mapping[str, ArrayLike]) -> Floats:
     for key in spec.param_keys:
         if key not in params:
             raise ConfigError(f"parameter {key!r} of model {spec.name!r} is missing: give it, or fix it")
-    tensors = {key: torch.as_tensor(np.asarray(params[key], dtype=np.float64)) for key in spec.param_keys}
+    tensors = {key: torch.as_tensor(np.array(params[key], dtype=np.float64)) for key in spec.param_keys}
     vector: Floats = flatten_params(tensors, spec.param_keys, spec.param_shapes).numpy()
     return vector
 

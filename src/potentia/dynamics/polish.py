@@ -15,6 +15,7 @@ from potentia.checks import choice, did_you_mean, integer, number
 from potentia.dynamics.bounded_least_squares import Floats, Solved, minimise
 from potentia.dynamics.dataset import FeatureDataset, truncate_dataset_timesteps
 from potentia.dynamics.fit_rows import Prior, RolloutProblem
+from potentia.dynamics.losses import state_scales
 from potentia.dynamics.parameter_box import ParameterBox, params_of, vector_of
 from potentia.dynamics.rollout import RolloutSettings
 from potentia.dynamics.sensitivities import entry_names
@@ -203,21 +204,12 @@ def _scales(spec: ModelSpec, dataset: FeatureDataset, settings: FitSettings) -> 
             f"has {spec.state_names} and {spec.control_names}"
         )
     if settings.noise is None:
-        return increments(spec, dataset)
+        return state_scales(dataset, spec)
     if len(settings.noise) != len(spec.states):
         raise ConfigError(
             f"noise must be one number for each of the states {', '.join(spec.state_names)}, got {settings.noise}"
         )
     return np.array(settings.noise, dtype=np.float64)
-
-
-def increments(spec: ModelSpec, dataset: FeatureDataset) -> Floats:
-    """Return the root of the mean squared change of each state from the first to the later ones, above 0.  [states]"""
-    change = dataset.targets - dataset.initial_states[:, None]
-    change = np.where(np.array(spec.angles), np.arctan2(np.sin(change), np.cos(change)), change)
-    counted = change[dataset.counted]  # [targets, states]
-    found: Floats = np.sqrt(np.mean(counted**2, axis=0))
-    return np.where(found > 1e-9, found, 1.0)
 
 
 def _prior(free: ModelSpec, settings: FitSettings) -> Prior | None:

@@ -2,91 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
-from potentia.checks import did_you_mean, integer, number
+from potentia.checks import choice, did_you_mean, integer, number
 from potentia.dynamics.dataset import FeatureDataset
-from potentia.dynamics.rollout import RolloutSettings, rollout
-from potentia.dynamics.signals import Follow, Signal, Smooth
+from potentia.dynamics.excitation import FINE, Excitation, default_excitation, run
+from potentia.dynamics.logs import LOG_SUFFIXES, Log, write_log
+from potentia.dynamics.rollout import RolloutSettings
+from potentia.dynamics.signals import Signal
 from potentia.dynamics.spec import ModelSpec
 from potentia.errors import ConfigError, DataError
 from potentia.seeding import stream
 
-__all__ = ["Excitation", "default_excitation", "simulate_dataset"]
+__all__ = [
+    "SimulationSettings",
+    "simulate_dataset",
+    "simulate_logs",
+    "write_logs",
+]
 
 Floats: TypeAlias = NDArray[np.float64]
 Law: TypeAlias = Callable[[Floats], Mapping[str, ArrayLike]]
 """Features [runs, features] → parameters by name, each of [runs, *shape] or [*shape]."""
-
-FINE = RolloutSettings(substeps=10)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Excitation:
-    """Where runs begin and what drives them."""
-
-    initial: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """State → interval that its first value is drawn from; states that are not named begin at 0."""
-    controls: Mapping[str, Signal] = field(default_factory=dict)
-    """Control → its signal; all of the model's are needed."""
-
-    def require(self, spec: ModelSpec) -> None:
-        """Check that the names are those of the model.
-
-        Raises:
-            ConfigError: a name is unknown, or a control has no signal.
-        """
-        for key in self.initial:
-            if key not in spec.state_names:
-                known = did_you_mean(key, spec.state_names)
-                raise ConfigError(f"model {spec.name!r} has no state {key!r} to begin from{known}")
-        for key in self.controls:
-            if key not in spec.control_names:
-                raise ConfigError(f"model {spec.name!r} has no control {key!r}{did_you_mean(key, spec.control_names)}")
-        missing = [key for key in spec.control_names if key not in self.controls]
-        if missing:
-            raise ConfigError(f"model {spec.name!r}: say in Excitation(controls=...) what drives {', '.join(missing)}")
-
-
-_SPEED = Follow(state="v", reference=Smooth(low=3.0, high=8.0, period=4.0), gain=2.0, low=-6.0, high=6.0)
-_STEERING = Follow(state="delta", reference=Smooth(low=-0.25, high=0.25, period=1.5), gain=8.0, low=-3.0, high=3.0)
-
-INITIAL: dict[str, tuple[float, float]] = {
-    "psi": (-np.pi, np.pi),
-    "v": (3.0, 8.0),
-    "delta": (-0.15, 0.15),
-}
-"""State → where runs begin, for models that do not say otherwise; a car of a tenth of the size."""
-CONTROLS: dict[str, Signal] = {
-    "accel": _SPEED,
-    "delta_dot": _STEERING,
-    "psi_dot": Smooth(low=-1.0, high=1.0, period=2.0),
-}
-"""Control → what drives it."""
-
-
-def default_excitation(spec: ModelSpec) -> Excitation:
-    """Return what drives a model whose states and controls have the usual names: a lively drive that never stops.
-
-    Raises:
-        ConfigError: a control has another name.
-    """
-    unknown = [key for key in spec.control_names if key not in CONTROLS]
-    if unknown:
-        raise ConfigError(
-            f"model {spec.name!r}: there is no usual drive for {', '.join(unknown)} (only for {', '.join(CONTROLS)}): "
-            "give Excitation(initial=..., controls=...)"
-        )
-    return Excitation(
-        initial={key: INITIAL[key] for key in spec.state_names if key in INITIAL},
-        controls={key: CONTROLS[key] for key in spec.control_names},
-    )
 
 
 def simulate_dataset(
@@ -152,64 +96,89 @@ def simulate_dataset(
     )
 
 
-def run(
+@dataclass(frozen=True, kw_only=True)
+class SimulationSettings:
+    """Logs to simulate."""
+
+    n_logs: int = 8
+    """How many."""
+    duration: float = 20.0
+    """Of each (s)."""
+    dt: float = 0.05
+    """From row to row (s)."""
+    seed: int = 0
+    """Of all that is drawn."""
+    excitation: Excitation | None = None
+    """Where runs begin and what drives them; None for `default_excitation`."""
+    features: Mapping[str, Signal] = field(default_factory=dict)
+    """Columns beside states and controls, such as what a camera tells of the ground; a law of the parameters takes them
+    in this order."""
+    noise: Mapping[str, float] = field(default_factory=dict)
+    """State, control or feature → standard deviation of what its sensor adds, in its unit; the system does not feel
+    it."""
+    integration: RolloutSettings = FINE
+    """How a step is solved."""
+
+    def __post_init__(self) -> None:
+        integer("n_logs", self.n_logs, low=1)
+        if not 0 < number("dt", self.dt) <= number("duration", self.duration):
+            raise ConfigError(f"dt must be greater than 0 and at most duration={self.duration} s, got {self.dt}")
+        for key, sigma in self.noise.items():
+            number(f"noise of {key}", sigma, low=0)
+
+
+def simulate_logs(
     spec: ModelSpec,
-    params_at: Callable[[int], Mapping[str, Floats]],
-    excitation: Excitation,
-    times: Floats,
-    runs: int,
-    seed: int,
-    integration: RolloutSettings = FINE,
-) -> tuple[Floats, Floats]:
-    """Return states [runs, rows, states] and the controls held from each row on [runs, rows, controls].
+    params: Mapping[str, ArrayLike] | Law | None = None,
+    settings: SimulationSettings | None = None,
+) -> list[Log]:
+    """Return logs of a model with known parameters.
 
     Args:
         spec: The model.
-        params_at: Row → all parameters by name, [runs, *shape] each.
-        excitation: Where runs begin and what drives them.
-        times: Of the rows, in equal steps (s).  [rows]
-        runs: How many.
-        seed: Of all that is drawn.
-        integration: How a step is solved.
+        params: Parameters by name, each [*shape] or [logs, *shape], where those that are left out have their defaults;
+            or a law that gives them for the features of each row; or None for the defaults.
+        settings: What is simulated; ``SimulationSettings()`` if None.
 
     Raises:
         ConfigError: a name is unknown.
         DataError: a run diverges.
     """
-    excitation.require(spec)
-    drawn = {key: signal.draw(times, runs, stream(seed, "control", key)) for key, signal in excitation.controls.items()}
-    first = [
-        stream(seed, "initial", key).uniform(*excitation.initial.get(key, (0.0, 0.0)), runs) for key in spec.state_names
-    ]
-    states = np.empty((runs, len(times), len(spec.states)))
-    controls = np.empty((runs, len(times), len(spec.controls)))
-    states[:, 0] = np.stack(first, -1)
-    for k in range(len(times)):
-        by_name = dict(zip(spec.state_names, states[:, k].T, strict=True))
-        for place, key in enumerate(spec.control_names):
-            controls[:, k, place] = excitation.controls[key].applied(drawn[key][:, k], by_name)
-        if k + 1 < len(times):
-            states[:, k + 1] = _step(
-                spec, states[:, k], controls[:, k], params_at(k), times[k + 1] - times[k], integration
-            )
-    bad = ~np.isfinite(states).all(-1)
-    if bad.any():
-        which, row = (int(k) for k in np.argwhere(bad)[0])
-        raise DataError(
-            f"run {which} of model {spec.name!r} diverges after {times[row]:.3g} s: give other parameters, a calmer "
-            "excitation, or more substeps"
-        )
-    return states, controls
+    settings = SimulationSettings() if settings is None else settings
+    n, seed = settings.n_logs, settings.seed
+    times: Floats = np.arange(int(settings.duration / settings.dt + 1e-6) + 1, dtype=np.float64) * settings.dt
+    drawn = [one.draw(times, n, stream(seed, "feature", key)) for key, one in settings.features.items()]
+    columns = np.stack(drawn, -1) if drawn else None  # [logs, rows, features]
+    fixed = None if callable(params) and columns is not None else _params_of(spec, params, None)
+
+    def params_at(row: int) -> Mapping[str, Floats]:
+        return fixed or _params_of(spec, params, None if columns is None else columns[:, row])
+
+    drive = default_excitation(spec) if settings.excitation is None else settings.excitation
+    states, controls = run(spec, params_at, drive, times, n, seed, settings.integration)
+    names = (*spec.state_names, *spec.control_names, *settings.features)
+    for key in settings.noise:
+        if key not in names:
+            raise ConfigError(f"noise: {key!r} is no state, control or feature{did_you_mean(key, names)}")
+    exact = np.concatenate([states, controls, *([] if columns is None else [columns])], 2)
+    sigma = np.array([settings.noise.get(key, 0.0) for key in names])
+    seen = exact + sigma * stream(seed, "sensors").standard_normal(exact.shape)
+    return [Log(f"log-{k:03d}", times, dict(zip(names, seen[k].T, strict=True))) for k in range(n)]
 
 
-@torch.no_grad()
-def _step(
-    spec: ModelSpec, states: Floats, controls: Floats, params: Mapping[str, Floats], dt: float, how: RolloutSettings
-) -> Floats:
-    given = {key: torch.from_numpy(value) for key, value in params.items()}
-    held = torch.from_numpy(np.ascontiguousarray(controls[:, None]))
-    found = rollout(spec, torch.from_numpy(np.ascontiguousarray(states)), held, given, float(dt), how)
-    return np.asarray(found[:, 0].numpy())
+def write_logs(folder: str | os.PathLike[str], logs: Sequence[Log], suffix: str = ".csv") -> list[Path]:
+    """Write logs into a folder, which is made, each under its name; return the files.
+
+    Raises:
+        ConfigError: the suffix is none of ``.csv``, ``.json`` and ``.npz``.
+        OSError: a file could not be written.
+    """
+    choice("suffix", suffix, LOG_SUFFIXES)
+    paths = [Path(folder) / f"{log.name}{suffix}" for log in logs]
+    for path, log in zip(paths, logs, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_log(path, log)
+    return paths
 
 
 def _params_of(
