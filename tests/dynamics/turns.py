@@ -14,7 +14,7 @@ from potentia.dynamics import (
     simulate_dataset,
 )
 
-SPEC = get_model_spec("unicycle")
+SPEC = get_model_spec("unicycle").gauge_fixed()
 NONE = FeatureSettings(mode="none")
 TRUTH = {"k_turn": 1.2, "b_turn": 0.1, "k_accel": 0.8, "b_accel": -0.2, "drag": 0.1}
 TIMES = {"epoch_time", "forward_time", "backward_time"}
