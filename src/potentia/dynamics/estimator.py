@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from potentia.checks import choice, did_you_mean, integer
 from potentia.config import from_dict, plain, to_dict
-from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.baselines import ConstantParameters, ConstantTurn, Persistence, fit_baselines, predict_all
+from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.described import probe, require_equations, spec_of_description
 from potentia.dynamics.evaluation import RolloutEvaluation, evaluate_rollouts
 from potentia.dynamics.features import FeatureMap, FeatureSettings
