@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def test_small_angles_give_linear_tyres_to_third_order():
             small, controls, defaults(straight)
         )
         errors.append(float(difference[:, 5:].abs().max()))
-    for large, small in zip(errors, errors[1:], strict=False):
+    for large, small in itertools.pairwise(errors):
         assert 6 < large / small < 10
     assert errors[-1] < 1e-2
 
