@@ -52,15 +52,15 @@ class Excitation:
             raise ConfigError(f"model {spec.name!r}: say in Excitation(controls=...) what drives {', '.join(missing)}")
 
 
-_SPEED = Follow(state="v", reference=Smooth(low=3.0, high=8.0, period=4.0), gain=2.0, low=-6.0, high=6.0)
-_STEERING = Follow(state="delta", reference=Smooth(low=-0.25, high=0.25, period=1.5), gain=8.0, low=-3.0, high=3.0)
+_SPEED = Follow(state="v", reference=Smooth(low=2.5, high=5.5, period=3.0), gain=2.0, low=-6.0, high=6.0)
+_STEERING = Follow(state="delta", reference=Smooth(low=-0.15, high=0.15, period=1.5), gain=8.0, low=-3.0, high=3.0)
 
 INITIAL: dict[str, tuple[float, float]] = {
     "psi": (-np.pi, np.pi),
-    "v": (3.0, 8.0),
-    "delta": (-0.15, 0.15),
+    "v": (2.5, 5.5),
+    "delta": (-0.1, 0.1),
 }
-"""State → where runs begin, for models that do not say otherwise; a car of a tenth of the size."""
+"""State → where runs begin, for models that do not say otherwise; a car of a tenth of the size, up to its grip."""
 CONTROLS: dict[str, Signal] = {
     "accel": _SPEED,
     "delta_dot": _STEERING,
@@ -137,7 +137,7 @@ def run(
     return states, controls
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def _step(
     spec: ModelSpec, states: Floats, controls: Floats, params: Mapping[str, Floats], dt: float, how: RolloutSettings
 ) -> Floats:
