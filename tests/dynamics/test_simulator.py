@@ -173,29 +173,43 @@ def test_sensors_are_noisy_and_the_system_does_not_feel_it():
         assert error.std() == pytest.approx(noise.get(key, 0.0), rel=0.05, abs=1e-12)
 
 
-def test_a_car_drives_on():
-    """The usual drive of the single track never stops, never spins, and uses steering and speed."""
-    car = get_model_spec("singletrack")
-    settings = SimulationSettings(n_logs=64, duration=8, integration=RolloutSettings(substeps=2))
-    for log in simulate_logs(car, settings=settings):
-        assert log.columns["v"].min() > 2 * car.min_speed
-        assert log.columns["v"].max() < 6
-        assert np.abs(log.columns["beta"]).max() < 0.4
-        assert np.ptp(log.columns["delta"]) > 0.1
-        assert np.ptp(log.columns["v"]) > 0.3
+USUAL = {
+    "singletrack": {"v": (2.0, 6.0), "beta": (-0.4, 0.4), "delta": (-0.2, 0.2)},
+    "singletrack-pacejka": {"v": (1.5, 6.0), "beta": (-0.8, 0.8)},
+    "unicycle": {"v": (2.0, 6.0)},
+    "bodyframe-pacejka": {"vx": (0.5, 3.0), "throttle": (-0.1, 1.0)},
+    "cascaded-tanks": {"upper": (0.1, 10.0), "lower": (0.1, 10.0)},
+}
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_the_usual_drive_keeps_a_model_where_it_lives(name):
+    """It neither stops nor spins, and each of its controls is used."""
+    model = get_model_spec(name)
+    scale = 80 if name == "cascaded-tanks" else 1
+    settings = SimulationSettings(
+        n_logs=32, duration=8 * scale, dt=0.05 * scale, integration=RolloutSettings(substeps=2)
+    )
+    for log in simulate_logs(model, settings=settings):
+        for key, (low, high) in USUAL[name].items():
+            assert low <= log.columns[key].min()
+            assert log.columns[key].max() <= high
+        for key in model.control_names:
+            assert np.ptp(log.columns[key]) > 0.1
+    assert len(simulate_dataset(model, windows=3, horizon=4, dt=0.05 * scale)) == 3
 
 
 def test_a_model_with_other_controls_needs_to_be_told():
     tank = ModelSpec(
-        name="tank",
+        name="vessel",
         states=(Variable(name="level", unit="m"),),
-        controls=(Variable(name="pump", unit="V"),),
+        controls=(Variable(name="inflow", unit="V"),),
         parameters=(Parameter(name="k", low=0.01, high=1.0, default=0.1),),
         dynamics_fn=lambda states, controls, p: p["k"][..., None] * controls - 0.1 * states,
     )
-    with pytest.raises(ConfigError, match=r"no usual drive for pump .*: give Excitation"):
+    with pytest.raises(ConfigError, match=r"no usual drive for inflow .*: give Excitation"):
         simulate_dataset(tank)
-    drive = Excitation(initial={"level": (1, 2)}, controls={"pump": Steps(low=0, high=10, hold=2)})
+    drive = Excitation(initial={"level": (1, 2)}, controls={"inflow": Steps(low=0, high=10, hold=2)})
     data = simulate_dataset(tank, {"k": 0.3}, windows=4, horizon=3, dt=1.0, excitation=drive)
     step = (1 - np.exp(-0.1)) * 0.3 / 0.1
     expected = data.initial_states * np.exp(-0.1) + step * data.controls[:, 0]

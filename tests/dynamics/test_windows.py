@@ -138,6 +138,18 @@ def test_whole_multiples_take_rows_and_the_mean_of_controls():
     assert cut(counting(41), dt_hundredths=40, horizon=3).dataset.mark() == data.mark()
 
 
+@pytest.mark.parametrize("dt", [1 / 30, 1 / 60, 0.04, 0.007])
+@pytest.mark.parametrize("start", [0.0, 1692117187.4638])
+def test_any_step_and_any_clock_leave_rows_as_they_are(dt, start):
+    """Also one that is no whole number of hundredths, and times since 1970, which have seven digits after the point."""
+    log = counting(60, dt=dt)
+    windows = cut(Log("log", start + log.time, log.columns), check_units=False)
+    assert windows.dataset.dt == pytest.approx(dt, rel=1e-6)
+    np.testing.assert_array_equal(windows.dataset.targets[:, 0, 0], np.arange(1, 57))
+    twice = cut(Log("log", start + log.time, log.columns), dt=2 * dt, check_units=False)
+    np.testing.assert_array_equal(twice.dataset.targets[:, 0, 0], np.arange(2, 54, 2))
+
+
 @pytest.mark.parametrize("dt", [0.25, 0.4, 0.1])
 def test_other_steps_keep_the_impulse(dt):
     """What controls add up to over a window is what was held in the log, also where rows come irregularly."""
@@ -232,6 +244,14 @@ def test_other_units_are_suspected(log, message):
     assert list(windows.suspicions) == ["circle"]
     kept = cut_windows([log], car, WindowSettings(horizon=4, check_units=False, min_speed=0))
     assert kept.counts["kept"].tolist() == [196]
+
+
+def test_a_position_that_is_renewed_rarely_and_noisily_is_no_wrong_unit():
+    good = moved(2000)
+    rng = np.random.default_rng(0)
+    held = {key: np.repeat(good.columns[key][::5] + 0.05 * rng.normal(size=400), 5) for key in ("x", "y")}
+    fast = Log("fast", good.time * 0.2, {**good.columns, **held, "v": good.columns["v"] * 5})
+    assert not cut_windows([fast], get_model_spec("singletrack"), WindowSettings(horizon=4)).suspicions
 
 
 WRONG_SETTINGS = [
