@@ -187,7 +187,9 @@ class RunConfig:
             parts = parts[:-1]
         stages = [part.partition(":") for part in parts]
         if not all(steps.strip().isdecimal() and batches.strip().isdecimal() for steps, _, batches in stages):
-            raise ConfigError(f"curriculum must be STEPS:BATCHES,...,full such as 8:500,16:1000,full, got {self.curriculum!r}")
+            raise ConfigError(
+                f"curriculum must be STEPS:BATCHES,...,full such as 8:500,16:1000,full, got {self.curriculum!r}"
+            )
         return tuple((int(batches), int(steps)) for steps, _, batches in stages)
 
     def windows(self) -> WindowSettings:
