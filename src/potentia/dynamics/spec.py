@@ -265,7 +265,7 @@ class ModelSpec:
 
     def with_constants(self, like: Tensor, params: Params) -> dict[str, Tensor]:
         """Return parameters and constants, the latter as tensors of the kind of ``like``."""
-        fixed = {key: torch.as_tensor(value).to(like) for key, value in self.constants.items()}
+        fixed = {key: torch.as_tensor(np.asarray(value, np.float64)).to(like) for key, value in self.constants.items()}
         return {**fixed, **params}
 
     def rates(self, states: Tensor, controls: Tensor, params: Params) -> Tensor:

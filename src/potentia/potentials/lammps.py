@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from potentia.checks import did_you_mean
 from potentia.errors import ConfigError, DataError
-from potentia.potentials.descriptors.threads import torch_threads
+from potentia.simd.threads import torch_threads
 from potentia.potentials.geometry import Geometry
 from potentia.potentials.neighbours import OVERLAP
 from potentia.potentials.simulation import SKIN, Engine, MemberPass, Simulated
