@@ -114,7 +114,7 @@ def test_the_angle_of_a_point_in_all_quadrants(dtype):
     np.testing.assert_allclose(found[:8], wanted[:8].astype(dtype), rtol=1e-6)
 
 
-@pytest.mark.parametrize("emit, reference", [(Arithmetic.smaller, np.minimum), (Arithmetic.larger, np.maximum)])
+@pytest.mark.parametrize(("emit", "reference"), [(Arithmetic.smaller, np.minimum), (Arithmetic.larger, np.maximum)])
 def test_the_smaller_and_the_larger_of_nan_and_a_number_are_nan(emit, reference):
     a = np.tile(np.array([1.0, np.nan, 2.0, np.nan]), LANES)
     b = np.tile(np.array([2.0, 1.0, np.nan, np.nan]), LANES)
@@ -125,7 +125,9 @@ def test_the_smaller_and_the_larger_of_nan_and_a_number_are_nan(emit, reference)
 def copied(source, target, rows, width):
     for block in range((rows + LANES - 1) // LANES):
         for place in range(width):
-            scatter(target, block * LANES, rows - 1, width, place, gather(source, block * LANES, rows - 1, width, place))
+            scatter(
+                target, block * LANES, rows - 1, width, place, gather(source, block * LANES, rows - 1, width, place)
+            )
 
 
 @pytest.mark.parametrize("rows", [1, LANES - 1, LANES, LANES + 3])

@@ -194,6 +194,6 @@ RULES: dict[str, Rule] = {
     "tanh": _tanh,
     "logistic": _logistic,
     "select": _select,
-    **{name: _truth for name in ("less", "at_most", "equal", "not", "and", "or")},
+    **dict.fromkeys(("less", "at_most", "equal", "not", "and", "or"), _truth),
 }
 """By operation."""

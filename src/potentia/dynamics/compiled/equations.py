@@ -190,9 +190,7 @@ SECOND = 1 << 20
 """From here on, inputs are rows of the second array that a program is given."""
 
 
-def split(
-    graph: Graph, rates: Sequence[Node], limit: Sequence[Node], sizes: Mapping[str, int]
-) -> Equations:
+def split(graph: Graph, rates: Sequence[Node], limit: Sequence[Node], sizes: Mapping[str, int]) -> Equations:
     """Return the equations of a graph whose inputs are states, controls, length, parameters, constants.
 
     A quotient by what is prepared becomes a product with the prepared inverse.

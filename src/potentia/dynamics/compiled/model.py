@@ -74,7 +74,10 @@ def _equations(spec: ModelSpec, dtype: torch.dtype) -> Equations:
     like = torch.zeros((), dtype=dtype)
     constants = spec.with_constants(like, {})
     values = {**{key: torch.as_tensor(one).to(like) for key, one in spec.default_params.items()}, **constants}
-    states, controls = torch.full((len(spec.states),), 0.5, dtype=dtype), torch.full((len(spec.controls),), 0.25).to(like)
+    states, controls = (
+        torch.full((len(spec.states),), 0.5, dtype=dtype),
+        torch.full((len(spec.controls),), 0.25).to(like),
+    )
     arguments = [states, controls, torch.full((1,), 0.01, dtype=dtype), *values.values()]
     nodes = _numbered(graph, arguments)
 

@@ -229,7 +229,7 @@ OPERATIONS: dict[str, Rule] = {
     **{"select": _select, "slice": _slice, "split": _pieces, "split_with_sizes": _pieces, "unbind": _unbound},
     **{"squeeze": _squeezed, "expand": _expanded, "_to_copy": _converted},
     **{"zeros_like": _full(0.0), "ones_like": _full(1.0), "full_like": _full(None)},
-    **{name: _same for name in ("alias", "clone", "lift_fresh", "contiguous")},
+    **dict.fromkeys(("alias", "clone", "lift_fresh", "contiguous"), _same),
     "unsqueeze": lambda rec, given, axis: np.expand_dims(rec.nodes_of(given), axis),
     "stack": lambda rec, given, axis=0: np.stack([rec.nodes_of(one) for one in given], axis),
     "cat": lambda rec, given, axis=0: np.concatenate([rec.nodes_of(one) for one in given], axis),

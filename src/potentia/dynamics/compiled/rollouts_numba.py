@@ -12,39 +12,59 @@ Inside, a row is a vector: ``y`` the states at the beginning of a substep, ``x``
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from potentia.dynamics.compiled.codegen import evaluator, size_of
 from potentia.simd.lanes import LANES, add_to, gather, load, scatter, spread, spread_from, store
 
 __all__ = [
+    "BEGIN",
+    "CLAMPED_RK4",
+    "END",
     "EULER",
     "PLAIN_RK4",
-    "advance",
+    "STEPS",
+    "WINDOWS",
+    "backward",
     "begin",
     "compiled",
+    "finish",
+    "first_given",
     "forward",
-    "backward",
-    "limited",
+    "inlined",
+    "kernel",
+    "length_row",
     "n_constants",
     "n_controls",
     "n_params",
     "n_prepared",
     "n_rows",
     "n_states",
-    "threaded",
+    "prepare",
+    "try_state",
+    "unit",
 ]
 
 EULER, PLAIN_RK4, CLAMPED_RK4 = 0, 1, 2
 """Methods."""
+BEGIN, END, WINDOWS, STEPS, BY_WINDOW, BY_STEP = range(6)
+"""What stands where in ``place``: blocks from, to; windows; steps; strides of the lengths."""
 
+kernel = njit(cache=True, error_model="numpy", nogil=True)
+"""Called from Python, by several threads."""
 compiled = njit(cache=True, error_model="numpy")
-threaded = njit(cache=True, error_model="numpy", parallel=True)
+"""Machine code once, however often it is called."""
+inlined = njit(cache=True, error_model="numpy", inline="always")
+"""Part of whoever calls it: each function of its own costs time to compile."""
 
 n_states, n_controls = size_of("n_states"), size_of("n_controls")
 n_params, n_constants, n_prepared = size_of("n_params"), size_of("n_constants"), size_of("n_prepared")
 n_rows, n_preparing, length_row = size_of("n_rows"), size_of("n_preparing"), size_of("length_row")
-first_prepared, first_given, first_cotangent = size_of("first_prepared"), size_of("first_given"), size_of("first_cotangent")
+first_prepared, first_given, first_cotangent = (
+    size_of("first_prepared"),
+    size_of("first_given"),
+    size_of("first_cotangent"),
+)
 
 _prepare, _prepare_back, _finish = evaluator("prepare"), evaluator("prepare_back"), evaluator("finish")
 _rates, _rates_back = evaluator("rates"), evaluator("rates_back")
@@ -63,7 +83,13 @@ def rates_back(model, x, out):
     _rates_back(model, x, x, out, 0)
 
 
-@compiled
+@inlined
+def finish(model, y):
+    """Make all states of a window NaN where one is not finite."""
+    _finish(model, y, y, y, 0)
+
+
+@inlined
 def limited(model, method, x, y):
     """Write the controls that a substep from ``y`` uses to ``x``, of the given ones there."""
     if method == CLAMPED_RK4:
@@ -75,7 +101,7 @@ def limited(model, method, x, y):
             store(x, n_states(model) + u, load(x, first_given(model) + u))
 
 
-@compiled
+@inlined
 def prepare(model, params, constants, first, last, x, p):
     """Write what depends on parameters and constants alone to ``x``; ``p`` keeps those."""
     for k in range(n_params(model)):
@@ -85,31 +111,30 @@ def prepare(model, params, constants, first, last, x, p):
     _prepare(model, p, p, x, first_prepared(model))
 
 
-@compiled
-def begin(model, controls, lengths, strides, steps, step, substeps, first, last, x):
+@inlined
+def begin(model, controls, lengths, place, step, substeps, first, x):
     """Write controls and length of the substeps of a step to ``x``."""
-    one = constants_one(lengths)
-    for u in range(n_controls(model)):
-        width = steps * n_controls(model)
-        store(x, first_given(model) + u, gather(controls, first, last, width, step * n_controls(model) + u))
-    h = gather(lengths, first, last, strides[0], step * strides[1])
-    store(x, length_row(model), h / (one * substeps))
+    m, last = n_controls(model), place[WINDOWS] - 1
+    for u in range(m):
+        store(x, first_given(model) + u, gather(controls, first, last, place[STEPS] * m, step * m + u))
+    h = gather(lengths, first, last, place[BY_WINDOW], step * place[BY_STEP])
+    store(x, length_row(model), h / (unit(lengths) * substeps))
 
 
-@compiled
-def constants_one(array):
+@inlined
+def unit(array):
     """1 in the precision of an array."""
     return array.dtype.type(1)
 
 
-@compiled
+@inlined
 def try_state(model, x, y, k, first, h):
     """Write y + h k to the inputs."""
     for s in range(n_states(model)):
         store(x, s, load(y, s) + h * load(k, first + s))
 
 
-@compiled
+@inlined
 def slopes(model, x, y, k, h, one, stages):
     """Rates at the first ``stages`` stages of a Runge-Kutta step, in ``k``."""
     n = n_states(model)
@@ -121,7 +146,7 @@ def slopes(model, x, y, k, h, one, stages):
         rates(model, x, k, stage * n)
 
 
-@compiled
+@inlined
 def advance(model, method, x, y, k, one):
     """One substep: ``y`` becomes the states behind it."""
     n = n_states(model)
@@ -138,29 +163,6 @@ def advance(model, method, x, y, k, one):
         for s in range(n):
             middle = load(k, n + s) + load(k, 2 * n + s)
             add_to(y, s, sixth * (load(k, s) + middle * two + load(k, 3 * n + s)))
-
-
-@threaded
-def forward(model, method, substeps, initial, controls, params, constants, lengths, strides, windows, steps, states):
-    """Fill ``states``."""
-    n = n_states(model)
-    for block in prange((windows + LANES - 1) // LANES):
-        first, last = block * LANES, windows - 1
-        one = constants_one(initial)
-        x = np.zeros((n_rows(model), LANES), dtype=initial.dtype)
-        p = np.empty((n_params(model) + n_constants(model), LANES), dtype=initial.dtype)
-        y = np.empty((n, LANES), dtype=initial.dtype)
-        k = np.empty((4 * n, LANES), dtype=initial.dtype)
-        prepare(model, params, constants, first, last, x, p)
-        for s in range(n):
-            store(y, s, gather(initial, first, last, n, s))
-        for step in range(steps):
-            begin(model, controls, lengths, strides, steps, step, substeps, first, last, x)
-            for _ in range(substeps):
-                advance(model, method, x, y, k, one)
-            _finish(model, y, y, y, 0)
-            for s in range(n):
-                scatter(states, first, last, steps * n, step * n + s, load(y, s))
 
 
 @compiled
@@ -187,7 +189,7 @@ def retreat(model, method, x, y, k, adjoint, back, by_control, by_prepared, one)
                 store(x, s, load(y, s))
         else:
             try_state(model, x, y, k, (stage - 1) * n, h if stage == 3 else h * (one / two))
-        share = one if stages == 1 else (one if stage == 0 or stage == 3 else two) / (two + two + two)
+        share = one if stages == 1 else (one if stage in (0, 3) else two) / (two + two + two)
         onward = zero if turn == 0 else (one if stage == 2 else one / two)  # how the next stage began
         for s in range(n):
             direct = h * share * load(k, 3 * n + s)
@@ -216,17 +218,41 @@ def retreat(model, method, x, y, k, adjoint, back, by_control, by_prepared, one)
             add_to(by_control, u, load(by_control, m + u))
 
 
-@threaded
+@kernel
+def forward(model, method, substeps, place, initial, controls, params, constants, lengths, states):
+    """Fill ``states`` of some blocks."""
+    n = n_states(model)
+    last, steps = place[WINDOWS] - 1, place[STEPS]
+    for block in range(place[BEGIN], place[END]):
+        first = block * LANES
+        one = unit(initial)
+        x = np.zeros((n_rows(model), LANES), dtype=initial.dtype)
+        p = np.empty((n_params(model) + n_constants(model), LANES), dtype=initial.dtype)
+        y = np.empty((n, LANES), dtype=initial.dtype)
+        k = np.empty((4 * n, LANES), dtype=initial.dtype)
+        prepare(model, params, constants, first, last, x, p)
+        for s in range(n):
+            store(y, s, gather(initial, first, last, n, s))
+        for step in range(steps):
+            begin(model, controls, lengths, place, step, substeps, first, x)
+            for _ in range(substeps):
+                advance(model, method, x, y, k, one)
+            finish(model, y)
+            for s in range(n):
+                scatter(states, first, last, steps * n, step * n + s, load(y, s))
+
+
+@kernel
 def backward(
-    model, method, substeps, initial, controls, params, constants, lengths, strides, windows, steps, states,
+    model, method, substeps, place, initial, controls, params, constants, lengths, states,
     cotangents, by_initial, by_controls, by_params,
 ):  # fmt: skip
-    """Fill the cotangents of initial states, controls and parameters, of those of the states."""
+    """Fill the cotangents of initial states, controls and parameters of some blocks, of those of the states."""
     n, m = n_states(model), n_controls(model)
-    for block in prange((windows + LANES - 1) // LANES):
-        first, last = block * LANES, windows - 1
-        one = constants_one(initial)
-        nothing = spread(one - one)
+    last, steps = place[WINDOWS] - 1, place[STEPS]
+    for block in range(place[BEGIN], place[END]):
+        first = block * LANES
+        one = unit(initial)
         x = np.zeros((n_rows(model), LANES), dtype=initial.dtype)
         p = np.empty((n_preparing(model), LANES), dtype=initial.dtype)
         y = np.empty((substeps * n, LANES), dtype=initial.dtype)
@@ -244,9 +270,9 @@ def backward(
                     store(y, s, gather(states, first, last, steps * n, (step - 1) * n + s))
                 else:
                     store(y, s, gather(initial, first, last, n, s))
-            begin(model, controls, lengths, strides, steps, step, substeps, first, last, x)
+            begin(model, controls, lengths, place, step, substeps, first, x)
             for u in range(m):
-                store(by_control, u, nothing)
+                store(by_control, u, spread(one - one))
             for number in range(1, substeps):
                 for s in range(n):
                     store(y, number * n + s, load(y, (number - 1) * n + s))
@@ -261,5 +287,5 @@ def backward(
         for q in range(n_prepared(model)):
             store(p, n_params(model) + n_constants(model) + q, load(by_prepared, q))
         _prepare_back(model, p, p, back, 0)
-        for k_ in range(n_params(model)):
-            scatter(by_params, first, last, n_params(model), k_, load(back, k_))
+        for e in range(n_params(model)):
+            scatter(by_params, first, last, n_params(model), e, load(back, e))

@@ -1,4 +1,4 @@
-"""From a function of tensors to a graph: the function runs once, on one row, and each operation of torch is written down.
+"""From a function of tensors to a graph: it runs once, on one row, and each operation of torch is written down.
 
 Tensors have no leading axes then, so what stands for one is an array of nodes of its shape, and changes of shape are
 those of NumPy. Views are written down as copies, which holds because operations that change a tensor are refused.
