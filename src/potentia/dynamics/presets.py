@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from potentia.checks import did_you_mean
 from potentia.errors import ConfigError
 
-__all__ = ["VEHICLES", "Tyre", "Vehicle", "get_vehicle"]
+__all__ = ["VEHICLES", "G", "Motor", "Tyre", "Vehicle", "get_vehicle"]
 
 G = 9.81  # m/s^2, as the parameter sets assume
 
@@ -25,6 +25,20 @@ class Tyre:
     """Peak: a share of friction times load."""
     E: float = 0.0
     """Curvature factor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Motor:
+    """Coefficients of an electric motor and of what slows down: (Cm1 − Cm2 v) throttle − Cr0 − Cr2 v²."""
+
+    Cm1: float
+    """Force at full throttle (N)."""
+    Cm2: float
+    """Force lost with speed at full throttle (N s/m)."""
+    Cr0: float
+    """Rolling resistance (N)."""
+    Cr2: float
+    """Drag (N s^2/m^2)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +87,8 @@ class Vehicle:
     """Share of the driving force at the front axle."""
     brake_front: float = 0.6
     """Share of the braking force at the front axle."""
+    motor: Motor | None = None
+    """The motor; None for one that reaches ``a_max`` at a standstill and ``v_max`` at full throttle."""
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Bounds of parameters where they are known; half to one and a half of the value for others."""
 
@@ -80,6 +96,20 @@ class Vehicle:
         """Return lower and upper bound of a positive parameter of this name."""
         value = float(getattr(self, key))
         return self.bounds.get(key, (0.5 * value, 1.5 * value))
+
+    @property
+    def loads(self) -> tuple[float, float]:
+        """Loads of front and rear axle at rest (N)."""
+        weight = self.m * G / (self.lf + self.lr)
+        return weight * self.lr, weight * self.lf
+
+    @property
+    def driving(self) -> Motor:
+        """Its motor, or one that fits its limits."""
+        if self.motor is not None:
+            return self.motor
+        force = self.m * self.a_max
+        return Motor(Cm1=force, Cm2=force / self.v_max, Cr0=0.01 * self.m * G, Cr2=4e-4 * self.m)
 
     @property
     def limits(self) -> dict[str, float]:
@@ -226,6 +256,7 @@ ORCA = Vehicle(
     v_max=5.0,
     v_s=0.5,
     v_b=0.05,
+    motor=Motor(Cm1=0.287, Cm2=0.0545, Cr0=0.0518, Cr2=0.00035),
     bounds={"mu": (0.1, 1.5), "C_Sf": (1.0, 12.0), "C_Sr": (1.0, 12.0)},
 )
 
