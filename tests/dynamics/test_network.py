@@ -69,7 +69,7 @@ def test_bounds_are_never_crossed(spec):
 
 
 def test_a_logarithmic_scale_moves_by_factors():
-    spec = replace(SPEC, parameters=(LOG,))
+    spec = replace(SPEC, parameters=(LOG,), gauge=())
     model = network(spec, 0)
     found = model.between(torch.tensor([[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]]).double())
     np.testing.assert_allclose(found.numpy(), [[0.01, 1e-6], [10**-0.5, 1.0], [10.0, 1e6]], rtol=1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,8 +31,12 @@ def wrapped_error(predicted: Tensor, target: Tensor, angles: Sequence[bool]) -> 
     array([ 1.    , -0.2832], dtype=float32)
     """
     error = predicted - target
-    turned = torch.tensor(angles, device=error.device)
-    return torch.where(turned, torch.atan2(error.sin(), error.cos()), error)
+    if not any(angles):
+        return error
+    turned = torch.zeros_like(error, requires_grad=False)  # whole turns: constants, so the gradient is that of error
+    for k in np.flatnonzero(angles):
+        turned[..., k] = 2 * math.pi * torch.round(error[..., k].detach() / (2 * math.pi))
+    return error - turned
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,6 +45,8 @@ class WindowTensors:
     """[windows, steps]"""
     dt: Tensor
     """Float64 (s).  [] or [windows, steps]"""
+    all_counted: bool
+    """Whether all targets count."""
 
     @classmethod
     def of(cls, dataset: FeatureDataset, spec: ModelSpec, features: FeatureMap, like: Tensor) -> Self:
@@ -58,6 +60,7 @@ class WindowTensors:
             torch.from_numpy(targets).to(like),
             torch.from_numpy(dataset.counted).to(like.device),
             torch.from_numpy(np.array(dataset.dt)).to(like.device),
+            bool(dataset.counted.all()),
         )
 
     def __len__(self) -> int:
@@ -77,6 +80,7 @@ class WindowTensors:
             self.targets[windows, :steps],
             self.counted[windows, :steps],
             self.dt if self.dt.ndim == 0 else self.dt[windows, :steps],
+            self.all_counted,
         )
 
     def chunks(self) -> Iterator[Self]:
@@ -225,10 +229,13 @@ class DynamicsTask:
 
     def _costs(self, predicted: Tensor, part: WindowTensors) -> tuple[Tensor, int]:
         """Return the sum of costs of each window [windows], and how many targets, or windows, it is a sum over."""
-        here = part.counted[..., None]
-        costs = self.measure.costs(torch.where(here, predicted, 0.0), torch.where(here, part.targets, 0.0))
-        targets = int(part.counted.sum()) * len(self.spec.states)
-        return costs.flatten(1).sum(1), targets if self.measure.averaged else len(part)
+        targets = part.targets
+        if not part.all_counted:
+            here = part.counted[..., None]
+            predicted, targets = torch.where(here, predicted, 0.0), torch.where(here, targets, 0.0)
+        costs = self.measure.costs(predicted, targets)
+        n = part.counted.numel() if part.all_counted else int(part.counted.sum())
+        return costs.flatten(1).sum(1), n * len(self.spec.states) if self.measure.averaged else len(part)
 
     def _displacements(self, predicted: Tensor, part: WindowTensors) -> dict[str, ErrorSum]:
         if len(self._places) < 2:
