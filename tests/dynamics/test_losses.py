@@ -55,6 +55,12 @@ def test_whole_turns_of_the_heading_do_not_count(loss, turns):
 def test_errors_of_angles_are_the_short_way_round():
     found = wrapped_error(torch.tensor([3.0, 3.0]), torch.tensor([-3.0, -3.0]), (False, True))
     assert found.tolist() == pytest.approx([6.0, 6.0 - 2 * math.pi])
+    errors = torch.linspace(-30, 30, 1001, dtype=torch.float64)[:, None].requires_grad_()
+    short = wrapped_error(errors, torch.zeros_like(errors), (True,))
+    torch.testing.assert_close(short, torch.atan2(errors.sin(), errors.cos()), rtol=0, atol=1e-13)
+    short.sum().backward()
+    assert (errors.grad == 1).all()
+    assert wrapped_error(torch.tensor([math.inf]), torch.zeros(1), (False,)).item() == math.inf
 
 
 def test_measures_of_one_error():
