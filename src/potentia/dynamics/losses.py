@@ -25,18 +25,15 @@ MAD = 1.4826  # standard deviation of a normal distribution by its median magnit
 
 
 def wrapped_error(predicted: Tensor, target: Tensor, angles: Sequence[bool]) -> Tensor:
-    """Return predicted − target, of angles the equal value in (−π, π].  [..., states]
+    """Return predicted − target, of angles the equal value from −π to π.  [..., states]
 
     >>> wrapped_error(torch.tensor([1.0, 6.0]), torch.tensor([0.0, 0.0]), (False, True)).numpy().round(4)
     array([ 1.    , -0.2832], dtype=float32)
     """
     error = predicted - target
-    if not any(angles):
-        return error
-    turned = torch.zeros_like(error, requires_grad=False)  # whole turns: constants, so the gradient is that of error
-    for k in np.flatnonzero(angles):
-        turned[..., k] = 2 * math.pi * torch.round(error[..., k].detach() / (2 * math.pi))
-    return error - turned
+    period = torch.tensor([2 * math.pi if angle else 0.0 for angle in angles], dtype=error.dtype, device=error.device)
+    # The derivative stays 1 throughout: whole turns are constant.
+    return error - torch.where(period > 0, period * (error.detach() / (2 * math.pi)).round(), period)
 
 
 @dataclass(frozen=True, kw_only=True)

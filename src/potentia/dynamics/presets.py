@@ -92,10 +92,15 @@ class Vehicle:
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Bounds of parameters where they are known; half to one and a half of the value for others."""
 
+    @property
+    def values(self) -> dict[str, float]:
+        """What models have as parameters, by the names of the equations."""
+        lengths = {"lf": self.lf, "lr": self.lr, "h": self.h}
+        return {"mu": self.mu, "C_Sf": self.C_Sf, "C_Sr": self.C_Sr, **lengths, "m": self.m, "I": self.I}
+
     def range(self, key: str) -> tuple[float, float]:
-        """Return lower and upper bound of a positive parameter of this name."""
-        value = float(getattr(self, key))
-        return self.bounds.get(key, (0.5 * value, 1.5 * value))
+        """Return lower and upper bound of one of ``values``."""
+        return self.bounds.get(key, (0.5 * self.values[key], 1.5 * self.values[key]))
 
     @property
     def loads(self) -> tuple[float, float]:
@@ -179,6 +184,8 @@ FORD_ESCORT = Vehicle(
     v_switch=4.755,
     v_min=-13.9,
     v_max=45.8,
+    v_s=2.0,
+    v_b=0.2,
     drive_front=1.0,
     brake_front=0.76,
     bounds=_ROAD_BOUNDS,
@@ -202,6 +209,8 @@ BMW_320I = Vehicle(
     v_switch=7.319,
     v_min=-13.9,
     v_max=50.8,
+    v_s=2.0,
+    v_b=0.2,
     drive_front=0.0,
     brake_front=0.66,
     bounds=_ROAD_BOUNDS,
@@ -225,6 +234,8 @@ VANAGON = Vehicle(
     v_switch=7.824,
     v_min=-11.2,
     v_max=41.7,
+    v_s=2.0,
+    v_b=0.2,
     drive_front=0.0,
     brake_front=0.64,
     bounds=_ROAD_BOUNDS,

@@ -107,7 +107,8 @@ DynamicsFunction: TypeAlias = Callable[[Tensor, Tensor, Params], Tensor]
 LimitFunction: TypeAlias = Callable[[Tensor, Tensor, Tensor, Params], Tensor]
 """States, controls, length of a step [..., 1] (s) and parameters → the controls that the step may use."""
 StiffnessFunction: TypeAlias = Callable[[Tensor, Params], Tensor]
-"""States and parameters → an upper bound of the magnitudes of the eigenvalues of the rates' Jacobian [...], 1/s."""
+"""States and parameters → an upper bound, to a tenth, of the magnitudes of the eigenvalues of the rates' Jacobian where
+no control pushes [...], 1/s."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from potentia.dynamics.spec import ModelSpec
-from potentia.errors import DataError
+from potentia.errors import ConfigError, DataError
 
 __all__ = ["MOST_SUBSTEPS", "auto_substeps", "fastest_rates"]
 
@@ -55,13 +55,14 @@ def fastest_rates(
     than 10 numbers to vary, those that matter least to it one by one stay where it is larger.
 
     Raises:
-        DataError: ``states`` are not states of the model, or the model has no stiffness.
+        DataError: ``states`` are not states of the model.
+        ConfigError: the model has no stiffness.
     """
     table = torch.as_tensor(np.asarray(states, dtype=np.float64))
     if table.ndim != 2 or table.shape[1] != len(spec.states):
         raise DataError(f"`states` must have shape [rows, {len(spec.states)}], got {tuple(table.shape)}")
     if spec.stiffness_fn is None:
-        raise DataError(f"model {spec.name!r} does not say how stiff it is: give it a stiffness_fn, or choose substeps")
+        raise ConfigError(f"model {spec.name!r} does not say how stiff it is: give it a stiffness_fn")
     with torch.no_grad():
         if params is not None:
             given = {key: torch.as_tensor(np.asarray(value, dtype=np.float64)) for key, value in params.items()}

@@ -28,7 +28,7 @@ def smooth_blend(v: Tensor, p: Params) -> tuple[Tensor, Tensor]:
 def hard_blend(v: Tensor, p: Params) -> tuple[Tensor, Tensor]:
     """Return 0 where the speed, either way, is below v_s and 1 elsewhere, as CommonRoad does.  [...] both"""
     slow = v.abs() < p["v_s"]
-    return torch.where(slow, torch.zeros_like(v), torch.ones_like(v)), torch.where(slow, p["v_s"].expand_as(v), v)
+    return torch.where(slow, torch.zeros_like(v), torch.ones_like(v)), torch.where(slow, p["v_s"], v)
 
 
 def rolling_rates(

@@ -63,7 +63,7 @@ def peaks_by_load(accel: Tensor, p: Params) -> tuple[Tensor, Tensor]:
 
 def peaks_in_newton(accel: Tensor, p: Params) -> tuple[Tensor, Tensor]:
     """Return D of each axle, which is a force (N)."""
-    return p["D_f"].expand_as(accel), p["D_r"].expand_as(accel)
+    return p["D_f"], p["D_r"]
 
 
 def all_left(force: Tensor, peak: Tensor) -> Tensor:

@@ -119,8 +119,8 @@ def singletrack_limit(states: Tensor, controls: Tensor, h: Tensor, p: Params) ->
 def vehicle_parameter(vehicle: Vehicle, key: str) -> Parameter:
     """Return a parameter of the vehicle with the bounds that are known of it; an inertia moves on its logarithm."""
     low, high = vehicle.range(key)
-    value, scale = getattr(vehicle, key), "log" if key == "I" else "linear"
-    return Parameter(name=key, low=low, high=high, default=value, unit=UNITS[key], scale=scale)  # type: ignore[arg-type]
+    value, unit = vehicle.values[key], UNITS[key]
+    return Parameter(name=key, low=low, high=high, default=value, unit=unit, scale="log" if key == "I" else "linear")
 
 
 def singletrack_spec(
