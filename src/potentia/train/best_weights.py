@@ -7,7 +7,7 @@ import torch
 from potentia.train.callbacks import Callback
 from potentia.train.run import Run
 
-__all__ = ["BestWeights"]
+__all__ = ["BestWeights", "settle_on"]
 
 _PREFIX = "best_weights/"
 _EPOCH = "best_weights_epoch"
@@ -36,3 +36,11 @@ class BestWeights(Callback):
             return False
         run.model.load_state_dict({name: run.memory[_PREFIX + name] for name in run.model.state_dict()})
         return True
+
+
+def settle_on(run: Run, best: BestWeights | None) -> int:
+    """Give the model the weights that are handed back, the best or else the averaged ones, and return their epoch."""
+    if best is not None and best.take(run):
+        return run.best.epoch
+    run.take_average()
+    return run.epoch

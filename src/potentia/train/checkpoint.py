@@ -9,10 +9,11 @@ from typing import Any
 
 from potentia.config import differences, plain
 from potentia.errors import ConfigError
+from potentia.seeding import fresh_seed
 from potentia.storage import flatten, read_file, unflatten, write_file
 from potentia.train.run import Run
 
-__all__ = ["KIND", "Checkpoint", "load_checkpoint", "save_checkpoint"]
+__all__ = ["KIND", "Checkpoint", "load_checkpoint", "save_checkpoint", "seed_of"]
 
 KIND = "checkpoint"
 """Kind of the files, for `potentia.storage.read_file`."""
@@ -68,3 +69,10 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     stored = read_file(path, KIND)
     state = unflatten(stored.settings["state"], stored.tensors)
     return Checkpoint(os.fspath(path), stored.settings["settings"], state["run"], state["extra"])
+
+
+def seed_of(given: int | None, checkpoint: Checkpoint | None) -> int:
+    """Return the seed of a training: the one given, else that of the checkpoint, else a new one."""
+    if given is not None:
+        return given
+    return fresh_seed() if checkpoint is None else int(checkpoint.run["seed"])

@@ -1,4 +1,4 @@
-"""Names of torch devices: known ones, and those that this machine has."""
+"""Names of torch devices and precisions: known ones, and devices that this machine has."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import torch
 
 from potentia.errors import ConfigError
 
-__all__ = ["require_device_name", "usable_device"]
+__all__ = ["DTYPES", "require_device_name", "usable_device"]
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+"""Precisions that settings may name."""
 
 
 def require_device_name(name: str) -> None:

@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 from potentia.config import to_dict
 from potentia.errors import DataError
 from potentia.estimator import require_checkpoint_of
-from potentia.seeding import fresh_seed, torch_seeded
+from potentia.seeding import torch_seeded
 from potentia.train import (
     BestWeights,
     Callback,
-    Checkpoint,
     Forecast,
     Run,
     fit,
     forecast,
     load_checkpoint,
+    seed_of,
+    settle_on,
 )
-from potentia.train.device import usable_device
+from potentia.train.device import DTYPES, usable_device
 from potentia.train.history import columns_of
 from potentia.train.loop_settings import loop_callbacks
 from potentia.trajectories.dataset import TrajectoryData
@@ -35,9 +36,7 @@ from potentia.trajectories.scaling import Preprocessing, Scaling
 from potentia.trajectories.task import Scaled, TrajectoryTask, measure_of
 from potentia.trajectories.training_config import TrajectoryTrainingConfig
 
-__all__ = ["DTYPES", "Fitted", "Training", "describe"]
-
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
+__all__ = ["Fitted", "Training", "describe"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +94,7 @@ class Training:
         shown = {"train": "train_loss", "test": "test_loss"}
         going_along = [*callbacks, *loop_callbacks(config, config.epochs, ready.fingerprint, extra, shown)]
         fit(run, ready.task, ready.batches, config.epochs, [best, *going_along] if config.save_best else going_along)
-        kept = _settle_on(run, best if config.save_best else None)
+        kept = settle_on(run, best if config.save_best else None)
         run.model.eval()
         out = TrainOut(
             run.history,
@@ -126,7 +125,7 @@ class Training:
         checkpoint = None if resume_from is None else load_checkpoint(resume_from)
         if checkpoint is not None:
             require_checkpoint_of(self.kind, checkpoint.extra, checkpoint.path)
-        seed = self._seed(checkpoint)
+        seed = seed_of(config.seed, checkpoint)
         scaling = self.preprocessing.fit(data.train, data.horizon)
         network = self._fresh(Shape(data.train.n_quantities, data.train.n_parameters), seed).to(device)
         run = Run(network, config.method(points=network.points), config.schedule(), seed, config.average)
@@ -151,12 +150,6 @@ class Training:
             network = self.network.build(shape)
         return network.to(DTYPES[self.config.precision])
 
-    def _seed(self, checkpoint: Checkpoint | None) -> int:
-        """The seed of this training: the one given, else that of the checkpoint, else a new one."""
-        if self.config.seed is not None:
-            return self.config.seed
-        return fresh_seed() if checkpoint is None else int(checkpoint.run["seed"])
-
     def _record(self, data: TrajectoryData, fingerprint: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "training_config": self.config.plain(),
@@ -175,14 +168,6 @@ class Training:
 def describe(network: NetworkConfig, preprocessing: Preprocessing) -> dict[str, Any]:
     """Return the recipe of a surrogate as plain values."""
     return {"network": to_dict(network), "preprocessing": to_dict(preprocessing)}
-
-
-def _settle_on(run: Run, best: BestWeights | None) -> int:
-    """Give the model the weights that are handed back, and return the epoch they are of."""
-    if best is not None and best.take(run):
-        return run.best.epoch
-    run.take_average()
-    return run.epoch
 
 
 def _require_beginning(data: TrajectoryData) -> None:

@@ -1,0 +1,112 @@
+"""What the training of a parameter network returns: errors by epoch, their summary and figures."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
+from typing import final
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from potentia.plots import ErrorPanel, error_curves
+from potentia.train.history import TrainingHistory, final_and_lowest
+
+__all__ = ["TrainOut"]
+
+PathLike = str | os.PathLike[str]
+
+_OTHERS = {"learning_rate", "skipped", "epoch_time", "forward_time", "backward_time", "horizon", "diverged"}
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class TrainOut(TrainingHistory):
+    """History of a training: errors and times of each epoch, their summary and figures. Epochs are counted from 1.
+
+    >>> out = TrainOut([{"train_loss": 0.3, "val_loss": 0.4}, {"train_loss": 0.1, "val_loss": 0.5}])
+    >>> out.stats["min_val_loss"], out.stats["epoch_min_val_loss"], out.stats["final_train_loss"]
+    (0.4, 1, 0.1)
+    """
+
+    _: KW_ONLY
+    kept_epoch: int | None = None
+    """The epoch whose weights the network has."""
+    n_windows: int | None = None
+    """Windows that were trained on."""
+    substeps: int | None = None
+    """Steps of the solver inside a step of the data."""
+    saturation: Mapping[str, float] = field(default_factory=dict)
+    """Parameter → part of the training windows in which it is at a bound, in the end."""
+
+    @cached_property
+    def errors(self) -> pd.DataFrame:
+        """Errors by epoch (index ``epoch``, from 1).
+
+        ``…_loss`` is the mean loss over windows, steps and states that count; that of the training part is summed while
+        the weights change, over windows that a curriculum may have cut. ``val_ade`` and ``val_fde`` are the mean
+        distance (m) from the measured places over all steps and at the last one, ``val_rmse_<state>`` the root mean
+        square error of a state at the last step (its unit).
+        """
+        return self._table[[name for name in self._table if name not in _OTHERS]]
+
+    @cached_property
+    def stats(self) -> dict[str, float]:
+        """``final_<column>`` of each column of `errors`; ``min_<column>`` and ``epoch_min_<column>`` of the losses.
+
+        The lowest values are over the epochs in which they are finite; of equally low epochs the first counts.
+        """
+        return final_and_lowest(self.errors, [name for name in self.errors if name in {"val_loss", "val_ade"}])
+
+    @cached_property
+    def progress(self) -> pd.DataFrame:
+        """By epoch: ``horizon``, the mean steps of the windows; windows ``diverged``; batches ``skipped``; rate."""
+        return self._table.reindex(columns=["horizon", "diverged", "skipped", "learning_rate"])
+
+    def plot_training_errors(self, outfile: PathLike | None = None) -> Figure:
+        """Draw the losses of both parts over the epochs, and write the figure if a file is named."""
+        return error_curves(self._drawn, [self._loss_panel], outfile=outfile)
+
+    def plot_training_summary(self, outfile: PathLike | None = None) -> Figure:
+        """Draw the losses, the displacements where the model has places, and the learning rate if it changed."""
+        panels = [self._loss_panel]
+        if "val_ade" in self.errors:
+            columns = {"mean": {"validation": "val_ade"}, "final": {"validation": "val_fde"}}
+            panels.append(ErrorPanel(quantity="displacement", unit="m", columns=columns, marked="val_ade"))
+        return error_curves(self._drawn, panels, rate=self._rate_column, outfile=outfile)
+
+    def __str__(self) -> str:
+        lines = [self._title()]
+        if not math.isnan(self.stats.get("min_val_loss", math.nan)):
+            lowest, epoch = self.stats["min_val_loss"], self.stats["epoch_min_val_loss"]
+            lines.append(f"The lowest validation loss was {lowest:.4g}, in epoch {epoch}.")
+            lines.append(f"In the last epoch it was {self.stats['final_val_loss']:.4g}.")
+        if self.kept_epoch is not None:
+            lines.append(f"The weights are those of epoch {self.kept_epoch}.")
+        if self.substeps is not None and self.substeps > 1:
+            lines.append(f"A step of the data was solved in {self.substeps} steps.")
+        at_bound = [f"{key} in {part:.0%}" for key, part in self.saturation.items() if part > 0]
+        if at_bound:
+            lines.append(f"At a bound: {', '.join(at_bound)} of the windows.")
+        return "\n".join([*lines, *self._remarks])
+
+    def __repr__(self) -> str:
+        return f"TrainOut({self._title()}; print it for the errors)"
+
+    @property
+    def _drawn(self) -> pd.DataFrame:
+        return self._table.reindex(columns=[*self.errors, "learning_rate"])
+
+    @property
+    def _loss_panel(self) -> ErrorPanel:
+        columns = {"loss": {"train": "train_loss", "validation": "val_loss"}}
+        return ErrorPanel(quantity="loss", unit="1", columns=columns, marked="val_loss")
+
+    def _title(self) -> str:
+        parts = [f"{len(self.history)} epoch{'s' * (len(self.history) != 1)}"]
+        parts += [] if self.n_windows is None else [f"{self.n_windows} training windows"]
+        parts += [] if self.seed is None else [f"seed {self.seed}"]
+        return ", ".join(parts)

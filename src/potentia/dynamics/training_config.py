@@ -1,0 +1,233 @@
+"""Settings of the training of a parameter network: one flat dataclass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from potentia.checks import choice, integer, number
+from potentia.config import plain
+from potentia.errors import ConfigError
+from potentia.train import AdamW, Average, Cosine, Plateau, Schedule, TrainingMethod
+from potentia.train.device import require_device_name
+from potentia.train.loop_settings import check_loop_settings
+
+__all__ = ["DynamicsTrainingConfig"]
+
+LOSSES = ("scaled", "scaled-huber", "scaled-mse", "yaw-l1")
+SCHEDULERS = ("plateau", "cosine", "constant")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamicsTrainingConfig:
+    """How to train a network of parameters through the simulation.
+
+    Raises:
+        ConfigError: a value cannot be; the message names the field.
+
+    Example:
+        >>> config = DynamicsTrainingConfig(curriculum=((500, 8), (1000, 16)))
+        >>> [config.steps_at(batch, 50) for batch in (0, 499, 500, 1499, 1500)]
+        [8, 8, 16, 16, 50]
+    """
+
+    epochs: int = 200
+    """Epochs in all, with those before a checkpoint that is resumed."""
+    batch_size: int = 256
+    """Windows of a batch; the last one may be smaller."""
+    learning_rate: float = 1e-3
+    """The highest learning rate."""
+    weight_decay: float = 1e-4
+    """Of AdamW: each step pulls the weights to zero, and so the parameters to their defaults, by this part times the
+    learning rate."""
+    clip_norm: float | None = 1.0
+    """A gradient whose norm is larger is shortened to it; None for as it is."""
+    optimizer: TrainingMethod | None = None
+    """None for AdamW with the values above; an object such as ``LBFGS()``, which has its own rate, decay and batch
+    size."""
+    scheduler: str | Schedule = "plateau"
+    """Rule for the learning rate: ``"plateau"`` reduces it where the monitored loss no longer falls, ``"cosine"``
+    brings it down to ``min_lr``, ``"constant"``; or an object."""
+    lr_patience: int = 10
+    """Of ``"plateau"``: epochs without improvement that are put up with."""
+    lr_factor: float = 0.5
+    """Of ``"plateau"``: the learning rate is multiplied by this."""
+    min_lr: float = 1e-5
+    """The learning rate is not reduced below this."""
+    average: Average | None = None
+    """`ExponentialAverage` or `UniformAverage` of the weights: what is scored, saved and returned."""
+    curriculum: tuple[tuple[int, int], ...] = ()
+    """Stages, each a number of batches and the steps that windows are cut to meanwhile; whole windows after the last
+    one."""
+    curriculum_batches: int = 0
+    """The same with one stage: so many batches are cut; 0 for none."""
+    curriculum_timesteps: int | None = None
+    """Steps of the windows in these batches."""
+    loss: Literal["scaled", "scaled-huber", "scaled-mse", "yaw-l1"] = "scaled"
+    """What is made small: ``"scaled"`` is the mean over windows, steps and states of the absolute errors, each state in
+    its own unit, which is the usual change of that state over a window of the training part; ``"scaled-huber"`` and
+    ``"scaled-mse"`` grow with the squares of small and of all errors. ``"yaw-l1"`` is the sum of the absolute errors of
+    all states in their SI units over a window."""
+    state_weights: Mapping[str, float] = field(default_factory=dict)
+    """Weights of states in a scaled loss by name; 1 where none is given, 0 leaves the state out."""
+    prior: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """What is known of parameters before: name → mean and standard deviation. It counts as much as one window more
+    whose loss is half the square of the deviation from that mean, so data outweigh it."""
+    polish: Literal["off", "gauss-newton"] = "off"
+    """``"gauss-newton"`` lets a fit by least squares follow (`fit_constant`), from the constants that were learned to
+    the last digit, with the same prior: for networks that see nothing."""
+    seed: int | None = None
+    """Seed of initial weights and order of the batches; None draws one, which `TrainOut.seed` tells."""
+    device: str = "cpu"
+    """torch device of the training."""
+    precision: Literal["float32", "float64"] = "float32"
+    """Of network and simulation in training."""
+    save_best: bool = True
+    """Return the weights of the epoch with the lowest monitored loss instead of the last ones; with ``checkpoint_dir``,
+    they are kept there as ``best_model.pt`` too. Monitored is ``val_loss``, or without validation windows the
+    ``train_loss`` of the epochs whose windows were not cut."""
+    max_diverged: float = 0.05
+    """The training stops where more than this part of an epoch's windows could not be simulated."""
+    checkpoint_dir: str | None = None
+    """Directory of checkpoints; None for no files."""
+    checkpoint_interval: int = 10
+    """Epochs between checkpoints, of which the last one is followed by one in any case; 0 for none."""
+    checkpoint_batches: int = 0
+    """Batches between checkpoints inside an epoch; 0 for none."""
+    max_checkpoints: int | None = 2
+    """Keep the newest so many; None keeps all."""
+    early_stopping: int | None = None
+    """End when the monitored loss has not fallen for so many epochs; None never does."""
+    early_stopping_min_delta: float = 0.0
+    """Less than this is no fall (unit of the loss)."""
+    max_time: float | str | None = None
+    """Pause after this time (s, or ``"2h"``, ``"1h30m"``) with a checkpoint to resume from."""
+    stop_on_signal: bool = True
+    """Pause with a checkpoint when SIGTERM comes, as queues send it before they end a job."""
+    show_progress: bool = False
+    """Show a progress bar over epochs."""
+    show_batch_progress: bool = False
+    """Show a progress bar over the batches of each epoch."""
+
+    def __post_init__(self) -> None:
+        integer("epochs", self.epochs, low=1)
+        integer("batch_size", self.batch_size, low=1)
+        if self.seed is not None:
+            integer("seed", self.seed, low=0)
+        choice("loss", self.loss, LOSSES)
+        choice("polish", self.polish, ("off", "gauss-newton"))
+        choice("precision", self.precision, ("float32", "float64"))
+        number("max_diverged", self.max_diverged, low=0, high=1)
+        require_device_name(self.device)
+        self._check_optimizer()
+        self._check_curriculum()
+        self._check_loss()
+        check_loop_settings(self)
+
+    def method(self) -> TrainingMethod:
+        """Return the optimizer with its batch size."""
+        if self.optimizer is not None:
+            return self.optimizer
+        return AdamW(
+            mu=self.learning_rate,
+            batchsize=self.batch_size,
+            weight_decay=self.weight_decay,
+            clip_norm=self.clip_norm,
+        )
+
+    def schedule(self) -> Schedule | None:
+        """Return the rule for the learning rate, None for a constant one."""
+        match self.scheduler:
+            case Schedule():
+                return self.scheduler
+            case "plateau":
+                return Plateau(self.lr_patience, self.lr_factor, min(self.min_lr, self.learning_rate))
+            case "cosine":
+                return Cosine(self.epochs, 0.0, final_fraction=min(self.min_lr / self.learning_rate, 1.0))
+        return None
+
+    @property
+    def stages(self) -> tuple[tuple[int, int], ...]:
+        """Batches and steps of each stage of the curriculum."""
+        if not self.curriculum_batches:
+            return self.curriculum
+        assert self.curriculum_timesteps is not None
+        return ((self.curriculum_batches, self.curriculum_timesteps),)
+
+    def steps_at(self, batch: int, n_steps: int) -> int:
+        """Return the steps of the windows in this batch, counted from the first one of the training.
+
+        Args:
+            batch: 0 for the first.
+            n_steps: Steps of whole windows.
+        """
+        for batches, steps in self.stages:
+            if batch < batches:
+                return min(steps, n_steps)
+            batch -= batches
+        return n_steps
+
+    def plain(self) -> dict[str, Any]:
+        """Return all settings as plain values."""
+        return {name: plain(value, name) for name, value in self.__dict__.items()}
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return the settings that a resumed run must share, as plain values."""
+        return {name: value for name, value in self.plain().items() if name not in FREE}
+
+    def _check_optimizer(self) -> None:
+        for name in ("learning_rate", "clip_norm"):
+            value = self.__dict__[name]
+            if value is not None and number(name, value, low=0) == 0:
+                raise ConfigError(f"{name} must be greater than 0, got {value!r}")
+        number("weight_decay", self.weight_decay, low=0)
+        number("min_lr", self.min_lr, low=0)
+        if not isinstance(self.scheduler, Schedule):
+            choice("scheduler", self.scheduler, SCHEDULERS)
+            Plateau(self.lr_patience, self.lr_factor, self.min_lr)  # names what cannot be
+        if self.average is not None and not isinstance(self.average, Average):
+            raise ConfigError(f"average must be ExponentialAverage(...) or another Average, got {self.average!r}")
+        if self.optimizer is None:
+            return
+        if not isinstance(self.optimizer, TrainingMethod):
+            raise ConfigError(f"optimizer must be an object such as AdamW(...) or None, got {self.optimizer!r}")
+        own = ("batch_size", "learning_rate", "weight_decay", "clip_norm")
+        given = [name for name in own if self.__dict__[name] != type(self).__dict__[name]]
+        if given:
+            kind = type(self.optimizer).__name__
+            raise ConfigError(f"optimizer={kind}(...) has its own settings: give it {', '.join(given)} there")
+
+    def _check_curriculum(self) -> None:
+        object.__setattr__(self, "curriculum", tuple(tuple(stage) for stage in self.curriculum))
+        for stage in self.curriculum:
+            if len(stage) != 2:
+                raise ConfigError(f"curriculum: a stage must be (batches, steps), got {stage!r}")
+            integer("curriculum: batches", stage[0], low=1)
+            integer("curriculum: steps", stage[1], low=1)
+        integer("curriculum_batches", self.curriculum_batches, low=0)
+        if self.curriculum_timesteps is not None:
+            integer("curriculum_timesteps", self.curriculum_timesteps, low=1)
+        if bool(self.curriculum_batches) != (self.curriculum_timesteps is not None):
+            raise ConfigError("curriculum_batches and curriculum_timesteps belong together: give both, or none")
+        if self.curriculum and self.curriculum_batches:
+            raise ConfigError("curriculum says what curriculum_batches and curriculum_timesteps say: leave these out")
+
+    def _check_loss(self) -> None:
+        for name, weight in self.state_weights.items():
+            number(f"state_weights: {name}", weight, low=0)
+        if self.state_weights and self.loss == "yaw-l1":
+            raise ConfigError("state_weights belong to a scaled loss: 'yaw-l1' has none")
+        for name, known in self.prior.items():
+            if len(known) != 2:
+                raise ConfigError(f"prior: {name} must have (mean, standard deviation), got {known!r}")
+            number(f"prior: mean of {name}", known[0])
+            if not number(f"prior: standard deviation of {name}", known[1]) > 0:
+                raise ConfigError(f"prior: standard deviation of {name} must be greater than 0, got {known[1]!r}")
+
+
+FREE = frozenset({
+    "seed", "device", "save_best", "max_diverged", "checkpoint_dir", "checkpoint_interval", "checkpoint_batches",
+    "max_checkpoints", "max_time", "stop_on_signal", "show_progress", "show_batch_progress",
+})  # fmt: skip
+"""Fields that do not change what is learned: a run may be resumed with others."""
