@@ -34,7 +34,8 @@ def train(context: typer.Context) -> None:
 
 @dynamics.command("models")
 def models(
-    name: Annotated[str | None, typer.Argument(help="Name of a model; all if left out.")] = None, as_json: AsJson = False
+    name: Annotated[str | None, typer.Argument(help="Name of a model; all if left out.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """List models of dynamics, with states, controls, parameters, bounds and units."""
     from potentia.cli import dynamics_commands

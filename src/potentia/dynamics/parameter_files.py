@@ -16,7 +16,9 @@ from potentia.storage import replacing, write_text
 __all__ = ["summary_content", "write_content", "write_parameter_windows"]
 
 
-def summary_content(summary: ParameterSummary, identifiable: Mapping[str, bool] | None, *, flat: bool) -> dict[str, Any]:
+def summary_content(
+    summary: ParameterSummary, identifiable: Mapping[str, bool] | None, *, flat: bool
+) -> dict[str, Any]:
     """Return what a file of predicted parameters holds, as plain values.
 
     Args:

@@ -58,9 +58,7 @@ def _git() -> dict[str, Any] | None:
 
 def _answer(*words: str) -> str | None:
     try:
-        done = subprocess.run(
-            ("git", *words), cwd=Path.cwd(), capture_output=True, text=True, timeout=10, check=False
-        )
+        done = subprocess.run(("git", *words), cwd=Path.cwd(), capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):  # no git on this machine, or a repository that does not answer
         return None
     return done.stdout.strip() if done.returncode == 0 else None

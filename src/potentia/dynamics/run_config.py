@@ -110,7 +110,7 @@ class RunConfig:
     """Widths of the layers of the network."""
     dynamics_hidden_size: int | None = None
     """Width of the layer inside mlp-dynamics; other models have none."""
-    substeps: int | str = "auto"
+    substeps: int | Literal["auto"] = "auto"
     """Steps of the solver inside a step of the data, or auto."""
     integration: Literal["rk4", "euler", "rk4-clamped"] = "rk4"
     """Solver: rk4, euler or rk4-clamped."""
@@ -187,7 +187,9 @@ class RunConfig:
             parts = parts[:-1]
         stages = [part.partition(":") for part in parts]
         if not all(steps.strip().isdecimal() and batches.strip().isdecimal() for steps, _, batches in stages):
-            raise ConfigError(f"curriculum must be STEPS:BATCHES,...,full such as 8:500,16:1000,full, got {self.curriculum!r}")
+            raise ConfigError(
+                f"curriculum must be STEPS:BATCHES,...,full such as 8:500,16:1000,full, got {self.curriculum!r}"
+            )
         return tuple((int(batches), int(steps)) for steps, _, batches in stages)
 
     def windows(self) -> WindowSettings:
