@@ -6,7 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from potentia.dynamics import Excitation, RolloutSettings, get_model_spec, rollout, simulate_dataset
+from potentia.dynamics import (
+    Excitation,
+    ModelSpec,
+    Parameter,
+    RolloutSettings,
+    SimulationSettings,
+    Variable,
+    get_model_spec,
+    read_logs,
+    rollout,
+    simulate_dataset,
+    simulate_logs,
+    write_logs,
+)
 from potentia.dynamics.signals import Chirp, Constant, Follow, Recorded, Smooth, Steps
 from potentia.errors import ConfigError, DataError
 
@@ -124,3 +137,89 @@ def test_a_run_that_diverges_says_so():
     still = Excitation(initial={"v": (1e300, 1e300)}, controls={"psi_dot": ACCEL, "accel": ACCEL})
     with pytest.raises(DataError, match=r"run 0 of model 'unicycle' diverges after"):
         simulate_dataset(CAR, windows=2, horizon=10, dt=1e20, excitation=still)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".npz"])
+def test_logs_in_all_formats_say_the_same(tmp_path, suffix):
+    logs = simulate_logs(CAR, settings=SimulationSettings(n_logs=2, duration=0.5, noise={"v": 0.1}))
+    paths = write_logs(tmp_path / "drives", logs, suffix)
+    assert [path.name for path in paths] == [f"log-000{suffix}", f"log-001{suffix}"]
+    for log, found in zip(logs, read_logs(tmp_path / "drives"), strict=True):
+        np.testing.assert_array_equal(found.time, log.time)
+        assert list(found.columns) == list(log.columns)
+        for key, value in log.columns.items():
+            np.testing.assert_array_equal(found.columns[key], value)
+
+
+def test_a_law_follows_features_along_a_log():
+    """Where the ground changes, the gain does: the heading turns by the gain of the row times the control."""
+    settings = SimulationSettings(n_logs=3, duration=4, features={"wet": Steps(low=0, high=1, hold=1.0)})
+    logs = simulate_logs(CAR, lambda f: {"k_turn": 1.4 - 0.8 * (f[:, 0] > 0.5)}, settings)
+    gains = []
+    for log in logs:
+        gain = 1.4 - 0.8 * (log.columns["wet"] > 0.5)
+        gains.extend(gain)
+        np.testing.assert_allclose(np.diff(log.columns["psi"]), 0.05 * (gain * log.columns["psi_dot"])[:-1], atol=1e-9)
+    assert len(set(gains)) == 2
+
+
+def test_sensors_are_noisy_and_the_system_does_not_feel_it():
+    settings = SimulationSettings(n_logs=64, duration=1)
+    clean = simulate_logs(CAR, settings=settings)
+    noise = {"v": 0.2, "accel": 0.1}
+    noisy = simulate_logs(CAR, settings=SimulationSettings(n_logs=64, duration=1, noise=noise))
+    for key in clean[0].columns:
+        error = np.concatenate([b.columns[key] - a.columns[key] for a, b in zip(clean, noisy, strict=True)])
+        assert error.std() == pytest.approx(noise.get(key, 0.0), rel=0.05, abs=1e-12)
+
+
+USUAL = {
+    "singletrack": {"v": (2.0, 6.0), "beta": (-0.4, 0.4), "delta": (-0.2, 0.2)},
+    "singletrack-pacejka": {"v": (1.5, 6.0), "beta": (-0.8, 0.8)},
+    "unicycle": {"v": (2.0, 6.0)},
+    "bodyframe-pacejka": {"vx": (0.5, 3.0), "throttle": (-0.1, 1.0)},
+    "cascaded-tanks": {"upper": (0.1, 10.0), "lower": (0.1, 10.0)},
+}
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_the_usual_drive_keeps_a_model_where_it_lives(name):
+    """It neither stops nor spins, and each of its controls is used."""
+    model = get_model_spec(name)
+    scale = 80 if name == "cascaded-tanks" else 1
+    settings = SimulationSettings(
+        n_logs=32, duration=8 * scale, dt=0.05 * scale, integration=RolloutSettings(substeps=2)
+    )
+    for log in simulate_logs(model, settings=settings):
+        for key, (low, high) in USUAL[name].items():
+            assert low <= log.columns[key].min()
+            assert log.columns[key].max() <= high
+        for key in model.control_names:
+            assert np.ptp(log.columns[key]) > 0.1
+    assert len(simulate_dataset(model, windows=3, horizon=4, dt=0.05 * scale)) == 3
+
+
+def test_a_model_with_other_controls_needs_to_be_told():
+    tank = ModelSpec(
+        name="vessel",
+        states=(Variable(name="level", unit="m"),),
+        controls=(Variable(name="inflow", unit="V"),),
+        parameters=(Parameter(name="k", low=0.01, high=1.0, default=0.1),),
+        dynamics_fn=lambda states, controls, p: p["k"][..., None] * controls - 0.1 * states,
+    )
+    with pytest.raises(ConfigError, match=r"no usual drive for inflow .*: give Excitation"):
+        simulate_dataset(tank)
+    drive = Excitation(initial={"level": (1, 2)}, controls={"inflow": Steps(low=0, high=10, hold=2)})
+    data = simulate_dataset(tank, {"k": 0.3}, windows=4, horizon=3, dt=1.0, excitation=drive)
+    step = (1 - np.exp(-0.1)) * 0.3 / 0.1
+    expected = data.initial_states * np.exp(-0.1) + step * data.controls[:, 0]
+    np.testing.assert_allclose(data.targets[:, 0], expected, rtol=1e-6)
+
+
+def test_wrong_logs_are_refused():
+    with pytest.raises(ConfigError, match=r"dt must be greater than 0 and at most duration=1 s, got 2"):
+        SimulationSettings(duration=1, dt=2)
+    with pytest.raises(ConfigError, match="noise: 'w' is no state, control or feature"):
+        simulate_logs(CAR, settings=SimulationSettings(n_logs=1, duration=1, noise={"w": 1.0}))
+    with pytest.raises(ConfigError, match="suffix must be one of"):
+        write_logs("nowhere", [], ".mat")

@@ -1,5 +1,6 @@
 """Networks that predict the parameters of a model of dynamics, trained through its simulation."""
 
+from potentia.dynamics.compiled import why_not_compiled
 from potentia.dynamics.dataset import FeatureDataset, truncate_dataset_timesteps
 from potentia.dynamics.estimator import DynamicsParameterNet
 from potentia.dynamics.excitation import Excitation, default_excitation
@@ -9,7 +10,7 @@ from potentia.dynamics.logs import Column, ColumnMap, Log, read_logs, write_log
 from potentia.dynamics.models import MODEL_SPECS, get_model_spec, list_model_specs, register_model_spec
 from potentia.dynamics.network import ParameterNetwork
 from potentia.dynamics.results import TrainOut
-from potentia.dynamics.rollout import RolloutSettings, rollout
+from potentia.dynamics.rollout import RolloutJacobian, RolloutSettings, rollout, rollout_jacobian
 from potentia.dynamics.simulator import SimulationSettings, simulate_dataset, simulate_logs, write_logs
 from potentia.dynamics.spec import ModelSpec, Parameter, Variable
 from potentia.dynamics.splitting import split_blocks, split_groups
@@ -32,6 +33,7 @@ __all__ = [
     "Parameter",
     "ParameterNetwork",
     "ParameterSummary",
+    "RolloutJacobian",
     "RolloutSettings",
     "SimulationSettings",
     "TrainOut",
@@ -46,11 +48,13 @@ __all__ = [
     "read_logs",
     "register_model_spec",
     "rollout",
+    "rollout_jacobian",
     "simulate_dataset",
     "simulate_logs",
     "split_blocks",
     "split_groups",
     "truncate_dataset_timesteps",
+    "why_not_compiled",
     "write_log",
     "write_logs",
 ]

@@ -6,11 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from potentia.dynamics.models.registry import MODEL_SPECS, list_model_specs
 from potentia.dynamics.spec import ModelSpec, Parameter
 from potentia.errors import ConfigError
+from potentia.seeding import stream
 
-__all__ = ["spec_of_description"]
+__all__ = ["probe", "require_equations", "spec_of_description"]
+
+ROWS = 32
 
 
 def spec_of_description(description: Mapping[str, Any]) -> ModelSpec:
@@ -49,6 +55,25 @@ def spec_of_description(description: Mapping[str, Any]) -> ModelSpec:
     parameters = tuple(_parameter(told, units.get(told["name"], "")) for told in description["parameters"])
     gauge = tuple(key for key in base.gauge if key in keys)
     return replace(base, parameters=parameters, constants=dict(description["constants"]), gauge=gauge)
+
+
+def probe(spec: ModelSpec) -> Tensor:
+    """Return the rates at states that are always the same, by which equations can be told apart.  [rows, states]"""
+    drawn = stream(0, "probe of equations")
+    states = torch.from_numpy(drawn.uniform(0, 2, (ROWS, len(spec.states))))
+    controls = torch.from_numpy(drawn.uniform(-1, 1, (ROWS, len(spec.controls))))
+    params = {key: torch.from_numpy(value).expand(ROWS, *value.shape) for key, value in spec.default_params.items()}
+    with torch.no_grad():
+        return spec.rates(states, controls, params)
+
+
+def require_equations(spec: ModelSpec, rates: Tensor) -> None:
+    """Raise `ConfigError` unless `probe` of this model gives these rates, as it did when a file was written."""
+    if not torch.allclose(probe(spec), rates, rtol=1e-9, atol=1e-12, equal_nan=True):
+        raise ConfigError(
+            f"the registered model {spec.name!r} is not the one of the file: it has the same names, but other "
+            "equations; register the one it was trained with"
+        )
 
 
 def _parameter(told: Mapping[str, Any], unit: str) -> Parameter:

@@ -12,12 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from potentia.checks import choice, did_you_mean, integer
 from potentia.config import from_dict, plain, to_dict
+from potentia.dynamics.baselines import ConstantParameters, ConstantTurn, Persistence, fit_baselines, predict_all
 from potentia.dynamics.dataset import FeatureDataset
-from potentia.dynamics.described import spec_of_description
+from potentia.dynamics.described import probe, require_equations, spec_of_description
+from potentia.dynamics.evaluation import RolloutEvaluation, evaluate_rollouts
 from potentia.dynamics.features import FeatureMap, FeatureSettings
 from potentia.dynamics.identifiability import IdentifiabilityReport, IdentifiabilitySettings, identifiability
 from potentia.dynamics.models.registry import MODEL_SPECS, get_model_spec
 from potentia.dynamics.network import ParameterNetwork, check_layers
+from potentia.dynamics.polish import FitSettings
 from potentia.dynamics.predicting import predict, predict_params, simulate
 from potentia.dynamics.results import TrainOut
 from potentia.dynamics.rollout import RolloutSettings
@@ -178,6 +181,33 @@ class DynamicsParameterNet(Estimator):
         """
         return summarize(self.fitted(), data, chunk_size)
 
+    def evaluate(self, data: FeatureDataset, training: FeatureDataset | None = None) -> RolloutEvaluation:
+        """Return errors of the predicted states beside those of baselines, and how much better they are.
+
+        Args:
+            data: Windows with their targets, best of logs that were not trained on.
+            training: The windows of training, to fit constant parameters to as one more baseline; None for without.
+        """
+        found = self.fitted()
+        if training is not None:
+            baselines = fit_baselines(found.spec, training, FitSettings(rollout=found.rollout, gauge="free"))
+        else:
+            baselines = {"persistence": Persistence(found.spec)}
+            baselines["default parameters"] = ConstantParameters(found.spec, None, found.rollout)
+            if ConstantTurn.suits(found.spec):
+                baselines["constant turn"] = ConstantTurn(found.spec)
+        predictions = {"network": self.predict(data), **predict_all(baselines, data)}
+        return evaluate_rollouts(found.spec, data, predictions, baselines=list(baselines))
+
+    def score(self, data: FeatureDataset) -> float:
+        """Return the part of the default parameters' error that is avoided: 1 for none left, 0 for no better.
+
+        The error is the mean displacement, or of a model without places the scaled one, see `evaluate`.
+        """
+        metrics = self.evaluate(data).metrics
+        mine = metrics[(metrics["surrogate"] == "network") & (metrics["metric"] == "better than default parameters")]
+        return float(mine["value"].iloc[0])
+
     def identifiability(
         self, data: FeatureDataset, settings: IdentifiabilitySettings | None = None
     ) -> IdentifiabilityReport:
@@ -253,6 +283,7 @@ class DynamicsParameterNet(Estimator):
             "model": dict(fitted.network.state_dict()),
             "features": fitted.features.to_state(),
             "model_spec": fitted.spec.describe(),
+            "equations": probe(fitted.spec),
             "substeps": fitted.rollout.substeps,
             "record": fitted.record,
         }
@@ -268,12 +299,17 @@ class DynamicsParameterNet(Estimator):
             given["model"] = spec_of_description(given["model"])
         if given.get("features") is not None:
             given["features"] = from_dict(FeatureSettings, given["features"])
+        if "hidden" in given:
+            given["hidden"] = tuple(given["hidden"])
+        if given.get("bounds") is not None:
+            given["bounds"] = {key: tuple(sides) for key, sides in given["bounds"].items()}
         return cls(**given)
 
     @classmethod
     def from_parts(cls, recipe: Mapping[str, Any], learned: Mapping[str, Any]) -> Self:
         """Build a trained network, on the CPU, from `recipe` and `learned`."""
         spec = spec_of_description(learned["model_spec"])
+        require_equations(spec, learned["equations"])
         net = cls.from_recipe(recipe)
         features = FeatureMap.from_state(learned["features"])
         settings = RolloutSettings(method=net.integration, substeps=learned["substeps"])
@@ -331,11 +367,10 @@ class DynamicsParameterNet(Estimator):
             if key in held:
                 how = "fix names it" if key in fix else "gauge='fix' holds it at its default"
                 raise ConfigError(f"bounds of {key!r} change nothing: {how}")
-        spec = spec.with_bounds(bounds).with_fixed(fix)
-        spec = spec.gauge_fixed() if self.gauge == "fix" else spec
-        if not spec.parameters:
+        if held.issuperset(spec.param_keys):
             raise ConfigError(f"model {spec.name!r}: all parameters are fixed, so there is nothing to learn")
-        return spec
+        spec = spec.with_bounds(bounds).with_fixed(fix)
+        return spec.gauge_fixed() if self.gauge == "fix" else spec
 
     def _check(self) -> None:
         choice("gauge", self.gauge, ("fix", "free"))

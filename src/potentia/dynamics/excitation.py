@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from potentia.checks import did_you_mean
 from potentia.dynamics.rollout import RolloutSettings, rollout
-from potentia.dynamics.signals import Follow, Signal, Smooth
+from potentia.dynamics.signals import Follow, Signal, Smooth, Steps
 from potentia.dynamics.spec import ModelSpec
 from potentia.errors import ConfigError, DataError
 from potentia.seeding import stream
@@ -52,25 +52,32 @@ class Excitation:
             raise ConfigError(f"model {spec.name!r}: say in Excitation(controls=...) what drives {', '.join(missing)}")
 
 
-_SPEED = Follow(state="v", reference=Smooth(low=3.0, high=8.0, period=4.0), gain=2.0, low=-6.0, high=6.0)
-_STEERING = Follow(state="delta", reference=Smooth(low=-0.25, high=0.25, period=1.5), gain=8.0, low=-3.0, high=3.0)
+_SPEED = Follow(state="v", reference=Smooth(low=2.5, high=5.5, period=3.0), gain=2.0, low=-6.0, high=6.0)
+_STEERING = Follow(state="delta", reference=Smooth(low=-0.15, high=0.15, period=1.5), gain=8.0, low=-3.0, high=3.0)
 
 INITIAL: dict[str, tuple[float, float]] = {
     "psi": (-np.pi, np.pi),
-    "v": (3.0, 8.0),
-    "delta": (-0.15, 0.15),
+    "v": (2.5, 5.5),
+    "delta": (-0.1, 0.1),
+    "vx": (1.0, 2.0),
+    "upper": (1.0, 4.0),
+    "lower": (2.0, 6.0),
 }
-"""State → where runs begin, for models that do not say otherwise; a car of a tenth of the size."""
+"""State → where runs begin, for models that do not say otherwise; a car of a tenth of the size up to its grip,
+a smaller one that is told its throttle, and two tanks (whose steps are of seconds)."""
 CONTROLS: dict[str, Signal] = {
     "accel": _SPEED,
     "delta_dot": _STEERING,
     "psi_dot": Smooth(low=-1.0, high=1.0, period=2.0),
+    "throttle": Follow(state="vx", reference=Smooth(low=0.8, high=2.2, period=1.5), gain=1.0, low=-0.1, high=1.0),
+    "delta": Smooth(low=-0.2, high=0.2, period=1.0),
+    "pump": Steps(low=0.8, high=2.4, hold=60.0),
 }
 """Control → what drives it."""
 
 
 def default_excitation(spec: ModelSpec) -> Excitation:
-    """Return what drives a model whose states and controls have the usual names: a lively drive that never stops.
+    """Return what drives a model whose states and controls have the usual names: lively, and never at rest.
 
     Raises:
         ConfigError: a control has another name.
@@ -137,7 +144,7 @@ def run(
     return states, controls
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def _step(
     spec: ModelSpec, states: Floats, controls: Floats, params: Mapping[str, Floats], dt: float, how: RolloutSettings
 ) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from potentia.dynamics.logs import Log
+from potentia.dynamics.resampling import recorded_step
 from potentia.dynamics.spec import ModelSpec
 
 __all__ = ["unit_suspicion"]
@@ -13,6 +14,8 @@ LARGE_ANGLE = 1.6
 """Steering and slip angles beyond this (rad) are rare."""
 RARE = 0.02
 """Part of the rows that may be so all the same, as in a spin."""
+COMPARED = 0.5
+"""Time over which a way is compared with the speed (s)."""
 FAR_OFF = 1.5
 """A speed that differs by this factor from the way over the time is no error of measurement."""
 
@@ -31,11 +34,14 @@ def unit_suspicion(log: Log, spec: ModelSpec) -> str | None:
 
 
 def _speed_suspicion(log: Log, spec: ModelSpec) -> str | None:
-    """Compare the speed with the way between the rows."""
+    """Compare the speed with the way over half a second: a position may be noisy, or newer less often than each row."""
     if spec.speed is None or not {"x", "y"} <= set(spec.state_names) or len(log) < 2:
         return None
-    way = np.hypot(np.diff(log.column("x")), np.diff(log.column("y"))) / np.diff(log.time)
-    speed = np.abs(log.column(spec.speed)[:-1])
+    apart = min(max(round(COMPARED / recorded_step(log.time)), 1), len(log) - 1)  # rows
+    first, last = slice(None, -apart), slice(apart, None)
+    x, y, v = log.column("x"), log.column("y"), np.abs(log.column(spec.speed))
+    way = np.hypot(x[last] - x[first], y[last] - y[first]) / (log.time[last] - log.time[first])
+    speed = (v[first] + v[last]) / 2
     moving = np.isfinite(way) & np.isfinite(speed) & (speed > max(spec.min_speed, 0.5)) & (way > 0)
     if not moving.any():
         return None

@@ -146,6 +146,8 @@ def _grid(time: Floats, states: Floats, controls: Floats, features: Floats) -> G
 
 
 def _joined(parts: Sequence[Grid]) -> Grid:
+    if len(parts) == 1:
+        return parts[0]
     names = ("states", "controls", "features", "steps", "broken")
     return Grid(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 

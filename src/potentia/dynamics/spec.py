@@ -265,8 +265,8 @@ class ModelSpec:
 
     def with_constants(self, like: Tensor, params: Params) -> dict[str, Tensor]:
         """Return parameters and constants, the latter as tensors of the kind of ``like``."""
-        arrays = {key: np.array(value, dtype=np.float64) for key, value in self.constants.items()}
-        fixed = {key: torch.from_numpy(value).to(like) for key, value in arrays.items()}
+        # By NumPy: torch would make a float32 of a number, and limits would be off by 1e-8 in float64.
+        fixed = {key: torch.as_tensor(np.asarray(one, np.float64)).to(like) for key, one in self.constants.items()}
         return {**fixed, **params}
 
     def rates(self, states: Tensor, controls: Tensor, params: Params) -> Tensor:

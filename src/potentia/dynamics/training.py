@@ -14,6 +14,7 @@ from torch import Tensor
 from potentia.checks import did_you_mean
 from potentia.config import plain
 from potentia.dynamics.dataset import FeatureDataset
+from potentia.dynamics.described import probe
 from potentia.dynamics.divergence import Divergence
 from potentia.dynamics.features import FeatureMap, FeatureSettings
 from potentia.dynamics.losses import ScaledLoss, StateLoss, YawL1
@@ -275,6 +276,7 @@ class Training:
         return {
             "features": ready.features.to_state(),
             "model_spec": plain(self.spec.describe()),
+            "equations": probe(self.spec),
             "substeps": ready.rollout.substeps,
         }
 

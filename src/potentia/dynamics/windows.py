@@ -266,28 +266,41 @@ def _dataset(
     features: Sequence[str],
     dt: float | None,
 ) -> FeatureDataset:
-    past, ahead = np.arange(-settings.history, 0), np.arange(settings.horizon)
+    def taken(name: str, begin: int, rows: int) -> Floats:
+        parts = [_stretches(getattr(cut.grid, name), cut.first + begin, rows) for cut in cuts]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def taken(name: str, rows: NDArray[np.int64]) -> Floats:
-        return np.concatenate([getattr(cut.grid, name)[cut.first[:, None] + rows] for cut in cuts])
-
-    here = np.zeros(1, dtype=np.int64)
-    initial = taken("states", here)  # [windows, 1, states]
+    past, ahead = settings.history, settings.horizon
+    initial = taken("states", 0, 1)  # [windows, 1, states]
     turns = np.where(spec.angles, 2 * np.pi * np.round(initial / (2 * np.pi)), 0.0)  # headings begin near 0
-    before = np.concatenate((taken("states", past) - turns, taken("controls", past)), 2) if settings.history else None
+    before = np.concatenate((taken("states", -past, past) - turns, taken("controls", -past, past)), 2) if past else None
+    targets = taken("states", 1, ahead)
+    targets -= turns
+    steps = np.asarray(dt, dtype=np.float64) if dt is not None else taken("steps", 0, ahead)
     return FeatureDataset(
         initial_states=(initial - turns)[:, 0],
-        controls=taken("controls", ahead),
-        targets=taken("states", ahead + 1) - turns,
-        dt=taken("steps", ahead) if dt is None else np.asarray(dt, dtype=np.float64),
+        controls=taken("controls", 0, ahead),
+        targets=targets,
+        dt=steps,
         state_names=spec.state_names,
         control_names=spec.control_names,
-        features=taken("features", here)[:, 0] if features else None,
+        features=taken("features", 0, 1)[:, 0] if features else None,
         feature_names=tuple(features),
         history=before,
         group=np.repeat(np.arange(len(cuts)), [len(cut.first) for cut in cuts]),
         group_names=tuple(log.name for log in logs),
     )
+
+
+def _stretches(table: Floats, begin: NDArray[np.int64], rows: int) -> Floats:
+    """Return so many rows from each beginning on.  [windows, rows, ...]"""
+    columns = table.shape[1:]
+    width = int(np.prod(columns, dtype=np.int64))
+    if not len(begin) or not width:
+        return np.zeros((len(begin), rows, *columns))
+    flat = np.ascontiguousarray(table).reshape(-1)
+    every = np.lib.stride_tricks.sliding_window_view(flat, rows * width)[::width]  # [beginnings, numbers], no copy
+    return np.asarray(every[begin].reshape(-1, rows, *columns))
 
 
 def _advice(counts: pd.DataFrame, settings: WindowSettings) -> str:

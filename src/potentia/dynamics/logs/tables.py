@@ -71,7 +71,6 @@ def read_csv(path: Path) -> Table:
             skipinitialspace=True,
             low_memory=False,
             encoding="utf-8-sig",
-            float_precision="round_trip",
         )
     except pd.errors.EmptyDataError:
         raise FileFormatError(f"{path} holds no rows") from None
@@ -138,9 +137,9 @@ def _csv_header(path: Path) -> tuple[list[str], str, int]:
         raise FileFormatError(f"{path} holds no rows")
     separator = max(",;\t", key=first.count)
     above, names = _fields(comment, separator), _fields(first, separator)
-    if not _all_numbers(names):
+    if not any(_is_number(name) for name in names):
         return names, separator, skipped + 1
-    if len(above) == len(names) and not _all_numbers(above):
+    if len(above) == len(names) and not any(_is_number(name) for name in above):
         return above, separator, skipped
     raise FileFormatError(f"{path} has no header: its first line must name the columns, such as time,x,y")
 
@@ -149,11 +148,12 @@ def _fields(line: str, separator: str) -> list[str]:
     return [part.strip().strip("\"'").strip() for part in line.rstrip("\r\n").split(separator)]
 
 
-def _all_numbers(fields: Sequence[str]) -> bool:
+def _is_number(field: str) -> bool:
     try:
-        return bool([float(part) for part in fields if part])
+        float(field)
     except ValueError:
         return False
+    return True
 
 
 def _require_different(path: Path, names: Sequence[str]) -> None:

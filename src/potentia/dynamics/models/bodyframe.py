@@ -7,7 +7,7 @@ from torch import Tensor
 
 from potentia.dynamics.models.magic_formula import magic_formula, steepest, tyre_parameters
 from potentia.dynamics.models.registry import register_model_spec
-from potentia.dynamics.models.singletrack import radius
+from potentia.dynamics.models.singletrack import fastest
 from potentia.dynamics.presets import VEHICLES, Vehicle
 from potentia.dynamics.spec import ModelSpec, Parameter, Params, Variable
 
@@ -38,12 +38,12 @@ def bodyframe_rates(states: Tensor, controls: Tensor, p: Params) -> Tensor:
 
 
 def bodyframe_stiffness(states: Tensor, p: Params) -> Tensor:
-    """Return the spectral radius of vy and r where the tyres are steepest.  [...], 1/s"""
+    """Return a bound of the eigenvalues of vy and r where the tyres are steepest.  [...], 1/s"""
     along = torch.maximum(states[..., 3].abs(), p["v_floor"])
     front = p["Df"] * steepest(p["Bf"], p["Cf"], p["Ef"])  # [...], N/rad
     rear = p["Dr"] * steepest(p["Br"], p["Cr"], p["Er"])
     moments = (p["lr"] * rear - p["lf"] * front) / along
-    return radius(
+    return fastest(
         -(front + rear) / (p["m"] * along),
         moments / p["m"] - states[..., 3],
         moments / p["Iz"],

@@ -18,7 +18,7 @@ from potentia.dynamics.models.singletrack import (
     BLENDS,
     VEHICLE_CONTROLS,
     VEHICLE_STATES,
-    radius,
+    fastest,
     vehicle_parameter,
 )
 from potentia.dynamics.presets import VEHICLES, G, Vehicle
@@ -138,13 +138,13 @@ class MagicTyres:
         return force_f * self.share(push_f, peak_f), force_r * self.share(push_r, peak_r)
 
     def stiffness(self, states: Tensor, p: Params) -> Tensor:
-        """Return the spectral radius of psi_dot and beta where the tyres are steepest, nothing pushing.  [...], 1/s"""
+        """Return a bound of the eigenvalues where the tyres are steepest and nothing pushes.  [...], 1/s"""
         weight, fast = self.blend(states[..., 3], p)
         peak_f, peak_r = self.peaks(torch.zeros_like(fast), p)
         front = peak_f * steepest(p["B_f"], p["C_f"], p["E_f"])  # [...], N/rad
         rear = peak_r * steepest(p["B_r"], p["C_r"], p["E_r"])
         moments = p["lr"] * rear - p["lf"] * front
-        return radius(
+        return fastest(
             -weight * (p["lf"].square() * front + p["lr"].square() * rear) / (p["I"] * fast),
             weight * moments / p["I"],
             weight * (moments / (p["m"] * fast.square()) - 1),

@@ -74,13 +74,13 @@ class LinearTyres:
         )
 
     def stiffness(self, states: Tensor, p: Params) -> Tensor:
-        """Return the spectral radius of psi_dot and beta, which nothing else depends on but the pose.  [...], 1/s"""
+        """Return a bound for psi_dot and beta, on which only the pose depends besides.  [...], 1/s"""
         weight, fast = self.blend(states[..., 3], p)
         front, rear = axle_stiffness(torch.zeros_like(fast), p)
         moments, base = p["lr"] * rear - p["lf"] * front, p["lf"] + p["lr"]
         turning, sliding = p["mu"] * p["m"] / (p["I"] * base), p["mu"] / (fast * base)
         damping = (p["lf"].square() * front + p["lr"].square() * rear) / fast
-        return radius(
+        return fastest(
             -weight * turning * damping,
             weight * turning * moments,
             weight * (sliding * moments / fast - 1),
@@ -95,12 +95,17 @@ def axle_stiffness(accel: Tensor, p: Params) -> tuple[Tensor, Tensor]:
     return front, rear
 
 
-def radius(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
-    """Return the largest magnitude of the eigenvalues of [[a, b], [c, d]].  [...]"""
+def fastest(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
+    """Return a bound of the magnitudes of the eigenvalues of [[a, b], [c, d]].  [...]
+
+    It is the spectral radius, and at least the magnitudes of a and d: then it is also a bound when the rows are scaled,
+    times the larger factor.
+    """
     middle, determinant = (a + d) / 2, a * d - b * c
     root = middle.square() - determinant
     real = middle.abs() + root.clamp(min=0).sqrt()
-    return torch.where(root < 0, determinant.clamp(min=0).sqrt(), real)
+    found = torch.where(root < 0, determinant.clamp(min=0).sqrt(), real)
+    return torch.maximum(found, torch.maximum(a.abs(), d.abs()))
 
 
 def singletrack_limit(states: Tensor, controls: Tensor, h: Tensor, p: Params) -> Tensor:
