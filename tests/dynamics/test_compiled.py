@@ -204,8 +204,8 @@ REFUSED = {
     "no parameter": lambda rates: rates * LEARNS,
     "torch.where": lambda rates: rates if bool(rates[..., 0].sum() > 0) else -rates,
     "look beyond the row": lambda rates: rates * rates.ndim,
-    "on a single row": lambda rates: rates * rates[0].sum(-1, keepdim=True),
-    "as with detach": lambda rates: rates.detach(),
+    "on a single row": lambda rates: rates * rates.sum(1, keepdim=True),
+    "as with detach": lambda rates: rates * rates.detach(),
     "exp\\(b log\\(a\\)\\)": lambda rates: rates.abs() ** rates,
 }
 
