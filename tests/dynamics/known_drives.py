@@ -46,7 +46,8 @@ def drive(spec, params, settings=None, **options):
 def rolled(spec, data, params, settings=None):
     given = {key: torch.as_tensor(np.array(value, dtype=np.float64)) for key, value in params.items()}
     start, controls = torch.as_tensor(data.initial_states), torch.as_tensor(data.controls)
-    return rollout(spec, start, controls, given, torch.as_tensor(np.array(data.step_lengths)), settings).numpy()
+    plain = replace(settings or RolloutSettings(), compiled=False)
+    return rollout(spec, start, controls, given, torch.as_tensor(np.array(data.step_lengths)), plain).numpy()
 
 
 def race(rows=160, seed=0):

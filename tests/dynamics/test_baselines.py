@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 import pytest
 
 from dynamics.known_drives import CAR, drive
-from potentia.dynamics import FeatureDataset, get_model_spec
+from potentia.dynamics import FeatureDataset, RolloutSettings, get_model_spec
 from potentia.dynamics.baselines import ConstantTurn, Persistence, fit_baselines, predict_all
 from potentia.dynamics.polish import FitSettings
 from potentia.errors import ConfigError, DataError
@@ -79,7 +78,7 @@ def test_persistence_keeps_every_state():
 
 def test_the_fit_is_as_good_as_the_truth_and_the_defaults_are_not():
     data = drive(TRACK, CAR, windows=16, horizon=6)
-    found = predict_all(fit_baselines(TRACK, data, FitSettings()), data)
+    found = predict_all(fit_baselines(TRACK, data, FitSettings(rollout=RolloutSettings(compiled=False))), data)
     assert list(found) == ["constant turn", "persistence", "default parameters", "constant fit"]
     errors = {name: float(np.abs(states - data.targets).max()) for name, states in found.items()}
     assert errors["constant fit"] < 1e-8

@@ -46,9 +46,9 @@ def cuts(monkeypatch):
     """How often windows were cut."""
     calls = []
 
-    def counted(*given):
+    def counted(*given, **asked):
         calls.append(given)
-        return cut_windows(*given)
+        return cut_windows(*given, **asked)
 
     monkeypatch.setattr(load_module, "cut_windows", counted)
     return calls

@@ -110,6 +110,12 @@ def test_speed_and_slip_come_from_two_columns_and_a_rate_from_one(tmp_path):
     assert list(found) == ["v", "beta", "delta", "delta_dot"]
 
 
+def test_a_turn_rate_goes_through_full_turns(tmp_path):
+    path = written(tmp_path / "a.csv", "time,heading\n0,350\n1,10\n2,200\n3,\n4,180\n")
+    found = one(path, ColumnMap(columns={"psi_dot": Column(column="heading", unit="deg", formula="turn_rate")}))
+    np.testing.assert_allclose(np.rad2deg(found.columns["psi_dot"]), [20, -170, np.nan, np.nan, np.nan])
+
+
 def test_the_nearest_columns_yaml_says_what_columns_are(tmp_path):
     (tmp_path / "other" / "deep").mkdir(parents=True)
     for name in ("a.csv", "other/b.csv", "other/deep/c.csv"):

@@ -274,7 +274,7 @@ def test_beginnings_and_windows_that_do_not_fit():
 @pytest.mark.parametrize("method", ["rk4", "euler", "rk4-clamped"])
 def test_derivatives_of_roll_outs_are_finite_differences(method):
     """Limits of the steering are reached on the way: they have derivatives too."""
-    spec, settings = get_model_spec("singletrack"), RolloutSettings(method=method, substeps=2)
+    spec, settings = get_model_spec("singletrack"), RolloutSettings(method=method, substeps=2, compiled=False)
     data = drive(spec, CAR, windows=6, horizon=5)
     start, controls = torch.as_tensor(data.initial_states), torch.as_tensor(data.controls)
     controls[:3, :, 0] *= 8

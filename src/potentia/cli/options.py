@@ -71,7 +71,7 @@ def _kind(hint: Any) -> tuple[Any, str | None]:
     origin = typing.get_origin(arms[0])
     if origin is tuple:
         inner = typing.get_args(arms[0])[0]
-        return list[inner], f"<{inner.__name__}>..."
+        return types.GenericAlias(list, (inner,)), f"<{inner.__name__}>..."
     if inspect.isclass(origin) and issubclass(origin, Mapping):
         words = {float: "KEY=NUMBER", str: "KEY=NAME"}
         return list[str], words.get(typing.get_args(arms[0])[1], "KEY=NUMBER,NUMBER")
@@ -99,7 +99,7 @@ def _value(name: str, hint: Any, value: Any) -> Any:
     origin = typing.get_origin(arms[0])
     if inspect.isclass(origin) and issubclass(origin, Mapping):
         return read_entries(name, typing.get_args(arms[0])[1], value)
-    if str in arms and len(arms) > 1:
+    if len(arms) > 1:
         return _number_or_word(value, float in arms)
     return value
 

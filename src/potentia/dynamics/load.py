@@ -5,20 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
-import numpy as np
-
-from potentia.checks import choice, integer
 from potentia.config import plain
 from potentia.dynamics.dataset_cache import cache_key, read_windows, write_windows
 from potentia.dynamics.logs import ColumnMap, Log, log_files, map_files, read_logs
 from potentia.dynamics.spec import ModelSpec
-from potentia.dynamics.windows import Windows, WindowSettings, cut_windows
+from potentia.dynamics.windows import Rule, Windows, WindowSettings, cut_windows
 from potentia.errors import ConfigError, FileFormatError
-from potentia.seeding import stream
 
-__all__ = ["limit_samples", "load_feature_dataset_group"]
+__all__ = ["load_feature_dataset_group"]
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -32,7 +28,7 @@ def load_feature_dataset_group(
     cache: PathLike | None = None,
     refresh: bool = False,
     samples: int | None = None,
-    rule: Literal["head", "random"] = "head",
+    rule: Rule = "head",
     seed: int = 0,
     root: PathLike | None = None,
 ) -> Windows:
@@ -56,41 +52,21 @@ def load_feature_dataset_group(
         DataError: logs cannot be used, or no window is left.
         ConfigError: a setting cannot be, or a file is there twice.
     """
-    choice("rule", rule, ("head", "random"))
-    if samples is not None:
-        integer("samples", samples, low=1)
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not given:
         raise ConfigError("there is no file or folder of logs to read")
     sources = _sources(given, Path.cwd() if root is None else Path(root))
     drawn = {"samples": samples, "rule": rule, "seed": seed}
     if cache is None:
-        return limit_samples(cut_windows(_logs(sources, columns), spec, settings), samples, rule, seed)
+        return cut_windows(_logs(sources, columns), spec, settings, samples=samples, rule=rule, seed=seed)
     kept = Path(cache) if root is None else Path(root) / cache
     key = cache_key(_files(sources), spec, settings, {**drawn, "columns": plain(columns)})
     found = read_windows(kept, key)
     if found is None or refresh:
-        found = limit_samples(cut_windows(_logs(sources, columns), spec, settings), samples, rule, seed)
+        found = cut_windows(_logs(sources, columns), spec, settings, samples=samples, rule=rule, seed=seed)
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_windows(kept, found, key)
     return found
-
-
-def limit_samples(
-    windows: Windows, samples: int | None, rule: Literal["head", "random"] = "head", seed: int = 0
-) -> Windows:
-    """Return at most so many windows, in their order: the first ones, or ones drawn at random.
-
-    The counts then have a column ``over_limit``.
-    """
-    n = len(windows.dataset)
-    if samples is None or samples >= n:
-        return windows
-    which = np.arange(samples) if rule == "head" else np.sort(stream(seed, "samples").permutation(n)[:samples])
-    dataset = windows.dataset.take(which)
-    left = np.bincount(dataset.groups, minlength=len(dataset.group_names))
-    counts = windows.counts.assign(over_limit=windows.counts["kept"] - left, kept=left)
-    return Windows(dataset, counts, windows.suspicions)
 
 
 def _sources(given: Sequence[PathLike], root: Path) -> dict[str, Path]:

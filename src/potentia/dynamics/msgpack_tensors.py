@@ -74,7 +74,7 @@ def _entry(name: str, tensor: Tensor) -> dict[str, Any]:
 
 def _tensor(path: str | os.PathLike[str], name: str, entry: object) -> Tensor:
     match entry:
-        case {"dtype": str(code), "shape": list(shape), "data": bytes(data)} if len(entry) == 3 and code in _DTYPES:
+        case {"dtype": str(code), "shape": list(shape), "data": bytes(data), **more} if code in _DTYPES and not more:
             whole = all(type(axis) is int and axis >= 0 for axis in shape)
             if whole and math.prod(shape) * np.dtype(code).itemsize == len(data):
                 array = np.frombuffer(data, dtype=code).reshape(shape)

@@ -12,10 +12,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from potentia.dynamics.logs import Log
+from potentia.dynamics.logs import Log, unwrapped
 from potentia.dynamics.spec import ModelSpec
 
-__all__ = ["Grid", "grid_of", "recorded_step", "unwrapped"]
+__all__ = ["Grid", "grid_of", "recorded_step"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -70,14 +70,6 @@ def grid_of(log: Log, spec: ModelSpec, features: Sequence[str], dt: float | None
     ends = np.append(np.flatnonzero(np.diff(log.time) > gap) + 1, len(log))
     parts = [slice(int(first), int(end)) for first, end in zip(np.append(0, ends[:-1]), ends, strict=True)]
     return _joined([_part(log.time[own], table[own], controls[own], columns[own], dt) for own in parts])
-
-
-def unwrapped(angles: Floats) -> Floats:
-    """Return angles without jumps of 2π; what is not finite stays so, and does not spread.  [rows]"""
-    known = np.isfinite(angles)
-    result = angles.copy()
-    result[known] = np.unwrap(angles[known])
-    return result
 
 
 def _part(time: Floats, states: Floats, controls: Floats, features: Floats, dt: float | None) -> Grid:

@@ -122,15 +122,14 @@ def rollout_jacobian(
     if plan is not None and plan.has_tangents:
         return RolloutJacobian(*roll_out_with_tangents(plan, initial_states, controls, matrix))
 
-    def states_of(given: Tensor) -> Tensor:
-        named = unflatten_params(given, spec.param_keys, spec.param_shapes)
-        return rollout(spec, initial_states.detach(), controls.detach(), named, dt, replace(settings, compiled=False))
-
-    columns = []
-    states = states_of(matrix)
-    for tangent in torch.eye(matrix.shape[1], dtype=matrix.dtype, device=matrix.device):
-        columns.append(torch.func.jvp(states_of, (matrix,), (tangent.expand_as(matrix),))[1])
-    return RolloutJacobian(states, torch.stack(columns, -1))
+    matrix.requires_grad_()
+    named = unflatten_params(matrix, spec.param_keys, spec.param_shapes)
+    given = (initial_states.detach(), controls.detach())
+    states = rollout(spec, *given, named, dt, replace(settings, compiled=False))
+    weights = torch.zeros_like(states, requires_grad=True)
+    (pulled,) = torch.autograd.grad(states, matrix, weights, create_graph=True)  # linear in the weights
+    columns = [torch.autograd.grad(one.sum(), weights, retain_graph=True)[0] for one in pulled.unbind(1)]
+    return RolloutJacobian(states.detach(), torch.stack(columns, -1))
 
 
 def _plan(spec: ModelSpec, settings: RolloutSettings, given: Sequence[Tensor], dt: Tensor | float) -> Plan | None:

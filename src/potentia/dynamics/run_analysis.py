@@ -36,8 +36,10 @@ Floats: TypeAlias = NDArray[np.float64]
 
 NETWORK = "network"
 """What tables and figures call the trained network."""
-FITTED_ON = 512
+FITTED_ON = 256
 """Constant parameters, for comparison, are fitted to no more windows than this."""
+ROUGH = {"max_iterations": 15, "tolerance": 1e-5}
+"""Where that fit ends: to be compared with, it need not be exact."""
 FITTED_ENTRIES = 40
 """Models with more entries of parameters have no such fit: it would take longer than the training."""
 
@@ -80,7 +82,7 @@ def baselines_of(net: DynamicsParameterNet, training: FeatureDataset, seed: int)
         if len(training) > FITTED_ON:
             drawn = stream(seed, "windows of the constant fit").permutation(len(training))[:FITTED_ON]
             some = training.take(np.sort(drawn))
-        return fit_baselines(spec, some, FitSettings(rollout=settings))
+        return fit_baselines(spec, some, FitSettings(rollout=settings, **ROUGH))
     found: dict[str, Baseline] = {
         "persistence": Persistence(spec),
         "default parameters": ConstantParameters(spec, None, settings),

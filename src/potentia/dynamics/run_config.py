@@ -110,7 +110,7 @@ class RunConfig:
     """Widths of the layers of the network."""
     dynamics_hidden_size: int | None = None
     """Width of the layer inside mlp-dynamics; other models have none."""
-    substeps: int | str = "auto"
+    substeps: int | Literal["auto"] = "auto"
     """Steps of the solver inside a step of the data, or auto."""
     integration: Literal["rk4", "euler", "rk4-clamped"] = "rk4"
     """Solver: rk4, euler or rk4-clamped."""

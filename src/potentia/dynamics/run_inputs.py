@@ -79,9 +79,7 @@ def spec_of(config: RunConfig) -> ModelSpec:
     if config.dynamics_hidden_size is None:
         return get_model_spec(config.model)
     if config.model != MLP_DYNAMICS.name:
-        raise ConfigError(
-            f"dynamics_hidden_size belongs to {MLP_DYNAMICS.name!r}: {config.model!r} has no hidden layer"
-        )
+        raise ConfigError(f"dynamics_hidden_size is for {MLP_DYNAMICS.name!r}: {config.model!r} has no hidden layer")
     return mlp_dynamics(config.dynamics_hidden_size)
 
 

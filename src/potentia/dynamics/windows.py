@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from potentia.checks import did_you_mean, integer, number
+from potentia.checks import choice, did_you_mean, integer, number
 from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.logs import Log
 from potentia.dynamics.plausibility import unit_suspicion
 from potentia.dynamics.resampling import Grid, grid_of, recorded_step
 from potentia.dynamics.spec import ModelSpec
 from potentia.errors import ConfigError, DataError, warn_user
+from potentia.seeding import stream
 
-__all__ = ["REASONS", "WindowSettings", "Windows", "cut_windows"]
+__all__ = ["REASONS", "Rule", "WindowSettings", "Windows", "cut_windows"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
+Rule = Literal["head", "random"]
 
 REASONS = ("gap", "not_finite", "wrong_unit", "out_of_range", "slow")
 """Why a window is left out; the first that holds is counted."""
@@ -91,8 +93,8 @@ class Windows:
     dataset: FeatureDataset
     """The windows."""
     counts: pd.DataFrame
-    """Windows by log (rows) and fate: ``kept``, one column for each reason, and ``too_short``, which is 1 where the
-    log has no room for any."""
+    """Windows by log (rows) and fate: ``kept``, one column for each reason, ``too_short``, which is 1 where the log
+    has no room for any, and ``over_limit`` where fewer were asked for."""
     suspicions: Mapping[str, str] = field(default_factory=dict)
     """Log → what looked like a wrong unit in it."""
 
@@ -108,7 +110,15 @@ class _Cut:
     suspicion: str | None
 
 
-def cut_windows(logs: Sequence[Log], spec: ModelSpec, settings: WindowSettings) -> Windows:
+def cut_windows(
+    logs: Sequence[Log],
+    spec: ModelSpec,
+    settings: WindowSettings,
+    *,
+    samples: int | None = None,
+    rule: Rule = "head",
+    seed: int = 0,
+) -> Windows:
     """Return windows of all logs, log by log in the order of time.
 
     Pose and velocity of the first state are of the same row, and history and features end before the first step:
@@ -118,6 +128,9 @@ def cut_windows(logs: Sequence[Log], spec: ModelSpec, settings: WindowSettings) 
         logs: Each is a group of its own.
         spec: The model whose states and controls are columns of the logs.
         settings: How they are cut.
+        samples: Windows that are kept, of all logs together; None for all.
+        rule: Which of them: the first ones, or ones drawn at random, in the order of time all the same.
+        seed: Of the draw.
 
     Raises:
         DataError: a column is missing, logs have different steps and ``dt`` is not given, ``dt`` is less than the step
@@ -127,12 +140,15 @@ def cut_windows(logs: Sequence[Log], spec: ModelSpec, settings: WindowSettings) 
     Warns:
         PotentiaWarning: logs are left out whose numbers look like another unit.
     """
+    choice("rule", rule, ("head", "random"))
+    if samples is not None:
+        integer("samples", samples, low=1)
     if not logs:
         raise DataError("there are no logs to cut windows from")
     features = _feature_names(logs, spec, settings)
     _require_known(spec, settings, features)
     dt = _step_of(logs, settings)
-    cuts = [_cut(log, spec, settings, features, dt) for log in logs]
+    cuts = _limited([_cut(log, spec, settings, features, dt) for log in logs], samples, rule, seed)
     counts = pd.DataFrame([cut.counts for cut in cuts], index=pd.Index([log.name for log in logs], name="log"))
     suspicions = {log.name: cut.suspicion for log, cut in zip(logs, cuts, strict=True) if cut.suspicion}
     told = "".join(f"\n{log.where}: {cut.suspicion}" for log, cut in zip(logs, cuts, strict=True) if cut.suspicion)
@@ -210,6 +226,22 @@ def _cut(log: Log, spec: ModelSpec, settings: WindowSettings, features: Sequence
         left &= ~wrong
     fates["kept"] = int(left.sum())
     return _Cut(grid, first[left], {**fates, "too_short": int(not len(first))}, suspicion)
+
+
+def _limited(cuts: list[_Cut], samples: int | None, rule: Rule, seed: int) -> list[_Cut]:
+    """Leave out windows before their numbers are copied."""
+    n = sum(len(cut.first) for cut in cuts)
+    if samples is None or samples >= n:
+        return cuts
+    chosen = np.zeros(n, dtype=bool)
+    chosen[np.arange(samples) if rule == "head" else stream(seed, "samples").permutation(n)[:samples]] = True
+    limited, begin = [], 0
+    for cut in cuts:
+        first = cut.first[chosen[begin : begin + len(cut.first)]]
+        over = len(cut.first) - len(first)
+        begin += len(cut.first)
+        limited.append(replace(cut, first=first, counts={**cut.counts, "kept": len(first), "over_limit": over}))
+    return limited
 
 
 def _faults(

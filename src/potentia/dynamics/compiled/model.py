@@ -112,31 +112,61 @@ def _numbered(graph: Graph, arguments: list[Tensor]) -> list[Nodes]:
 
 
 def _compare(spec: ModelSpec, equations: Equations) -> None:
-    """Compare the programs with the functions of the model, at random points.
+    """Compare the programs with the functions of the model and their derivatives by torch, at random points.
 
     Raises:
-        NotCompilableError: they differ, so a function looks at more than a row.
+        NotCompilableError: they differ, so a function looks at more than a row, or stops a derivative.
     """
     random = stream(0, "compiled")
     states = torch.as_tensor(random.normal(size=(ROWS, len(spec.states))) * np.geomspace(0.1, 10, ROWS)[:, None])
     controls = torch.as_tensor(random.normal(size=(ROWS, len(spec.controls))))
-    params = {}
+    params = []
     for one in spec.parameters:
         low, high = one.bounds
-        params[one.name] = torch.as_tensor(low + (high - low) * random.random((ROWS, *one.shape)))
+        params.append(torch.as_tensor(low + (high - low) * random.random((ROWS, *one.shape))))
+    given = [one.requires_grad_() for one in (states, controls, *params)]
     h = torch.full((ROWS, 1), 0.01, dtype=torch.float64)
-    fixed = spec.with_constants(states, {})
-    own = {"rates": spec.dynamics_fn(states, controls, {**fixed, **params})}
+    everything = {**spec.with_constants(states, {}), **dict(zip(spec.param_keys, params, strict=True))}
+    own = {"rates": spec.dynamics_fn(states, controls, everything)}
     if spec.limit_fn is not None:
-        own["limits"] = spec.limit_fn(states, controls, h, {**fixed, **params})
-    flat = [one.reshape(ROWS, -1) for one in params.values()]
-    spread = [one.reshape(1, -1).expand(ROWS, -1) for one in fixed.values()]
-    columns = torch.cat([*flat, *spread], 1).numpy().T
-    prepared = np.array(equations.prepare(list(columns))).reshape(equations.n_prepared, ROWS)
-    used = controls.numpy().T
-    rows: list[NDArray[np.float64]] = [*states.numpy().T, *used, *prepared, *h.numpy().T, *used]
-    for name, program in (("rates", equations.rates), ("limits", equations.limit)):
-        if name in own:
-            found, wanted = np.array(program(rows)).T, own[name].detach().numpy()
-            if not np.allclose(found, wanted, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
-                raise NotCompilableError(f"its {name} of one row differ from those of many: they look beyond the row")
+        own["limits"] = spec.limit_fn(states, controls, h, everything)
+    values = _Point(spec, equations, [one.detach() for one in given], h)
+    for name, wanted in own.items():
+        if not _close(values.outputs(name), wanted.detach()):
+            raise NotCompilableError(f"its {name} of one row differ from those of many: they look beyond the row")
+        weights = torch.as_tensor(random.normal(size=wanted.shape))
+        total = (wanted * weights).sum() + 0 * sum(one.sum() for one in given)  # of everything, as autograd wants it
+        slopes = torch.autograd.grad(total, given)
+        flat = torch.cat([slope.reshape(ROWS, -1) for slope in slopes], 1)
+        if not _close(values.slopes(name, weights), flat):
+            raise NotCompilableError(f"the derivatives of its {name} are not those of its operations, as with detach")
+
+
+def _close(found: NDArray[np.float64], wanted: Tensor) -> bool:
+    size = float(np.nan_to_num(np.abs(wanted.numpy())).max(initial=0.0))
+    return np.allclose(found, wanted.numpy(), rtol=TOLERANCE, atol=TOLERANCE * max(size, 1.0), equal_nan=True)
+
+
+class _Point:
+    """Programs evaluated by NumPy at some rows."""
+
+    def __init__(self, spec: ModelSpec, equations: Equations, given: list[Tensor], h: Tensor) -> None:
+        self.equations = equations
+        states, used = (one.numpy().T for one in given[:2])
+        spread = [one.reshape(1, -1).expand(ROWS, -1) for one in spec.with_constants(given[0], {}).values()]
+        self.preparing = list(torch.cat([*(one.reshape(ROWS, -1) for one in given[2:]), *spread], 1).numpy().T)
+        prepared = equations.prepare(self.preparing)
+        self.rows: list[NDArray[np.float64]] = [*states, *used, *prepared, *h.numpy().T, *used]
+
+    def outputs(self, name: str) -> NDArray[np.float64]:
+        """Return what a program returns.  [rows, outputs]"""
+        program = self.equations.rates if name == "rates" else self.equations.limit
+        return np.array(program(self.rows)).T
+
+    def slopes(self, name: str, weights: Tensor) -> NDArray[np.float64]:
+        """Return the derivatives by states, controls and parameters.  [rows, inputs]"""
+        back = self.equations.rates_back if name == "rates" else self.equations.limit_back
+        found = back([*self.rows, *weights.numpy().T])
+        first = self.equations.first_prepared
+        by_params = self.equations.prepare_back([*self.preparing, *found[first:]])
+        return np.array([*found[:first], *by_params]).T

@@ -91,10 +91,15 @@ def _clamp(rec: Recorder, given: Any, low: Any = None, high: Any = None, **named
 
 def _bounded(rec: Recorder, name: str, nodes: NDArray[Any], bound: Any) -> NDArray[Any]:
     """The larger or smaller of both; at the bound the derivative is the number's, as torch has it of a clamp."""
-    bounds = np.broadcast_to(rec.nodes_of(bound), np.broadcast_shapes(nodes.shape, np.shape(rec.nodes_of(bound))))
-    found = np.empty(bounds.shape, dtype=object)
-    for place, node in np.ndenumerate(np.broadcast_to(nodes, bounds.shape)):
-        found[place] = rec.graph.apply(f"{name}_or_first", node, bounds[place])
+    bounds = rec.nodes_of(bound)
+    return _filled(rec, f"{name}_or_first", nodes, bounds)
+
+
+def _filled(rec: Recorder, operation: str, one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
+    """Return an operation on nodes that are at hand, shapes as NumPy spreads them."""
+    found = np.empty(np.broadcast_shapes(one.shape, other.shape), dtype=object)
+    pairs = zip(np.broadcast_to(one, found.shape).flat, np.broadcast_to(other, found.shape).flat, strict=True)
+    found.flat = [rec.graph.apply(operation, int(a), int(b)) for a, b in pairs]
     return found
 
 
@@ -138,12 +143,7 @@ def _product(rec: Recorder, a: Tensor, b: Tensor) -> NDArray[Any]:
 def _product_and_sum(rec: Recorder, added: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
     if (beta, alpha) != (1, 1):
         raise NotCompilableError("a product of matrices with factors is not known to it")
-    products = _product(rec, a, b)
-    nodes = np.broadcast_to(rec.nodes_of(added), products.shape)
-    found = np.empty(products.shape, dtype=object)
-    for place in np.ndindex(products.shape):
-        found[place] = rec.graph.apply("add", nodes[place], products[place])
-    return found
+    return _filled(rec, "add", rec.nodes_of(added), _product(rec, a, b))
 
 
 def _sum(rec: Recorder, given: Tensor, axes: Any = None, keepdim: bool = False, *, dtype: Any = None) -> NDArray[Any]:
@@ -229,7 +229,7 @@ OPERATIONS: dict[str, Rule] = {
     **{"select": _select, "slice": _slice, "split": _pieces, "split_with_sizes": _pieces, "unbind": _unbound},
     **{"squeeze": _squeezed, "expand": _expanded, "_to_copy": _converted},
     **{"zeros_like": _full(0.0), "ones_like": _full(1.0), "full_like": _full(None)},
-    **dict.fromkeys(("alias", "clone", "lift_fresh", "contiguous"), _same),
+    **dict.fromkeys(("alias", "clone", "detach", "lift_fresh", "contiguous"), _same),
     "unsqueeze": lambda rec, given, axis: np.expand_dims(rec.nodes_of(given), axis),
     "stack": lambda rec, given, axis=0: np.stack([rec.nodes_of(one) for one in given], axis),
     "cat": lambda rec, given, axis=0: np.concatenate([rec.nodes_of(one) for one in given], axis),

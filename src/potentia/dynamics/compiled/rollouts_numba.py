@@ -77,7 +77,7 @@ def rates(model, x, out, first):
     _rates(model, x, x, out, first)
 
 
-@compiled
+@inlined
 def rates_back(model, x, out):
     """Cotangents of states, used controls and prepared numbers."""
     _rates_back(model, x, x, out, 0)
@@ -165,7 +165,7 @@ def advance(model, method, x, y, k, one):
             add_to(y, s, sixth * (load(k, s) + middle * two + load(k, 3 * n + s)))
 
 
-@compiled
+@inlined
 def retreat(model, method, x, y, k, adjoint, back, by_control, by_prepared, one):
     """One substep backwards: ``adjoint`` becomes the cotangent of the states before it, others grow.
 

@@ -18,7 +18,6 @@ from potentia.dynamics.compiled.rollouts_numba import (
     STEPS,
     WINDOWS,
     begin,
-    compiled,
     finish,
     first_given,
     inlined,
@@ -44,13 +43,13 @@ _limit_table, _limit_push = evaluator("limit_table"), evaluator("limit_push")
 _prepare_table = evaluator("prepare_table")
 
 
-@compiled
+@inlined
 def rates_table(model, x, table):
     """Rates and their partial derivatives."""
     _rates_table(model, x, x, table, 0)
 
 
-@compiled
+@inlined
 def rates_push(model, table, t, slopes, first):
     """Tangents of the rates."""
     _rates_push(model, table, t, slopes, first)

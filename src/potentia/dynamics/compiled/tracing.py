@@ -94,6 +94,8 @@ class _Recorder(TorchDispatchMode):
                 raise NotCompilableError("it uses a tensor that learns and is no parameter")
             return func(*args, **options)  # of constants
         name = func.overloadpacket.__name__
+        if name == "_local_scalar_dense":
+            raise NotCompilableError("it decides by the number in a tensor: write torch.where")
         if name not in OPERATIONS:
             if func in DECOMPOSED:
                 with self:

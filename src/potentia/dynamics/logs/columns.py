@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from potentia.checks import choice, did_you_mean, number
 from potentia.config import from_dict
+from potentia.dynamics.logs.angles import unwrapped
 from potentia.dynamics.logs.log import Log
 from potentia.dynamics.logs.tables import Table
 from potentia.errors import ConfigError, DataError
@@ -64,12 +65,13 @@ class Column:
     """For units that have no name, and for signs."""
     offset: float = 0.0
     """In SI; added last."""
-    formula: Literal["same", "hypot", "atan2", "rate"] = "same"
+    formula: Literal["same", "hypot", "atan2", "rate", "turn_rate"] = "same"
     """``"hypot"`` (vx, vy) → speed; ``"atan2"`` (vy, vx) → slip angle; ``"rate"``: the change to the next row over the
-    time to it, which is exactly the control that was held where the column is a state that it moves (last row: NaN)."""
+    time to it, which is exactly the control that was held where the column is a state that it moves (last row: NaN);
+    ``"turn_rate"``: the same of a heading, through full turns."""
 
     def __post_init__(self) -> None:
-        choice("formula", self.formula, ("same", "hypot", "atan2", "rate"))
+        choice("formula", self.formula, ("same", "hypot", "atan2", "rate", "turn_rate"))
         if self.unit not in UNITS:
             raise ConfigError(f"there is no unit {self.unit!r} for a column{did_you_mean(self.unit, UNITS)}")
         number("factor", self.factor)
@@ -98,6 +100,9 @@ class Column:
                 raw = np.arctan2(*found)
             case "rate":
                 raw = np.append(np.diff(found[0]) / np.diff(time), np.nan)
+            case "turn_rate":
+                size = UNITS[self.unit]
+                raw = np.append(np.diff(unwrapped(found[0] * size) / size) / np.diff(time), np.nan)
         return np.asarray(raw * (UNITS[self.unit] * self.factor) + self.offset, dtype=np.float64)
 
 
