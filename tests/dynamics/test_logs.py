@@ -31,12 +31,12 @@ def written(path, text):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_log_comes_back_bit_by_bit(tmp_path, suffix):
-    gap = Log("drive", TIME, {**DRIVE.columns, "w": np.where(np.arange(9) == 4, np.nan, 1.0)})
+    gap = Log("drive", TIME, {**DRIVE.columns, "w, wet": np.where(np.arange(9) == 4, np.nan, 1.0)})
     write_log(tmp_path / f"drive{suffix}", gap)
     found = one(tmp_path / f"drive{suffix}")
     assert found.name == f"drive{suffix}"
     np.testing.assert_array_equal(found.time, gap.time)
-    assert list(found.columns) == ["x", "v", "w"]
+    assert list(found.columns) == ["x", "v", "w, wet"]
     for key, values in gap.columns.items():
         np.testing.assert_array_equal(found.columns[key], values)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
+from potentia.config import from_dict, to_dict
 from potentia.dynamics import (
     Excitation,
     ModelSpec,
@@ -13,6 +16,7 @@ from potentia.dynamics import (
     RolloutSettings,
     SimulationSettings,
     Variable,
+    default_excitation,
     get_model_spec,
     read_logs,
     rollout,
@@ -223,3 +227,12 @@ def test_wrong_logs_are_refused():
         simulate_logs(CAR, settings=SimulationSettings(n_logs=1, duration=1, noise={"w": 1.0}))
     with pytest.raises(ConfigError, match="suffix must be one of"):
         write_logs("nowhere", [], ".mat")
+
+
+def test_settings_go_there_and_back():
+    settings = SimulationSettings(
+        excitation=default_excitation(CAR), features={"wet": Steps(low=0, high=1)}, noise={"v": 0.1}
+    )
+    assert from_dict(SimulationSettings, json.loads(json.dumps(to_dict(settings), allow_nan=False))) == settings
+    free = Follow(state="v", reference=Constant(low=4, high=4), gain=1.0)
+    np.testing.assert_array_equal(free.applied(np.array([4.0]), {"v": np.array([-96.0])}), [100.0])

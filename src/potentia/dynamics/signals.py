@@ -149,10 +149,10 @@ class Follow(Signal):
     """What the state is to follow, in its unit."""
     gain: float = 2.0
     """Control over distance from the reference (1/s where the control is the rate of the state)."""
-    low: float = -np.inf
-    """Least control."""
-    high: float = np.inf
-    """Greatest control."""
+    low: float | None = None
+    """Least control; None for any."""
+    high: float | None = None
+    """Greatest control; None for any."""
 
     def __post_init__(self) -> None:
         _require_positive("gain", self.gain)
@@ -169,7 +169,8 @@ class Follow(Signal):
         """
         if self.state not in states:
             raise ConfigError(f"a control follows the state {self.state!r}{did_you_mean(self.state, states)}")
-        return np.clip(self.gain * (drawn - states[self.state]), self.low, self.high)
+        wanted: Floats = self.gain * (drawn - states[self.state])
+        return wanted.clip(-np.inf if self.low is None else self.low, self.high)
 
 
 def _between(low: float, high: float, unit: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -145,7 +146,8 @@ def _csv_header(path: Path) -> tuple[list[str], str, int]:
 
 
 def _fields(line: str, separator: str) -> list[str]:
-    return [part.strip().strip("\"'").strip() for part in line.rstrip("\r\n").split(separator)]
+    fields = next(csv.reader([line.strip(" \r\n")], delimiter=separator, skipinitialspace=True), [])
+    return [part.strip() for part in fields]
 
 
 def _is_number(field: str) -> bool:
