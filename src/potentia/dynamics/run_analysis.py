@@ -38,8 +38,8 @@ NETWORK = "network"
 """What tables and figures call the trained network."""
 FITTED_ON = 256
 """Constant parameters, for comparison, are fitted to no more windows than this."""
-ROUGH = {"max_iterations": 15, "tolerance": 1e-5}
-"""Where that fit ends: to be compared with, it need not be exact."""
+ROUGH_ITERATIONS, ROUGH = 15, 1e-5
+"""Iterations and tolerance of that fit: to be compared with, it need not be exact."""
 QUICK = 2000
 """Such a fit is quick if entries of parameters times steps of the solver in a window are no more than this."""
 
@@ -83,7 +83,9 @@ def baselines_of(net: DynamicsParameterNet, training: FeatureDataset, config: Ru
         if len(training) > FITTED_ON:
             drawn = stream(config.seed, "windows of the constant fit").permutation(len(training))[:FITTED_ON]
             some = training.take(np.sort(drawn))
-        return fit_baselines(spec, some, FitSettings(rollout=settings, **ROUGH))
+        return fit_baselines(
+            spec, some, FitSettings(rollout=settings, max_iterations=ROUGH_ITERATIONS, tolerance=ROUGH)
+        )
     found: dict[str, Baseline] = {
         "persistence": Persistence(spec),
         "default parameters": ConstantParameters(spec, None, settings),
