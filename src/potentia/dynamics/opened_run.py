@@ -68,4 +68,4 @@ class OpenedRun:
     def evaluate(self, windows: FeatureDataset) -> RolloutEvaluation:
         """Return errors on windows, beside baselines; constants are fitted to the windows of the training."""
         training = read_inputs(replace(self.config, val_dataset=())).training
-        return evaluated(self.net, windows, baselines_of(self.net, training, self.config.seed))
+        return evaluated(self.net, windows, baselines_of(self.net, training, self.config))

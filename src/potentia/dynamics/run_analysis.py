@@ -38,10 +38,10 @@ NETWORK = "network"
 """What tables and figures call the trained network."""
 FITTED_ON = 256
 """Constant parameters, for comparison, are fitted to no more windows than this."""
-ROUGH = {"max_iterations": 15, "tolerance": 1e-5}
-"""Where that fit ends: to be compared with, it need not be exact."""
-FITTED_ENTRIES = 40
-"""Models with more entries of parameters have no such fit: it would take longer than the training."""
+ROUGH_ITERATIONS, ROUGH = 15, 1e-5
+"""Iterations and tolerance of that fit: to be compared with, it need not be exact."""
+QUICK = 2000
+"""Such a fit is quick if entries of parameters times steps of the solver in a window are no more than this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ def analyse(
     config: RunConfig, inputs: RunInputs, net: DynamicsParameterNet, directory: RunDirectory
 ) -> dict[str, Analysis]:
     """Look at each part, and write tables, ``identifiability.json`` and figures."""
-    baselines = baselines_of(net, inputs.training, config.seed)
+    baselines = baselines_of(net, inputs.training, config)
     found = {}
     for part, windows in inputs.parts.items():
         evaluation = evaluated(net, windows, baselines)
@@ -74,15 +74,18 @@ def analyse(
     return found
 
 
-def baselines_of(net: DynamicsParameterNet, training: FeatureDataset, seed: int) -> dict[str, Baseline]:
-    """Return what the network is compared with; constant parameters are fitted where the model has few of them."""
+def baselines_of(net: DynamicsParameterNet, training: FeatureDataset, config: RunConfig) -> dict[str, Baseline]:
+    """Return what the network is compared with; constant parameters where that is asked for, or quick."""
     spec, settings = net.spec_, net.rollout_
-    if spec.vector_size <= FITTED_ENTRIES:
+    quick = spec.vector_size * settings.substeps * training.n_steps <= QUICK
+    if quick if config.constant_fit is None else config.constant_fit:
         some = training
         if len(training) > FITTED_ON:
-            drawn = stream(seed, "windows of the constant fit").permutation(len(training))[:FITTED_ON]
+            drawn = stream(config.seed, "windows of the constant fit").permutation(len(training))[:FITTED_ON]
             some = training.take(np.sort(drawn))
-        return fit_baselines(spec, some, FitSettings(rollout=settings, **ROUGH))
+        return fit_baselines(
+            spec, some, FitSettings(rollout=settings, max_iterations=ROUGH_ITERATIONS, tolerance=ROUGH)
+        )
     found: dict[str, Baseline] = {
         "persistence": Persistence(spec),
         "default parameters": ConstantParameters(spec, None, settings),
