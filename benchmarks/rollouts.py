@@ -128,9 +128,7 @@ def _tell(found: dict[str, dict[str, Times]], options: argparse.Namespace) -> No
     rates = equations_of(get_model_spec("singletrack"), torch.float64)
     if rates is None:
         raise SystemExit("the single track is not compiled")
-    print(
-        f"\n{options.windows} windows x {options.steps} steps; least of {options.rounds} rounds; once on disk, no compiling"
-    )
+    print(f"\n{options.windows} windows x {options.steps} steps; least of {options.rounds} rounds, kernels on disk")
     print(f"operations of the rates: {rates.rates.operations}, of their derivative: {rates.rates_back.operations}")
     kinds = "".join(f"{kind:>14}{'steps/s':>12}{'ratio':>9}" for kind in ("forward", "gradient"))
     print(f"{'':42}{kinds}")
