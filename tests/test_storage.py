@@ -89,8 +89,29 @@ def test_a_truncated_file_is_refused_wherever_it_ends(path):
     whole = path.read_bytes()
     for length in (*range(0, len(whole) - 1, 37), len(whole) - 1):
         path.write_bytes(whole[:length])
-        with pytest.raises(FileFormatError, match=r"is no whole potentia file: it is (truncated|empty)"):
+        with pytest.raises(FileFormatError, match=r"is no whole potentia file: it is (truncated|empty).* take a copy"):
             read_file(path, "thing", version=2)
+
+
+def test_one_byte_that_has_changed_is_noticed_wherever_it_is(path):
+    whole = path.read_bytes()
+    for place in (*range(0, len(whole), 5), len(whole) - 1):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(FileFormatError, match=r"file\.pt is (damaged|no whole potentia|a safetensors file, but)"):
+            read_file(path, "thing", version=2)
+
+
+def test_a_tensor_that_is_damaged_says_what_to_do(path):
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(FileFormatError, match=r"file\.pt is damaged.*checksum.*take a copy that is whole"):
+        read_file(path, "thing", version=2)
+
+
+def test_zeros_like_a_checksum_in_the_settings_are_theirs(tmp_path):
+    text = f'"sha256":"{"0" * 64}"'
+    write_file(tmp_path / "a", "thing", {"text": text}, {})
+    assert read_file(tmp_path / "a", "thing").settings == {"text": text}
 
 
 @pytest.mark.parametrize("content", [b"text\n", b"\x00" * 100, b"\xff" * 100, b"\x02" + b"\x00" * 7 + b"[]"])

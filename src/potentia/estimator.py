@@ -39,10 +39,7 @@ class Estimator(ABC):
     @classmethod
     @abstractmethod
     def from_parts(cls, recipe: Mapping[str, Any], learned: Mapping[str, Any]) -> Self:
-        """Build a trained estimator from `recipe` and `learned`.
-
-        ``learned["extra_metadata"]``, where there is any, are notes of the user that were saved with it.
-        """
+        """Build a trained estimator from `recipe` and `learned`."""
 
     def save(self, path: str | os.PathLike[str], extra_metadata: Mapping[str, Any] | None = None) -> None:
         """Write the trained estimator to one file (safetensors with a JSON header), whole or not at all.
@@ -68,6 +65,8 @@ class Estimator(ABC):
     def parts_in(cls, path: str | os.PathLike[str]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """Read recipe and learned, the arguments of `from_parts`, from a file of `save` or a checkpoint.
 
+        Notes that the user saved with it are in the record, as ``extra_metadata``.
+
         Raises:
             FileFormatError: the file is truncated, foreign, or of another kind.
         """
@@ -78,8 +77,10 @@ class Estimator(ABC):
             require_checkpoint_of(cls.kind, extra, path)
             return extra["recipe"], {**extra["learned"], "model": state["run"]["model"]}
         learned = unflatten(stored.settings["learned"], stored.tensors)
-        notes = {"extra_metadata": stored.settings["extra_metadata"]}
-        return stored.settings["recipe"], {**notes, **learned}
+        notes = stored.settings["extra_metadata"]
+        if notes:
+            learned["record"] = {**learned.get("record", {}), "extra_metadata": notes}
+        return stored.settings["recipe"], learned
 
     def require_trained(self) -> None:
         """Raise `NotFittedError` unless `is_trained`."""

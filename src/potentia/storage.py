@@ -1,21 +1,19 @@
 """Versioned files: plain settings and tensors in one safetensors file, written whole or not at all, no pickle.
 
-The header of the file carries one JSON entry, ``potentia``: format, kind, version, the release that wrote it, and the
-settings. Nothing in a file is ever executed.
+The header of the file carries one JSON entry, ``potentia``: checksum (SHA-256 of the whole file, with zeros in its own
+place), format, kind, version, the release that wrote it, and the settings. Nothing in a file is ever executed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import math
 import os
-import secrets
-import socket
+import re
 import struct
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from potentia.errors import ConfigError, FileFormatError, PotentiaError
+from potentia.errors import ConfigError, FileFormatError
+from potentia.files import remove_leftovers, replacing, write_bytes, write_text
 
 __all__ = [
     "StoredFile",
@@ -44,6 +43,12 @@ __all__ = [
 ]
 
 _ENTRY = "potentia"
+_CHECKSUM = "sha256"
+_CHECKED = re.compile(rf'{{"{_CHECKSUM}": "([0-9a-f]{{64}})"')
+"""How the entry begins."""
+_UNKNOWN = "0" * 64
+"""What stands in the place of the checksum while it is taken."""
+_WHAT_TO_DO = "take a copy that is whole, go on from an older checkpoint, or train and save it again"
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ def write_file(
         ConfigError: the settings are not plain.
     """
     header = {
+        _CHECKSUM: _UNKNOWN,  # the first one, so that it is found before any in the settings
         "format": _ENTRY,
         "kind": kind,
         "version": version,
@@ -85,24 +91,26 @@ def write_file(
     except (TypeError, ValueError) as error:
         raise ConfigError(f"these settings of a {kind} cannot be written as strict JSON: {error}") from None
     stored = {name: _storable(tensor) for name, tensor in tensors.items()}
-    write_bytes(path, safetensors.torch.save(stored, {_ENTRY: entry}))
+    write_bytes(path, *_sealed(safetensors.torch.save(stored, {_ENTRY: entry})))
 
 
 def read_file(path: str | os.PathLike[str], *kinds: str, version: int = 1) -> StoredFile:
     """Read a file that is one of ``kinds`` and at most of ``version``, the newest layout that the caller knows.
 
     Raises:
-        FileFormatError: the file is truncated, foreign, of another kind, or of a newer version.
+        FileFormatError: the file is truncated, damaged, foreign, of another kind, or of a newer version.
     """
     raw = Path(path).read_bytes()
     try:
         tensors = safetensors.torch.load(raw)
     except safetensors.SafetensorError as error:
         raise FileFormatError(f"{path} is no whole potentia file: {_guess(raw, str(error))}") from None
-    length = int.from_bytes(raw[:8], "little")
-    metadata = json.loads(raw[8 : 8 + length]).get("__metadata__", {})
+    metadata = json.loads(raw[8 : _begin(raw)]).get("__metadata__", {})
     if _ENTRY not in metadata:
         raise FileFormatError(f"{path} is a safetensors file, but potentia did not write it")
+    known = _CHECKED.match(metadata[_ENTRY])
+    if known is None or _checksum(raw, known[1]) != known[1]:
+        raise FileFormatError(f"{path} is damaged: it is not what was written (checksum); {_WHAT_TO_DO}")
     header = json.loads(metadata[_ENTRY])
     if header["kind"] not in kinds:
         raise FileFormatError(f"{path} holds a {header['kind']}, not a {' or '.join(kinds)}")
@@ -149,60 +157,6 @@ def load_json(path: str | os.PathLike[str]) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:  # of the text or of its encoding
         raise FileFormatError(f"{path} is no whole JSON file: {error}") from None
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write UTF-8 text, whole or not at all."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file whole or not at all: a reader, a crash or a full disk never leaves half of it.
-
-    Raises:
-        OSError: the file could not be written; one that was there before is untouched.
-    """
-    with replacing(path) as temporary, temporary.open("xb") as file:
-        file.write(content)
-
-
-@contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give the name of a temporary file beside ``path`` to write; it takes the place of ``path`` when all went well.
-
-    Otherwise it is removed; `remove_leftovers` removes those of processes that were killed.
-
-    Raises:
-        OSError: the file could not be written; one that was there before is untouched.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{_machine()}-{os.getpid()}-{secrets.token_hex(6)}.tmp")
-    try:
-        yield temporary
-        _sync(temporary, os.O_RDWR)
-        temporary.replace(path)
-    except PotentiaError:
-        raise
-    except OSError as error:
-        reason = f"{error.strerror or error}; what stood there before is untouched"
-        raise OSError(error.errno or 0, reason, str(path)) from error
-    finally:
-        with suppress(NotADirectoryError):
-            temporary.unlink(missing_ok=True)
-    if os.name != "nt":  # Windows cannot open a directory
-        _sync(path.parent, os.O_RDONLY)
-
-
-def remove_leftovers(path: str | os.PathLike[str]) -> None:
-    """Remove temporary files for ``path`` whose writers on this machine are no more."""
-    path = Path(path)
-    if os.name == "nt" or not path.parent.is_dir():  # Windows has no harmless signal to ask with
-        return
-    head = f".{path.name}.{_machine()}-"
-    for left in path.parent.iterdir():
-        pid = left.name.removeprefix(head).split("-")[0]
-        if left.name.startswith(head) and left.suffix == ".tmp" and pid.isdigit() and not _runs(int(pid)):
-            left.unlink(missing_ok=True)
 
 
 def flatten(state: object) -> tuple[Any, dict[str, Tensor]]:
@@ -271,32 +225,34 @@ def _storable(tensor: Tensor) -> Tensor:
 
 def _guess(raw: bytes, reason: str) -> str:
     if not raw:
-        return "it is empty"
+        return f"it is empty; {_WHAT_TO_DO}"
     if raw.startswith((b"PK\x03\x04", b"\x80\x02")):
         return "it looks like a pickle of torch.save, which could run code when opened and is therefore never read"
-    return f"it is truncated or of another format ({reason})"
+    return f"it is truncated or of another format ({reason}); {_WHAT_TO_DO}"
 
 
-def _machine() -> str:
-    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+def _sealed(raw: bytes) -> tuple[bytes, memoryview]:
+    """Return header and tensors of what has no checksum yet, with the checksum."""
+    begin = _begin(raw)
+    return _with(raw[:begin], _UNKNOWN, _checksum(raw, _UNKNOWN)), memoryview(raw)[begin:]
 
 
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it runs for another user
-        return True
-    return True
+def _checksum(raw: bytes, known: str) -> str:
+    """Return the checksum of all, whatever checksum is ``known`` in the header."""
+    begin = _begin(raw)
+    found = hashlib.sha256(_with(raw[:begin], known, _UNKNOWN))
+    found.update(memoryview(raw)[begin:])
+    return found.hexdigest()
 
 
-def _sync(path: Path, flags: int) -> None:
-    handle = os.open(path, flags)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _with(header: bytes, old: str, new: str) -> bytes:
+    """Return the header with another checksum, the first thing in the entry."""
+    return header.replace(old.encode(), new.encode(), 1)
+
+
+def _begin(raw: bytes) -> int:
+    """Return where the tensors begin, behind the length of the header and the header."""
+    return 8 + int.from_bytes(raw[:8], "little")
 
 
 def release() -> str:

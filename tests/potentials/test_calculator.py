@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 
-import ase.io
 import numpy as np
 import pytest
 import torch
@@ -19,30 +18,10 @@ from potentia import ANNCalculator, ChebyshevDescriptor, Structure, TorchANNPote
 from potentia.errors import ConfigError, DataError, NotFittedError, PotentiaWarning
 from potentia.potentials.calculator import CommitteeCalculator
 from potentia.potentials.simulation import SimulationModel
-from potentia.potentials.watch import Watch
 from potentials.small_data import CUTOFF, config, crystal, frames, fresh, molecule, trained
+from potentials.walks import atoms_of, every_structure, with_descriptor
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-STRUCTURES = {
-    "crystal": crystal(0),
-    "one atom": crystal(2, 1),
-    "larger than the cutoff": crystal(5, 8, length=9.0),
-    "slab": crystal(3, 4, pbc=(True, True, False)),
-    "wire": crystal(4, 4, pbc=(False, True, False)),
-    "molecule": molecule(1),
-}
-every_structure = pytest.mark.parametrize("structure", STRUCTURES.values(), ids=STRUCTURES)
-
-
-def atoms_of(structure: Structure) -> Atoms:
-    return Atoms(structure.species, structure.positions, cell=structure.cell, pbc=structure.pbc)
-
-
-def with_descriptor(**changes) -> TorchANNPotential:
-    """Return the trained potential with other settings of its descriptor."""
-    recipe = trained().recipe()
-    return TorchANNPotential.from_parts(recipe | {"descriptor": recipe["descriptor"] | changes}, trained().learned())
 
 
 def heat(atoms: Atoms, kelvin: float) -> None:
@@ -65,20 +44,6 @@ class Members:
 
     def simulation_model(self) -> SimulationModel:
         return SimulationModel.joined([potential.simulation_model() for potential in self.members])
-
-
-class Ranges:
-    """Takes the first atom for the farther outside the longer the first radial feature is."""
-
-    def __init__(self, excess: float) -> None:
-        self.value = excess
-
-    def excess(self, features, species):
-        assert features.shape == (len(species), trained().descriptor.n_features)
-        return np.concatenate([[self.value], np.zeros(len(species) - 1)])
-
-    def worst_features(self, features, species):
-        return ["radial 0"] + [""] * (len(species) - 1)
 
 
 @every_structure
@@ -336,61 +301,6 @@ def test_dynamics_at_constant_pressure_run():
     IsotropicMTKNPT(atoms, 1.0 * units.fs, temperature_K=300, **barostat).run(20)
     assert atoms.get_volume() != volume
     assert np.isfinite(atoms.get_stress()).all()
-
-
-def test_a_watch_says_how_far_outside_each_atom_is():
-    atoms = atoms_of(crystal(0))
-    atoms.calc = trained().calculator(watch=Watch(Ranges(0.5), "ignore"))
-    atoms.get_forces()
-    atoms.get_stress()
-    np.testing.assert_array_equal(atoms.calc.results["extrapolation"], [0.5, 0, 0, 0])
-    assert atoms.calc.watch.count == 1
-
-
-def test_a_watch_warns_once():
-    atoms = atoms_of(crystal(0))
-    atoms.calc = trained().calculator(watch=Watch(Ranges(0.5), "warn"))
-    with pytest.warns(PotentiaWarning, match=r"1 of 4 atoms are outside .* the farthest atom 0 \(Ti\) by 0.5"):
-        atoms.get_forces()
-    atoms.positions[0] += 0.01
-    atoms.get_forces()
-    assert atoms.calc.watch.count == 2
-
-
-def test_a_watch_writes_frames_down(tmp_path):
-    atoms, file = atoms_of(crystal(0)), tmp_path / "outside.xyz"
-    atoms.calc = trained().calculator(watch=Watch(Ranges(0.5), "log", file=file))
-    for _ in range(2):
-        atoms.positions[0] += 0.01
-        atoms.get_forces()
-    written = ase.io.read(file, index=":")
-    assert len(written) == 2
-    np.testing.assert_allclose(written[1].positions, atoms.positions, atol=1e-7)
-    np.testing.assert_allclose(written[0].arrays["extrapolation"], [0.5, 0, 0, 0])
-
-
-def test_a_watch_stops_the_run():
-    atoms = atoms_of(crystal(0))
-    atoms.calc = trained().calculator(watch=Watch(Ranges(0.5), "stop", threshold=0.4))
-    for _ in range(2):
-        with pytest.raises(DataError, match=r"atom 0 \(Ti\) by 0.5 in .radial 0.: add such structures"):
-            atoms.get_forces()
-
-
-def test_a_watch_says_nothing_below_its_threshold():
-    atoms = atoms_of(crystal(0))
-    atoms.calc = trained().calculator(watch=Watch(Ranges(0.5), "stop", threshold=0.5))
-    atoms.get_forces()
-    assert atoms.calc.watch.count == 0
-
-
-def test_watches_that_cannot_be_are_refused():
-    with pytest.raises(ConfigError, match="action must be one of 'ignore', 'warn', 'log', 'stop'"):
-        Watch(Ranges(0.0), "halt")
-    with pytest.raises(ConfigError, match="needs the path of an"):
-        Watch(Ranges(0.0), "log")
-    with pytest.raises(ConfigError, match="with action='log' only, not with 'warn'"):
-        Watch(Ranges(0.0), "warn", file="outside.xyz")
 
 
 @every_structure

@@ -25,6 +25,7 @@ from potentia.potentials.selection import select
 from potentia.potentials.watch import Watch
 from potentia.storage import flatten, read_file, write_file
 from potentials import small_data
+from potentials.calibrated import HELD_OUT, assert_close, seen_by
 from potentials.runs import in_memory
 from potentials.small_data import DESCRIPTOR, FREE, GRADIENTS
 
@@ -33,7 +34,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 METHOD = SplitConformal(smallest_group=5)
 WIDTHS = ["energy_half_width", "energy_half_width_per_atom", "max_force_half_width", "level"]
 OUTSIDE = ["atoms_outside", "worst_atom", "worst_feature", "worst_excess", "worst_distance"]
-HELD_OUT = [small_data.crystal(k, 2 + k % 3) if k % 2 else small_data.molecule(k, 3 + k % 3) for k in range(100, 160)]
 SQUEEZED = Structure([[0, 0, 0], [0.9, 0, 0], [0, 1.9, 0]], ["Ti", "O", "O"], name="squeezed")
 
 
@@ -223,60 +223,7 @@ def test_the_result_reads_and_draws(copy, tmp_path):
     assert (tmp_path / "forces.png").stat().st_size > 1000
 
 
-# --------------------------------------------------------------------------------------- what training has seen
-
-
-def seen_by(potential):
-    return FeatureRanges.from_state(potential.learned()["seen"])
-
-
-def assert_close(one: FeatureRanges, other: FeatureRanges):
-    assert list(one.species) == list(other.species)
-    for name, known in one.species.items():
-        assert known.count == other.species[name].count
-        np.testing.assert_array_equal(known.low, other.species[name].low)
-        np.testing.assert_allclose(known.scatter, other.species[name].scatter, rtol=1e-9, atol=1e-12)
-
-
-GIVEN = {"mean": np.zeros(DESCRIPTOR.n_features), "std": np.ones(DESCRIPTOR.n_features)}
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{}, {"normalize_features": False}, {"memory_limit": "1kB"}, {"feature_stats": GIVEN}],
-    ids=["in memory", "not normalised", "streamed", "given"],
-)
-def test_the_training_part_is_what_was_seen(settings):
-    potential = small_data.fresh()
-    out = potential.train(small_data.frames(20), small_data.config(**settings))
-    part = [small_data.frames(20)[k] for k in sorted(out.train_indices)]
-    assert_close(seen_by(potential), FeatureRanges.of_structures(part, DESCRIPTOR))
-    assert potential.extrapolation(part).empty
-
-
-def test_files_and_checkpoints_keep_what_was_seen(tmp_path):
-    potential = small_data.fresh()
-    potential.train(small_data.frames(), small_data.config(checkpoint_dir=str(tmp_path / "c"), save_best=False))
-    potential.save(tmp_path / "p.pt")
-    newest = sorted((tmp_path / "c").iterdir())[-1]
-    for path in (tmp_path / "p.pt", newest):
-        assert seen_by(TorchANNPotential.load(path)).equals(seen_by(potential))
-    resumed = small_data.fresh()
-    resumed.train(small_data.frames(), small_data.config(iterations=1), resume_from=newest)
-    assert seen_by(resumed).equals(seen_by(potential))
-
-
-def test_a_training_that_goes_on_has_seen_both():
-    potential = small_data.fresh()
-    potential.train(small_data.frames(), small_data.config(testpercent=0))
-    first = seen_by(potential)
-    settings = {"testpercent": 0, "seed": None, "atomic_energies": None}
-    potential.train(small_data.frames(), small_data.config(**settings))
-    assert seen_by(potential).equals(first)  # the same atoms count once
-    potential.train(HELD_OUT[:10], small_data.config(**settings))
-    assert_close(seen_by(potential), FeatureRanges.of_structures([*small_data.frames(), *HELD_OUT[:10]], DESCRIPTOR))
-    potential.train(HELD_OUT[:10], small_data.config(testpercent=0))  # from new weights
-    assert_close(seen_by(potential), FeatureRanges.of_structures(HELD_OUT[:10], DESCRIPTOR))
+# -------------------------------------------------------------------------------- outside of what training has seen
 
 
 def test_members_trained_together_have_seen_the_same(trained, tmp_path):

@@ -8,11 +8,11 @@ import torch
 
 from potentia import ChebyshevDescriptor
 from potentia.potentials.descriptors.blocks_numba import compiled
-from potentia.potentials.descriptors.simd import LANES, load, store
-from potentia.potentials.elementary_numba import hyperbolic_tangent, logistic
 from potentia.potentials.network_passes import CompiledPasses, NetworkInput, TorchPasses, passes_of
 from potentia.potentials.networks import AtomicNetworks
 from potentia.seeding import torch_stream
+from potentia.simd.exponentials import hyperbolic_tangent, logistic
+from potentia.simd.lanes import LANES, load, store
 from potentials.small_data import frames
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -44,6 +44,18 @@ def test_restart_sets_the_old_directory_aside(tmp_path):
         settle(tmp_path / "s", NEW, "restart")
 
 
+def test_restart_sets_aside_what_was_made_of_the_results_under_the_same_number(tmp_path):
+    folder, made = tmp_path / "trained/s", tmp_path / "results/s"
+    settle(folder, OLD, beside=[made])
+    settle(folder, NEW, "restart", beside=[made])  # nothing was made of them
+    made.mkdir(parents=True)
+    (made / "report.html").write_text("old")
+    settle(folder, OLD, "restart", beside=[made])
+    assert not made.exists()
+    assert (tmp_path / "results/s.old-2/report.html").read_text() == "old"
+    assert read_yaml(tmp_path / "trained/s.old-2" / SNAPSHOT) == NEW
+
+
 def test_yaml_has_numbers_as_one_means_them_and_no_key_twice(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("a: 1e-25\nb: 1.5e3\nc: x1e5\nd: -3E+2\ne: None")

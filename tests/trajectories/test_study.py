@@ -97,7 +97,10 @@ def test_other_settings_are_refused_resumed_or_begun_anew(tmp_path):
     with pytest.raises(ConfigError, match=r"epochs: \[3\] → \[2\]"):
         other.run()
     assert other.run(on_mismatch="resume").before == ("fullyconnected_main",)
+    other.results.mkdir(parents=True)
     assert other.run(on_mismatch="restart").done == ("fullyconnected_main",)
+    assert (root / "results/a.old-1").is_dir()
+    assert not other.results.exists()
     assert other.load("FullyConnected").metadata["epochs"] == 2
     assert (root / "trained/a.old-1/FullyConnected/fullyconnected_main.pth").is_file()
     Study.from_config(settings(epochs=2, compute=True, devices=["cpu"]), root=root).run()  # evaluation is free

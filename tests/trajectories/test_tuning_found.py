@@ -12,6 +12,7 @@ from potentia.errors import ConfigError
 from potentia.study import read_yaml, write_yaml
 from potentia.trajectories import SURROGATES
 from potentia.trajectories.tuning import Tuning
+from potentia.trajectories.tuning.figures import fronts_figure, growths_figure
 from potentia.trajectories.tuning.tables import front_growth, hypervolume, on_front
 from trajectories.study_data import root_with
 from trajectories.test_tuning import SPACE, wanted
@@ -48,6 +49,7 @@ def test_of_two_objectives_the_whole_front_is_told_and_one_is_chosen(tmp_path):
         assert (tuning.directory / f"{name}_fullyconnected.png").read_bytes()[:4] == b"\x89PNG"
     assert list(pd.read_csv(tuning.directory / "pareto_fullyconnected.csv")) == ["trial", "error", "seconds"]
     assert len(pd.read_csv(tuning.directory / "hypervolume_fullyconnected.csv")) == 3
+    assert not list(tuning.directory.glob("*_grid.png"))  # there is one surrogate
     with pytest.raises(ConfigError, match=rf"choose a trial of FullyConnected; .*\n  {rows[0]['trial']}: error"):
         tuning.promote()
     with pytest.raises(ConfigError, match="has no completed trial 9; completed are 0, 1, 2"):
@@ -55,6 +57,31 @@ def test_of_two_objectives_the_whole_front_is_told_and_one_is_chosen(tmp_path):
     with pytest.raises(ConfigError, match="did you mean 'FullyConnected'"):
         tuning.promote({"FullyConected": 0})
     assert read_yaml(tuning.promote({"FullyConnected": 1}))["FullyConnected"].keys() >= SPACE.keys()
+
+
+def test_fronts_of_several_surrogates_are_drawn_side_by_side(tmp_path):
+    plan = wanted(trials=1, **TWO)
+    poly = {"coder_width": 8, "coder_layers": 1}
+    plan["surrogates"].append(
+        {"name": "LatentPoly", "batch_size": 8, "epochs": 1, "settings": poly, "optuna_params": {"learning_rate": RATE}}
+    )
+    tuning = Tuning.from_config(plan, root=root_with(tmp_path))
+    tuning.run()
+    for name in ("pareto_front_grid", "hypervolume_normalized_combined"):
+        assert (tuning.directory / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_figures_of_all_surrogates_have_the_numbers_of_each():
+    one = pd.DataFrame({"trial": [0, 1], "error": [2.0, 1.0], "seconds": [1.0, 2.0], "on_front": [True, True]})
+    other = one.assign(error=[4.0, 3.0], on_front=[True, False])
+    fronts = fronts_figure({"A": one, "B": other}, "error")
+    first, second = fronts.axes
+    assert [line.get_ydata().tolist() for line in first.lines] == [[2.0, 1.0]]
+    assert [line.get_ydata().tolist() for line in second.lines] == [[3.0], [4.0]]  # others, and the front
+    growths = growths_figure({"A": front_growth(one), "B": front_growth(one.head(1))})
+    short = growths.axes[0].lines[1]
+    assert (short.get_xdata().tolist(), short.get_ydata().tolist()) == ([1.0], [1.0])
+    assert [text.get_text() for text in growths.legends[0].get_texts()] == ["A", "B"]
 
 
 def test_the_model_of_each_trial_is_kept(tmp_path):

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from potentia.cli.dynamics_app import dynamics
+
 __all__ = ["app"]
 
 app = typer.Typer(
@@ -20,6 +22,7 @@ study = typer.Typer(help="Surrogates of trajectories side by side.", no_args_is_
 data = typer.Typer(help="Data sets of trajectories and of fields.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(study, name="study")
 app.add_typer(data, name="data")
+app.add_typer(dynamics, name="dynamics")
 
 Config = Annotated[Path, typer.Argument(help="YAML file of the settings.")]
 Root = Annotated[Path, typer.Option(help="Directory with datasets/, trained/, results/ and tuned/.")]
@@ -43,6 +46,10 @@ def study_run(
     overrides: Overrides = [],  # noqa: B006  # typer reads it, nobody changes it
 ) -> None:
     """Train all models that are not there yet. Exit code 1 if one has failed; run it again to go on."""
+    from potentia.cli import slots
+
+    if not dry_run:
+        slots.load_ahead(config, overrides)
     from potentia.cli import study_commands
 
     if dry_run:

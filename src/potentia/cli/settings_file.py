@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from potentia.errors import ConfigError
-from potentia.study import read_yaml
+from potentia.yaml_files import read_yaml
 
 __all__ = ["read_settings"]
 

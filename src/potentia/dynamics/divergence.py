@@ -66,5 +66,7 @@ class Divergence(Callback):
         run.stopped = (
             f"{len(windows)} of {n} windows could not be simulated in epoch {run.epoch} (windows {listed}{more}{where})"
         )
-        text = f"{run.stopped}: lower the learning rate, take more substeps or narrower bounds, or look at these windows"
+        text = (
+            f"{run.stopped}: lower the learning rate, take more substeps or narrower bounds, or look at these windows"
+        )
         warn_user(text)

@@ -58,7 +58,9 @@ class FeatureSettings:
         context = names if self.context is None else self.context
         for name in context:
             if name not in spec.state_names:
-                raise ConfigError(f"context: model {spec.name!r} has no state {name!r}{_near(name, spec.state_names)}")
+                raise ConfigError(
+                    f"context: model {spec.name!r} has no state {name!r}{did_you_mean(name, spec.state_names)}"
+                )
         mode = self.mode
         if mode == "auto":
             mode = "features+state" if dataset.feature_names else "history" if dataset.past else "none"
@@ -151,7 +153,7 @@ class FeatureMap:
     def _columns(self, dataset: FeatureDataset) -> Floats:
         for name in self.feature_names:
             if name not in dataset.feature_names:
-                known = _near(name, dataset.feature_names) if dataset.feature_names else "; they have none"
+                known = did_you_mean(name, dataset.feature_names) if dataset.feature_names else "; they have none"
                 raise DataError(f"the windows lack the feature {name!r} that was trained on{known}")
         assert dataset.features is not None
         return dataset.features[:, [dataset.feature_names.index(name) for name in self.feature_names]]
@@ -159,7 +161,7 @@ class FeatureMap:
     def _history(self, dataset: FeatureDataset, past: int) -> Floats:
         if dataset.past < past:
             raise DataError(
-                f"the windows have a history of {dataset.past} steps, {past} were trained on: cut them with a longer one"
+                f"the windows have a history of {dataset.past} steps, trained were {past}: cut them with a longer one"
             )
         if dataset.control_names != self.control_names:
             raise DataError(f"the windows have the controls {dataset.control_names}, not {self.control_names}")
@@ -173,7 +175,7 @@ class FeatureMap:
         parts = [np.zeros((*states.shape[:-1], 0))]
         for name, by_angle in self.states:
             if name not in names:
-                raise DataError(f"the windows lack the state {name!r} that was trained on{_near(name, names)}")
+                raise DataError(f"the windows lack the state {name!r} that was trained on{did_you_mean(name, names)}")
             value = states[..., names.index(name), None]
             parts += [np.sin(value), np.cos(value)] if by_angle else [value]
         return np.concatenate(parts, axis=-1)
@@ -211,7 +213,3 @@ def _seen(spec: ModelSpec, settings: FeatureSettings) -> tuple[tuple[str, bool],
 
 def _parts(name: str, by_angle: bool) -> tuple[str, ...]:
     return (f"sin({name})", f"cos({name})") if by_angle else (name,)
-
-
-def _near(name: str, known: Sequence[str]) -> str:
-    return did_you_mean(name, known)

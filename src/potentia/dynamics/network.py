@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -16,12 +17,14 @@ from potentia.dynamics.vector import unflatten_params
 from potentia.errors import ConfigError
 from potentia.nn import ACTIVATION_MODULES
 
-__all__ = ["SATURATED", "ParameterNetwork", "check_layers", "default_places"]
+__all__ = ["SATURATED", "ParameterNetwork", "check_layers", "places_of"]
 
 SATURATED = 0.01
 """An entry is saturated where it is nearer to a bound than this part of the way between the bounds."""
 INSIDE = 0.02
 """A default that is nearer to a bound is moved to this part of the way: on the bound the gradient is zero for ever."""
+AT_BOUND = 1e-12
+"""What is nearer to a bound than this part of the way counts as this far: the bound itself has no finite z."""
 
 
 class ParameterNetwork(nn.Module):
@@ -63,7 +66,7 @@ class ParameterNetwork(nn.Module):
         self.keys, self.shapes = spec.param_keys, spec.param_shapes
         low, high = (_flat([parameter.bounds[side] for parameter in spec.parameters]) for side in (0, 1))
         log = _flat([np.full(parameter.shape, parameter.scale == "log") for parameter in spec.parameters]) > 0
-        place = default_places(spec)
+        place = places_of(spec, spec.default_params).clamp(INSIDE, 1 - INSIDE)
         self.register_buffer("low", low, persistent=False)
         self.register_buffer("high", high, persistent=False)
         ratio = torch.where(log, high / torch.where(log, low, 1.0), 1.0).log()
@@ -72,7 +75,7 @@ class ParameterNetwork(nn.Module):
         self.register_buffer("start", torch.logit(place), persistent=False)
         widths = [n_inputs, *hidden] if n_inputs else []
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+        for inputs, outputs in pairwise(widths):
             layers.append(nn.Linear(inputs, outputs))
             layers += [nn.LayerNorm(outputs)] if layer_norm else []
             layers.append(ACTIVATION_MODULES[activation]())
@@ -111,6 +114,13 @@ class ParameterNetwork(nn.Module):
         return torch.where(self.log_ratio > 0, grown, linear)
 
     @torch.no_grad()
+    def move_to(self, places: Tensor) -> None:
+        """Let a network of constants, which has no inputs, return what is at these places [entries]."""
+        if self.weight is not None:
+            raise ConfigError("only a network without inputs has constants that can be set")
+        self.bias.copy_(torch.logit(places.to(self.bias), eps=AT_BOUND) - self.start)
+
+    @torch.no_grad()
     def saturation(self, inputs: Tensor) -> dict[str, float]:
         """Return for each parameter the part of the windows in which an entry of it is at a bound."""
         places = self.places(inputs)
@@ -128,15 +138,15 @@ def check_layers(hidden: Sequence[int], activation: str) -> None:
     choice("activation", activation, list(ACTIVATION_MODULES))
 
 
-def default_places(spec: ModelSpec) -> Tensor:
-    """Return where a new network begins, by the place of each default between its bounds.  [entries]"""
+def places_of(spec: ModelSpec, params: Mapping[str, ArrayLike]) -> Tensor:
+    """Return where parameters, each [*shape], are between their bounds, as `ParameterNetwork.places`.  [entries]"""
     parts = []
     for parameter in spec.parameters:
-        (low, high), value = parameter.bounds, parameter.values
+        (low, high), value = parameter.bounds, np.asarray(params[parameter.name], dtype=np.float64)
         if parameter.scale == "log":
             low, high, value = np.log(low), np.log(high), np.log(value)
         parts.append((value - low) / (high - low))
-    return _flat(parts).clamp(INSIDE, 1 - INSIDE)
+    return _flat(parts)
 
 
 def _flat(parts: Sequence[ArrayLike]) -> Tensor:

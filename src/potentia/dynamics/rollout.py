@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from potentia.checks import choice, did_you_mean, integer
+from potentia.dynamics.compiled import Plan, plan_of, roll_out, roll_out_with_tangents
 from potentia.dynamics.spec import ModelSpec, Params
+from potentia.dynamics.vector import flatten_params, unflatten_params
 from potentia.errors import ConfigError, DataError
 from potentia.ode import Euler, FixedStep, RungeKutta4, solve_controlled
 
-__all__ = ["RolloutSettings", "rollout"]
+__all__ = ["RolloutJacobian", "RolloutSettings", "rollout", "rollout_jacobian"]
 
 Integrator = Literal["rk4", "euler", "rk4-clamped"]
 
@@ -26,6 +29,8 @@ class RolloutSettings:
     """``"rk4"``; ``"euler"``; or ``"rk4-clamped"``, whose steps never cross a limit of a controlled state."""
     substeps: int = 1
     """Equal steps inside a step of the data, over which the controls are held."""
+    compiled: bool = True
+    """Whether roll-outs on the CPU are machine code where the model allows it: `compiled.why_not_compiled` says."""
 
     def __post_init__(self) -> None:
         choice("method", self.method, ("rk4", "euler", "rk4-clamped"))
@@ -46,7 +51,8 @@ def rollout(
 ) -> Tensor:
     """Return the states after each step.  [windows, steps, states]
 
-    Angles are not wrapped. A window whose states are no longer finite has NaN from there on.
+    Angles are not wrapped. A window whose states are no longer finite has NaN from there on. Compiled
+    roll-outs depend neither on the number of threads nor on which windows stand side by side, to the last bit.
 
     Args:
         spec: The model.
@@ -61,10 +67,12 @@ def rollout(
         ConfigError: a parameter is missing or unknown, or the model has no limits to clamp to.
     """
     settings = RolloutSettings() if settings is None else settings
-    windows, steps = _require_shapes(spec, initial_states, controls)
-    if settings.method == "rk4-clamped" and spec.limit_fn is None:
-        raise ConfigError(f"method 'rk4-clamped' needs limits, and model {spec.name!r} has none: take 'rk4'")
+    windows, steps = _require_shapes(spec, initial_states, controls, dt)
+    _require_limits(spec, settings)
     keys, rows = spec.param_keys, _rows_of(spec, params, initial_states)
+    plan = _plan(spec, settings, [initial_states, controls, *rows], dt)
+    if plan is not None:
+        return roll_out(plan, initial_states, controls, _matrix(spec, rows))
     fixed = spec.with_constants(initial_states, {})
     lengths = torch.as_tensor(dt, dtype=torch.float64, device=initial_states.device).expand(windows, steps)
     times = torch.cat((torch.zeros_like(lengths[:, :1]), lengths.cumsum(1)), 1)
@@ -83,7 +91,73 @@ def rollout(
     return solved.states[:, 1:]
 
 
-def _require_shapes(spec: ModelSpec, initial_states: Tensor, controls: Tensor) -> tuple[int, int]:
+@dataclass(frozen=True, eq=False)
+class RolloutJacobian:
+    """States of a roll-out with their derivatives."""
+
+    states: Tensor
+    """[windows, steps, states]"""
+    by_params: Tensor
+    """By the parameters as `flatten_params` orders them.  [windows, steps, states, entries]"""
+
+
+def rollout_jacobian(
+    spec: ModelSpec,
+    initial_states: Tensor,
+    controls: Tensor,
+    params: Params,
+    dt: Tensor | float,
+    settings: RolloutSettings | None = None,
+) -> RolloutJacobian:
+    """Return the states after each step, and their derivatives by each window's parameters.
+
+    What is given is that of `rollout`. Nothing that is returned can be differentiated further.
+    """
+    settings = RolloutSettings() if settings is None else settings
+    _require_shapes(spec, initial_states, controls, dt)
+    rows = [row.detach() for row in _rows_of(spec, params, initial_states)]
+    matrix = _matrix(spec, rows)
+    plan = _plan(spec, settings, [initial_states.detach(), controls.detach(), *rows], dt)
+    _require_limits(spec, settings)
+    if plan is not None and plan.has_tangents:
+        return RolloutJacobian(*roll_out_with_tangents(plan, initial_states, controls, matrix))
+
+    matrix.requires_grad_()
+    named = unflatten_params(matrix, spec.param_keys, spec.param_shapes)
+    given = (initial_states.detach(), controls.detach())
+    states = rollout(spec, *given, named, dt, replace(settings, compiled=False))
+    weights = torch.zeros_like(states, requires_grad=True)
+    (pulled,) = torch.autograd.grad(states, matrix, weights, create_graph=True)  # linear in the weights
+    columns = [torch.autograd.grad(one.sum(), weights, retain_graph=True)[0] for one in pulled.unbind(1)]
+    return RolloutJacobian(states.detach(), torch.stack(columns, -1))
+
+
+def _plan(spec: ModelSpec, settings: RolloutSettings, given: Sequence[Tensor], dt: Tensor | float) -> Plan | None:
+    """Return how the roll-out is compiled; None where torch takes the steps.
+
+    That is on other devices, in mixed precision, for derivatives by the lengths of the steps, and inside `torch.func`
+    and forward differentiation, which compiled roll-outs do not see through.
+    """
+    initial_states, controls = given[:2]
+    lengths = torch.as_tensor(dt, dtype=torch.float64)
+    plain = all(one.device.type == "cpu" and one.dtype == initial_states.dtype for one in given)
+    watched = torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0
+    if not (settings.compiled and plain) or watched or lengths.requires_grad or lengths.device.type != "cpu":
+        return None
+    return plan_of(spec, settings.method, settings.substeps, initial_states, lengths.expand(controls.shape[:2]))
+
+
+def _matrix(spec: ModelSpec, rows: Sequence[Tensor]) -> Tensor:
+    """Return the entries of all parameters.  [windows, entries]"""
+    return flatten_params(dict(zip(spec.param_keys, rows, strict=True)), spec.param_keys, spec.param_shapes)
+
+
+def _require_limits(spec: ModelSpec, settings: RolloutSettings) -> None:
+    if settings.method == "rk4-clamped" and spec.limit_fn is None:
+        raise ConfigError(f"method 'rk4-clamped' needs limits, and model {spec.name!r} has none: take 'rk4'")
+
+
+def _require_shapes(spec: ModelSpec, initial_states: Tensor, controls: Tensor, dt: Tensor | float) -> tuple[int, int]:
     if initial_states.ndim != 2 or initial_states.shape[1] != len(spec.states):
         raise DataError(
             f"`initial_states` must have shape [windows, {len(spec.states)}] for {', '.join(spec.state_names)}, got "
@@ -95,6 +169,9 @@ def _require_shapes(spec: ModelSpec, initial_states: Tensor, controls: Tensor) -
             f"`controls` must have shape [{wanted[0]}, steps, {wanted[1]}] for {', '.join(spec.control_names)}, got "
             f"{tuple(controls.shape)}"
         )
+    shape = () if isinstance(dt, float | int) else tuple(dt.shape)
+    if shape not in {(), (1,), tuple(controls.shape[:2])}:
+        raise DataError(f"`dt` must be one number or have shape {tuple(controls.shape[:2])}, got {shape}")
     return len(initial_states), controls.shape[1]
 
 

@@ -107,7 +107,8 @@ DynamicsFunction: TypeAlias = Callable[[Tensor, Tensor, Params], Tensor]
 LimitFunction: TypeAlias = Callable[[Tensor, Tensor, Tensor, Params], Tensor]
 """States, controls, length of a step [..., 1] (s) and parameters → the controls that the step may use."""
 StiffnessFunction: TypeAlias = Callable[[Tensor, Params], Tensor]
-"""States and parameters → an upper bound of the magnitudes of the eigenvalues of the rates' Jacobian [...], 1/s."""
+"""States and parameters → an upper bound, to a tenth, of the magnitudes of the eigenvalues of the rates' Jacobian where
+no control pushes [...], 1/s."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -265,7 +266,8 @@ class ModelSpec:
 
     def with_constants(self, like: Tensor, params: Params) -> dict[str, Tensor]:
         """Return parameters and constants, the latter as tensors of the kind of ``like``."""
-        fixed = {key: torch.as_tensor(value).to(like) for key, value in self.constants.items()}
+        # By NumPy: torch would make a float32 of a number, and limits would be off by 1e-8 in float64.
+        fixed = {key: torch.as_tensor(np.asarray(one, np.float64)).to(like) for key, one in self.constants.items()}
         return {**fixed, **params}
 
     def rates(self, states: Tensor, controls: Tensor, params: Params) -> Tensor:

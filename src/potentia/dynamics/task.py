@@ -45,6 +45,8 @@ class WindowTensors:
     """[windows, steps]"""
     dt: Tensor
     """Float64 (s).  [] or [windows, steps]"""
+    all_counted: bool
+    """Whether all targets count."""
 
     @classmethod
     def of(cls, dataset: FeatureDataset, spec: ModelSpec, features: FeatureMap, like: Tensor) -> Self:
@@ -58,6 +60,7 @@ class WindowTensors:
             torch.from_numpy(targets).to(like),
             torch.from_numpy(dataset.counted).to(like.device),
             torch.from_numpy(np.array(dataset.dt)).to(like.device),
+            bool(dataset.counted.all()),
         )
 
     def __len__(self) -> int:
@@ -77,6 +80,7 @@ class WindowTensors:
             self.targets[windows, :steps],
             self.counted[windows, :steps],
             self.dt if self.dt.ndim == 0 else self.dt[windows, :steps],
+            self.all_counted,
         )
 
     def chunks(self) -> Iterator[Self]:
@@ -138,7 +142,6 @@ class DynamicsTask:
         valid: What the choice of the weights goes by; None for the training windows themselves.
         loss: What is made small.
         prior: What is known before; None for nothing.
-        by_window: Whether the loss is the mean over windows of a sum over each of them; else over all that counts.
     """
 
     def __init__(
@@ -149,8 +152,6 @@ class DynamicsTask:
         valid: WindowTensors | None,
         loss: StateLoss,
         prior: Prior | None = None,
-        *,
-        by_window: bool = False,
     ) -> None:
         self.spec = spec
         self.settings = settings
@@ -158,7 +159,6 @@ class DynamicsTask:
         self.valid = valid
         self.measure = loss
         self.prior = prior
-        self.by_window = by_window
         self._places = [spec.state_names.index(name) for name in ("x", "y") if name in spec.state_names]
 
     def loss(self, model: nn.Module, batch: WindowBatch) -> BatchLoss:
@@ -228,12 +228,14 @@ class DynamicsTask:
         return vector, rollout(self.spec, part.initial, part.controls, params, part.dt, self.settings)
 
     def _costs(self, predicted: Tensor, part: WindowTensors) -> tuple[Tensor, int]:
-        """Return the sum of costs of each window [windows], and of how many costs the mean is to be taken."""
-        here = part.counted[..., None]
-        costs = self.measure.costs(torch.where(here, predicted, 0.0), torch.where(here, part.targets, 0.0))
-        sums = self.measure.gathered(costs, part.counted)[0].sum(1)
-        targets = int(part.counted.sum()) * len(self.spec.states)
-        return sums, len(part) if self.by_window else targets
+        """Return the sum of costs of each window [windows], and how many targets, or windows, it is a sum over."""
+        targets = part.targets
+        if not part.all_counted:
+            here = part.counted[..., None]
+            predicted, targets = torch.where(here, predicted, 0.0), torch.where(here, targets, 0.0)
+        costs = self.measure.costs(predicted, targets)
+        n = part.counted.numel() if part.all_counted else int(part.counted.sum())
+        return costs.flatten(1).sum(1), n * len(self.spec.states) if self.measure.averaged else len(part)
 
     def _displacements(self, predicted: Tensor, part: WindowTensors) -> dict[str, ErrorSum]:
         if len(self._places) < 2:

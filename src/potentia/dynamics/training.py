@@ -14,10 +14,12 @@ from torch import Tensor
 from potentia.checks import did_you_mean
 from potentia.config import plain
 from potentia.dynamics.dataset import FeatureDataset
+from potentia.dynamics.described import probe
 from potentia.dynamics.divergence import Divergence
 from potentia.dynamics.features import FeatureMap, FeatureSettings
 from potentia.dynamics.losses import ScaledLoss, StateLoss, YawL1
-from potentia.dynamics.network import ParameterNetwork
+from potentia.dynamics.network import ParameterNetwork, places_of
+from potentia.dynamics.polish import FitSettings, fit_constant
 from potentia.dynamics.results import TrainOut
 from potentia.dynamics.rollout import RolloutSettings
 from potentia.dynamics.spec import ModelSpec
@@ -132,7 +134,10 @@ class Training:
         duration = sum(row["epoch_time"] for row in run.history)
         record |= {"epochs": run.epoch, "kept_epoch": kept, "duration": duration, "saturation": saturation}
         record |= {"training_history": columns_of(run.history)}
-        network = self.network_of(ready.features, run.model.state_dict()).to(run.device)
+        network = self.network_of(ready.features, run.model.state_dict())
+        if config.polish != "off" and not run.interrupted:
+            record |= {"polish": self._polish(network, data, ready.rollout)}
+        network.to(run.device)
         return Fitted(network, self.spec, ready.features, ready.rollout, record), out
 
     def forecast(self, data: FeatureDataset, validation: FeatureDataset | None) -> Forecast:
@@ -158,6 +163,11 @@ class Training:
             require_checkpoint_of(self.kind, checkpoint.extra, checkpoint.path)
         seed = seed_of(config.seed, checkpoint)
         features = FeatureMap.fit(data, spec, self.features)
+        if config.polish != "off" and features.n_inputs:
+            raise ConfigError(
+                f"polish={config.polish!r} fits constants, but this network sees {features.n_inputs} inputs: take "
+                "FeatureSettings(mode='none')"
+            )
         rollout = RolloutSettings(method=self.integration, substeps=resolved_substeps(spec, self.substeps, data))
         with torch_seeded(torch.device("cpu"), seed, "weights"):  # the same on every device
             network = self._fresh(features).to(DTYPES[config.precision])
@@ -177,8 +187,7 @@ class Training:
         like = torch.empty(0, dtype=DTYPES[config.precision], device=device)
         train = WindowTensors.of(data, spec, features, like)
         valid = None if validation is None else WindowTensors.of(validation, spec, features, like)
-        by_window = config.loss == "yaw-l1"
-        task = DynamicsTask(spec, rollout, train, valid, self._loss(data), self._prior(like), by_window=by_window)
+        task = DynamicsTask(spec, rollout, train, valid, self._loss(data), self._prior(like))
         batches = batches_of(config, len(data), data.n_steps, seed)
         return Prepared(run, task, batches, features, rollout, fingerprint)
 
@@ -188,6 +197,15 @@ class Training:
             network = self._fresh(features)
         network.load_state_dict({name: tensor.double() for name, tensor in weights.items()})
         return network.eval()
+
+    def _polish(self, network: ParameterNetwork, data: FeatureDataset, rollout: RolloutSettings) -> dict[str, Any]:
+        """Bring a network of constants to the least squares of the roll-outs, and say how it went."""
+        spec, settings = self.spec, FitSettings(rollout=rollout, gauge="free", priors=self.config.prior)
+        with torch.no_grad():
+            start = {key: value[0].numpy() for key, value in network(torch.empty(1, 0).double()).items()}
+        found = fit_constant(spec, data, settings, {key: np.array(value) for key, value in start.items()})
+        network.move_to(places_of(spec, found.params))
+        return {"iterations": found.iterations, "cost": found.cost, "rms": found.rms, "reason": found.reason}
 
     def _fresh(self, features: FeatureMap) -> ParameterNetwork:
         hidden, norm = self.hidden, self.layer_norm
@@ -210,7 +228,9 @@ class Training:
             if name in spec.constants:
                 raise ConfigError(f"prior: {name!r} is fixed, so no network predicts it: leave it out, or free it")
             if name not in spec.param_keys:
-                raise ConfigError(f"prior: model {spec.name!r} has no parameter {name!r}{_near(name, spec)}")
+                raise ConfigError(
+                    f"prior: model {spec.name!r} has no parameter {name!r}{did_you_mean(name, spec.param_keys)}"
+                )
         entries, mean, deviation, begin = [], [], [], 0
         for parameter in spec.parameters:
             if parameter.name in known:
@@ -228,8 +248,8 @@ class Training:
         many = [f"{key} ({part:.0%})" for key, part in found.items() if part > MUCH_SATURATED]
         if many:
             text = (
-                f"at a bound in many of the windows: {', '.join(many)}: widen these bounds, fix these parameters, or see "
-                "whether the data can tell them"
+                f"at a bound in many of the windows: {', '.join(many)}: widen these bounds, fix these parameters, or "
+                "see whether the data can tell them"
             )
             warn_user(text)
         return found
@@ -243,7 +263,11 @@ class Training:
             "data": {"mark": fingerprint["data"], "groups": list(data.group_names), "windows": len(data)},
             "validation": None
             if validation is None
-            else {"mark": fingerprint["validation"], "groups": list(validation.group_names), "windows": len(validation)},
+            else {
+                "mark": fingerprint["validation"],
+                "groups": list(validation.group_names),
+                "windows": len(validation),
+            },
             "n_steps": data.n_steps,
             "state_scales": scales,
         }
@@ -252,6 +276,7 @@ class Training:
         return {
             "features": ready.features.to_state(),
             "model_spec": plain(self.spec.describe()),
+            "equations": probe(self.spec),
             "substeps": ready.rollout.substeps,
         }
 
@@ -279,7 +304,3 @@ def resolved_substeps(spec: ModelSpec, substeps: int | Literal["auto"], data: Fe
     defaults = dict(spec.default_params)
     fastest = np.argsort(fastest_rates(spec, states, params=defaults))[-FASTEST:]
     return auto_substeps(spec, states[fastest], data.dt)
-
-
-def _near(name: str, spec: ModelSpec) -> str:
-    return did_you_mean(name, spec.param_keys)

@@ -47,8 +47,8 @@ class DynamicsTrainingConfig:
     """None for AdamW with the values above; an object such as ``LBFGS()``, which has its own rate, decay and batch
     size."""
     scheduler: str | Schedule = "plateau"
-    """Rule for the learning rate: ``"plateau"`` reduces it where the monitored loss no longer falls, ``"cosine"`` brings
-    it down to ``min_lr``, ``"constant"``; or an object."""
+    """Rule for the learning rate: ``"plateau"`` reduces it where the monitored loss no longer falls, ``"cosine"``
+    brings it down to ``min_lr``, ``"constant"``; or an object."""
     lr_patience: int = 10
     """Of ``"plateau"``: epochs without improvement that are put up with."""
     lr_factor: float = 0.5
@@ -74,6 +74,9 @@ class DynamicsTrainingConfig:
     prior: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """What is known of parameters before: name → mean and standard deviation. It counts as much as one window more
     whose loss is half the square of the deviation from that mean, so data outweigh it."""
+    polish: Literal["off", "gauss-newton"] = "off"
+    """``"gauss-newton"`` lets a fit by least squares follow (`fit_constant`), from the constants that were learned to
+    the last digit, with the same prior: for networks that see nothing."""
     seed: int | None = None
     """Seed of initial weights and order of the batches; None draws one, which `TrainOut.seed` tells."""
     device: str = "cpu"
@@ -113,6 +116,7 @@ class DynamicsTrainingConfig:
         if self.seed is not None:
             integer("seed", self.seed, low=0)
         choice("loss", self.loss, LOSSES)
+        choice("polish", self.polish, ("off", "gauss-newton"))
         choice("precision", self.precision, ("float32", "float64"))
         number("max_diverged", self.max_diverged, low=0, high=1)
         require_device_name(self.device)

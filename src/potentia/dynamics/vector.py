@@ -54,4 +54,4 @@ def unflatten_params(vector: Tensor, keys: Sequence[str], shapes: Shapes) -> dic
         raise DataError(f"a vector of parameters must have {sum(sizes)} entries, got {vector.shape[-1]}")
     parts = torch.split(vector, sizes, dim=-1)
     leading = vector.shape[:-1]
-    return {key: part.reshape(*leading, *shapes[key]) for key, part in zip(keys, parts, strict=True)}
+    return {key: part.reshape((*leading, *shapes[key])) for key, part in zip(keys, parts, strict=True)}

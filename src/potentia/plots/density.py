@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from potentia.errors import DataError
 from potentia.plots.lines import plain_log_ticks
-from potentia.plots.style import GREY, TEXT_SIZE, finish, heading, new_figure, note, quiet
+from potentia.plots.style import GREY, TEXT_SIZE, finish, heading, note, panel_grid, quiet
 
 __all__ = ["DensityPanel", "binned", "density_panels"]
 
@@ -81,18 +81,13 @@ def density_panels(
     Raises:
         ConfigError: the file cannot be written there.
     """
-    columns = max(1, min(columns, len(panels)))
-    rows = -(-len(panels) // columns)
-    figure = new_figure(1.2 + 3.5 * columns, 0.5 + 3.3 * rows)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    figure, grid = panel_grid(len(panels), columns, (3.5, 3.3), (1.2, 0.5))
     most = max([int(panel.bins["count"].max()) for panel in panels if len(panel.bins)] or [1])
     norm = LogNorm(0.8, max(most, 2))
     drawn = [_draw(axes, panel, norm) for axes, panel in zip(grid, panels, strict=False)]
-    for axes in grid[len(panels) :]:
-        axes.set_axis_off()
     meshes = [mesh for mesh in drawn if mesh is not None]
     if meshes:
-        bar = figure.colorbar(meshes[0], ax=list(grid), shrink=0.8, aspect=25)
+        bar = figure.colorbar(meshes[0], ax=grid, shrink=0.8, aspect=25)
         bar.set_label("entries", color=GREY, size=TEXT_SIZE)
         bar.ax.tick_params(which="both", color=GREY, labelcolor=GREY, labelsize=TEXT_SIZE)
         bar.outline.set_visible(False)

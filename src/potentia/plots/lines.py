@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentF
 from matplotlib.typing import LineStyleType
 from numpy.typing import ArrayLike, NDArray
 
-from potentia.plots.style import GREY, TEXT_SIZE, colour, finish, heading, new_figure, note, quiet
+from potentia.plots.style import GREY, TEXT_SIZE, colour, finish, heading, note, panel_grid, quiet
 
 __all__ = ["Line", "LinePanel", "line_panels", "plain_log_ticks", "shades"]
 
@@ -85,16 +85,11 @@ def line_panels(
     Raises:
         ConfigError: the file cannot be written there.
     """
-    columns = max(1, min(columns, len(panels)))
-    rows = -(-len(panels) // columns)
-    wide, high = {1: (6.2, 3.3), 2: (3.9, 2.9)}.get(columns, (3.2, 2.4))
-    figure = new_figure(1.6 + wide * columns, 0.4 + high * rows)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    size = {1: (6.2, 3.3), 2: (3.9, 2.9)}.get(min(columns, len(panels)), (3.2, 2.4))
+    figure, grid = panel_grid(len(panels), columns, size, (1.6, 0.4))
     known: dict[str, Line2D | Patch] = {}
     for axes, panel in zip(grid, panels, strict=False):
         _draw(axes, panel, known)
-    for axes in grid[len(panels) :]:
-        axes.set_axis_off()
     if known:
         entries = list(known.values())
         names = list(known)

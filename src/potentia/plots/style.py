@@ -17,7 +17,7 @@ from potentia.checks import choice
 from potentia.errors import ConfigError
 from potentia.storage import write_bytes
 
-__all__ = ["GREY", "colour", "finish", "heading", "new_figure", "note", "quiet", "rounded"]
+__all__ = ["GREY", "colour", "finish", "heading", "new_figure", "note", "panel_grid", "quiet", "rounded"]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito, Color Universal Design (2008), without the yellow that white paper swallows."""
@@ -40,6 +40,26 @@ def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure of this size (inches) that pyplot knows nothing of."""
     layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)  # inches around each of the axes
     return _NotebookFigure(figsize=(width, height), layout=layout)
+
+
+def panel_grid(
+    panels: int, columns: int, size: tuple[float, float], around: tuple[float, float]
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure and its axes for so many panels in rows of ``columns``; what is left of the last row is empty.
+
+    Args:
+        panels: How many there are.
+        columns: Panels in a row; no more than there are panels.
+        size: Width and height of a panel (inches).
+        around: Width and height of what is beside all of them (inches).
+    """
+    columns = max(1, min(columns, panels))
+    rows = max(1, -(-panels // columns))
+    figure = new_figure(around[0] + size[0] * columns, around[1] + size[1] * rows)
+    grid = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for axes in grid[panels:]:
+        axes.set_axis_off()
+    return figure, grid
 
 
 def finish(figure: Figure, outfile: str | os.PathLike[str] | None) -> Figure:

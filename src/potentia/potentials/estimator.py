@@ -193,8 +193,7 @@ class TorchANNPotential(AskedAlone, Estimator):
         descriptor, state = potential.descriptor, learned["model"]
         model = AtomicNetworks(potential.arch, descriptor.species, descriptor.n_features, 0, state["e_shift"].dtype)
         model.load_state_dict(state)
-        notes = {"extra_metadata": learned["extra_metadata"]} if learned.get("extra_metadata") else {}
-        record = {**learned.get("record", {}), **notes}
+        record = dict(learned.get("record", {}))
         seen = None if learned.get("seen") is None else FeatureRanges.from_state(learned["seen"])
         potential.fitted_ = FittedPotential(model.to(descriptor.device), dict(learned["atomic_energies"]), record, seen)
         return potential

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from potentia.checks import did_you_mean
 from potentia.errors import ConfigError, DataError
-from potentia.potentials.descriptors.threads import torch_threads
 from potentia.potentials.geometry import Geometry
 from potentia.potentials.neighbours import OVERLAP
 from potentia.potentials.simulation import SKIN, Engine, MemberPass, Simulated
 from potentia.potentials.skin_numba import pick_given, sort_by_species
+from potentia.simd.threads import torch_threads
 
 __all__ = ["ExternalForces", "MLIAPData", "MLIAPModel", "use_external", "use_mliap"]
 

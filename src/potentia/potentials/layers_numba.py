@@ -15,8 +15,6 @@ import numpy as np
 
 from potentia.nn.activations import MTANH_SCALE, MTANH_SLOPE, TWIST_SLOPE
 from potentia.potentials.descriptors.blocks_numba import compiled
-from potentia.potentials.descriptors.simd import LANES, add_to, load, spread, store, total
-from potentia.potentials.elementary_numba import hyperbolic_tangent, logistic, spread_from
 from potentia.potentials.network_layout import (
     BIAS,
     BLOCK,
@@ -36,6 +34,8 @@ from potentia.potentials.network_layout import (
     WIDE_IN,
     WIDE_OUT,
 )
+from potentia.simd.exponentials import hyperbolic_tangent, logistic
+from potentia.simd.lanes import LANES, add_to, load, spread, spread_from, store, total
 
 __all__ = ["along_the_pulls", "back", "forward", "output", "pack", "pull", "read_features", "scaled", "unpack"]
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from potentia.potentials.descriptors.simd import LANES
+from potentia.simd.lanes import LANES
 
 __all__ = ["Layout", "Shape", "layout_of"]
 

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from potentia.nn import Trace, weight_gradients
 from potentia.potentials import networks_numba
-from potentia.potentials.descriptors.threads import torch_threads
 from potentia.potentials.network_layout import Layout, layout_of
 from potentia.potentials.networks import Networks
+from potentia.simd.threads import torch_threads
 
 __all__ = ["CompiledPasses", "NetworkInput", "Passes", "TorchPasses", "passes_of"]
 

@@ -21,10 +21,10 @@ from vesin import NeighborList
 from potentia.errors import DataError, warn_user
 from potentia.potentials.descriptors.base import Descriptor
 from potentia.potentials.descriptors.segments import sum_by_centre
-from potentia.potentials.descriptors.threads import torch_threads
 from potentia.potentials.geometry import Geometry
 from potentia.potentials.neighbours import OVERLAP
 from potentia.potentials.skin_numba import gather, link, pick, see_from_both_sides
+from potentia.simd.threads import torch_threads
 
 __all__ = ["AllPairs", "Frame", "MovingPairs", "PickedPairs", "SkinList"]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from potentia.study.plan import PlannedTask
 from potentia.study.records import read_record
 from potentia.study.task_list import TaskList
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["progress"]
 
@@ -21,6 +22,8 @@ def progress(directory: Path, tasks: Sequence[PlannedTask]) -> pd.DataFrame:
     Raises:
         ConfigError: a record is of other settings.
     """
+    import pandas as pd  # takes a third of a second, which a process that does tasks should not pay
+
     errors = TaskList(directory).errors()
     return pd.DataFrame([_row(directory, task, errors.get(task.name, "")) for task in tasks])
 

@@ -11,7 +11,7 @@ from typing import Any
 from potentia.errors import ConfigError, FileFormatError
 from potentia.storage import remove_leftovers
 from potentia.study.plan import Place, PlannedTask
-from potentia.study.yaml_files import read_yaml, write_yaml
+from potentia.yaml_files import read_yaml, write_yaml
 
 __all__ = ["clear", "place_of", "read_record", "write_record"]
 

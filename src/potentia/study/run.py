@@ -11,9 +11,9 @@ from pathlib import Path
 
 from potentia.checks import integer
 from potentia.errors import ConfigError
+from potentia.processes import SpawnedProcesses
 from potentia.study.claims import claimed
 from potentia.study.plan import PlannedTask, Work, require_apart
-from potentia.study.processes import SpawnedProcesses
 from potentia.study.records import clear, place_of, read_record, write_record
 from potentia.study.slots import fan_out_to_slots
 from potentia.study.task_list import TaskList

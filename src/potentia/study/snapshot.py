@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from potentia.config import differences, plain
 from potentia.errors import ConfigError
 from potentia.storage import remove_leftovers
 from potentia.study.claims import anyone_at_work
-from potentia.study.yaml_files import read_yaml, write_yaml
+from potentia.yaml_files import read_yaml, write_yaml
 
 __all__ = ["ON_MISMATCH", "SNAPSHOT", "settle"]
 
@@ -22,7 +22,11 @@ ON_MISMATCH = ("error", "resume", "restart")
 
 
 def settle(
-    directory: Path, config: Mapping[str, Any], on_mismatch: str = "error", free: Collection[str] = ()
+    directory: Path,
+    config: Mapping[str, Any],
+    on_mismatch: str = "error",
+    free: Collection[str] = (),
+    beside: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Return the settings that hold in ``directory``, and see to it that its snapshot has them.
 
@@ -33,6 +37,7 @@ def settle(
             ``"resume"`` goes on with the old settings; ``"restart"`` begins anew, after the whole old directory was
             renamed to the same name with ``.old-1``, ``.old-2`` … appended: nothing is deleted.
         free: Names of settings that do not decide results; the new ones hold, whatever they were.
+        beside: Other directories with what was made of the results; a restart renames them in the same way.
 
     Raises:
         ConfigError: the settings differ and ``on_mismatch`` is ``"error"``, or a restart is asked for while processes
@@ -55,20 +60,26 @@ def settle(
         if changed and on_mismatch == "resume":
             return {**old, **{name: new[name] for name in free if name in new}}
     if changed:
-        _set_aside(directory)
+        _set_aside(directory, beside)
     directory.mkdir(parents=True, exist_ok=True)
     write_yaml(path, new)
     return new
 
 
-def _set_aside(directory: Path) -> None:
-    """Rename the directory to the next free name."""
+def _set_aside(directory: Path, beside: Sequence[Path]) -> None:
+    """Rename the directories, all with the next number that is free."""
     busy = anyone_at_work(directory)
     if busy:
         raise ConfigError(
             f"{directory} cannot be set aside: processes are at work on {', '.join(busy)}; end them first"
         )
+    there = [path for path in (*beside, directory) if path.exists()]  # the snapshot goes last: a kill before is made up
     k = 1
-    while directory.with_name(f"{directory.name}.old-{k}").exists():
+    while any(_old(path, k).exists() for path in (*beside, directory)):
         k += 1
-    directory.rename(directory.with_name(f"{directory.name}.old-{k}"))
+    for path in there:
+        path.rename(_old(path, k))
+
+
+def _old(path: Path, k: int) -> Path:
+    return path.with_name(f"{path.name}.old-{k}")

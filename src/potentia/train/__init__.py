@@ -8,12 +8,14 @@ from potentia.train.checkpoint_names import EpochNames, Naming, StepNames
 from potentia.train.engine import fit
 from potentia.train.forecast import Forecast, forecast
 from potentia.train.history import export, table
+from potentia.train.jsonl_log import JsonLines, read_json_lines
 from potentia.train.kalman import Kalman, KalmanStepper
 from potentia.train.lbfgs import LBFGS, LBFGSStepper
 from potentia.train.least_squares import Rows
 from potentia.train.levenberg_marquardt import LevenbergMarquardt, LevenbergMarquardtStepper
 from potentia.train.optimizers import SGD, Adam, AdamW, GradientMethod, TrainingMethod
 from potentia.train.progress import BatchBar, EpochBar
+from potentia.train.recording import Log, Record, Recording
 from potentia.train.rotation import Checkpoints, newest_checkpoint
 from potentia.train.run import Best, Run
 from potentia.train.sampling import ErrorScores, weights_by_error
@@ -22,6 +24,7 @@ from potentia.train.schedules import Cosine, Plateau, Polynomial, Schedule, Step
 from potentia.train.steppers import GradientStepper, Step, Stepper
 from potentia.train.stopping import EarlyStopping, StopOnSignal, TimeBudget
 from potentia.train.task import BatchLoss, Task
+from potentia.train.wandb_log import WandbLog
 
 __all__ = [
     "LBFGS",
@@ -45,14 +48,18 @@ __all__ = [
     "Forecast",
     "GradientMethod",
     "GradientStepper",
+    "JsonLines",
     "Kalman",
     "KalmanStepper",
     "LBFGSStepper",
     "LevenbergMarquardt",
     "LevenbergMarquardtStepper",
+    "Log",
     "Naming",
     "Plateau",
     "Polynomial",
+    "Record",
+    "Recording",
     "Rows",
     "Run",
     "Schedule",
@@ -67,12 +74,14 @@ __all__ = [
     "TimeBudget",
     "TrainingMethod",
     "UniformAverage",
+    "WandbLog",
     "Warmup",
     "export",
     "fit",
     "forecast",
     "load_checkpoint",
     "newest_checkpoint",
+    "read_json_lines",
     "save_checkpoint",
     "seed_of",
     "settle_on",

@@ -8,13 +8,16 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from potentia.storage import write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["TrainingHistory", "columns_of", "export", "final_and_lowest", "rows_of", "table"]
 
@@ -63,7 +66,7 @@ class TrainingHistory:
     def _remarks(self) -> list[str]:
         """Lines on what did not go as usual."""
         lines = [f"It ended early: {self.ended}."] if self.ended else []
-        skipped = self._table.get("skipped", pd.Series(dtype=float)).sum()
+        skipped = sum(count for row in self.history if (count := row.get("skipped", 0.0)) > 0)  # not NaN
         if skipped:
             lines.append(f"{skipped:.0f} batches were left out because they were not finite.")
         return lines
@@ -71,6 +74,8 @@ class TrainingHistory:
 
 def table(history: Sequence[Mapping[str, float]]) -> pd.DataFrame:
     """Return one row for each completed epoch, counted from 1; NaN where there is no value."""
+    import pandas as pd  # takes a third of a second, which a process that only trains should not pay
+
     index = pd.RangeIndex(1, len(history) + 1, name="epoch")
     return pd.DataFrame([dict(row) for row in history], index=index, dtype=float)
 

@@ -7,13 +7,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from torch import nn
 
 from potentia.checks import integer, number
 from potentia.config import to_dict
 from potentia.errors import ConfigError
-from potentia.train.steppers import GradientStepper, Stepper
+from potentia.train.steppers import GradientStepper, Optimizer, Stepper
+from potentia.train.vector_optimizers import VectorAdam, VectorSGD
 
 __all__ = [
     "SGD",
@@ -61,14 +61,14 @@ class TrainingMethod(ABC):
 
 
 class GradientMethod(TrainingMethod):
-    """Settings of a torch optimizer."""
+    """Settings of a method that steps along the gradient."""
 
     clip_norm: float | None
     """A gradient whose norm over all weights is larger is shortened to it; None for as it is."""
 
     @abstractmethod
-    def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return the torch optimizer of these parameters."""
+    def build(self, parameters: Sequence[nn.Parameter]) -> Optimizer:
+        """Return what steps these vectors along their gradients: a `torch.optim.Optimizer`, or what acts like one."""
 
     def stepper(self, parameters: Sequence[nn.Parameter]) -> Stepper:
         """Return the live optimizer of these parameters."""
@@ -98,6 +98,11 @@ class AdamMethod(GradientMethod):
         check_below_one("beta2", self.beta2)
         number("epsilon", self.epsilon, low=0)
 
+    def settings(self) -> dict[str, Any]:
+        """Return them by the names that torch has for them."""
+        betas = (self.beta1, self.beta2)
+        return {"lr": self.mu, "betas": betas, "eps": self.epsilon, "weight_decay": self.weight_decay}
+
 
 @dataclass(frozen=True)
 class Adam(AdamMethod):
@@ -120,16 +125,9 @@ class Adam(AdamMethod):
 
     method_name: ClassVar[str] = "adam"
 
-    def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Adam:
-        """Return torch's Adam."""
-        return torch.optim.Adam(
-            parameters,
-            lr=self.mu,
-            betas=(self.beta1, self.beta2),
-            eps=self.epsilon,
-            weight_decay=self.weight_decay,
-            fused=_fusible(parameters),
-        )
+    def build(self, parameters: Sequence[nn.Parameter]) -> Optimizer:
+        """Return what steps as torch's Adam does."""
+        return VectorAdam(parameters, self.settings(), apart=False)
 
 
 @dataclass(frozen=True)
@@ -157,16 +155,9 @@ class AdamW(AdamMethod):
         """Return the live optimizer of these parameters, whose weight decay leaves the ``spared`` ones alone."""
         return GradientStepper(self.build, parameters, self.clip_norm, spared)
 
-    def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.AdamW:
-        """Return torch's AdamW."""
-        return torch.optim.AdamW(
-            parameters,
-            lr=self.mu,
-            betas=(self.beta1, self.beta2),
-            eps=self.epsilon,
-            weight_decay=self.weight_decay,
-            fused=_fusible(parameters),
-        )
+    def build(self, parameters: Sequence[nn.Parameter]) -> Optimizer:
+        """Return what steps as torch's AdamW does."""
+        return VectorAdam(parameters, self.settings(), apart=True)
 
 
 @dataclass(frozen=True)
@@ -193,20 +184,10 @@ class SGD(GradientMethod):
         number("momentum", self.momentum, low=0)
         number("weight_decay", self.weight_decay, low=0)
 
-    def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.SGD:
-        """Return torch's SGD."""
-        return torch.optim.SGD(
-            parameters,
-            lr=self.lr,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            fused=_fusible(parameters),
-        )
-
-
-def _fusible(parameters: Sequence[nn.Parameter]) -> bool | None:
-    """Ask for one kernel for all parameters (four times faster on small networks) where torch has it."""
-    return all(p.is_floating_point() and p.device.type in {"cpu", "cuda"} for p in parameters) or None
+    def build(self, parameters: Sequence[nn.Parameter]) -> Optimizer:
+        """Return what steps as torch's SGD does."""
+        settings = {"lr": self.lr, "momentum": self.momentum, "weight_decay": self.weight_decay}
+        return VectorSGD(parameters, settings)
 
 
 def check_batchsize(batchsize: int | None) -> None:

@@ -10,7 +10,7 @@ from a small one at first (`potentia.train.Warmup`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -26,7 +26,8 @@ from potentia.train.optimizers import (
     check_clip_norm,
     check_positive,
 )
-from potentia.train.steppers import GradientStepper, Stepper
+from potentia.train.steppers import GradientStepper, Optimizer, Stepper
+from potentia.train.vector_optimizers import VectorOptimizer
 
 __all__ = ["ScheduleFree", "ScheduleFreeAdamW", "ScheduleFreeSGD", "ScheduleFreeStepper"]
 
@@ -62,7 +63,7 @@ class ScheduleFreeAdamW(ScheduleFreeMethod, AdamMethod):
 
     method_name: ClassVar[str] = "schedule_free_adamw"
 
-    def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, parameters: Sequence[nn.Parameter]) -> Optimizer:
         """Return the optimizer of these parameters."""
         return ScheduleFree(parameters, self.mu, self.beta1, self.weight_decay, (self.beta2, self.epsilon))
 
@@ -91,12 +92,12 @@ class ScheduleFreeSGD(ScheduleFreeMethod):
         check_below_one("momentum", self.momentum)
         number("weight_decay", self.weight_decay, low=0)
 
-    def build(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, parameters: Sequence[nn.Parameter]) -> Optimizer:
         """Return the optimizer of these parameters."""
         return ScheduleFree(parameters, self.lr, self.momentum, self.weight_decay, None)
 
 
-class ScheduleFree(torch.optim.Optimizer):
+class ScheduleFree(VectorOptimizer):
     """The steps; its parameters are y.
 
     Args:
@@ -120,15 +121,14 @@ class ScheduleFree(torch.optim.Optimizer):
         self._decay = weight_decay
         self._second = second
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Take one step along the gradients that the parameters hold."""
-        for group in self.param_groups:
-            for y in group["params"]:
-                self._step_one(y, y.grad, float(group["lr"]))
+    def step_group(self, vectors: Sequence[nn.Parameter], settings: Mapping[str, Any]) -> None:
+        """Take one step along the gradients that these parameters hold."""
+        for y in vectors:
+            assert y.grad is not None
+            self._step_one(y, y.grad, float(settings["lr"]))
 
     def _step_one(self, y: Tensor, gradient: Tensor, lr: float) -> None:
-        state = self.state[y]
+        state = self.state.setdefault(y, {})
         if not state:
             state |= {"z": y.clone(), "x": y.clone(), "steps": 0, "total": 0.0}
         state["steps"] += 1

@@ -1,4 +1,4 @@
-"""How one batch changes the weights: gradient steps of any torch optimizer, guarded against what is not finite."""
+"""How one batch changes the weights: gradient steps of any optimizer, guarded against what is not finite."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from potentia.train.flat import FlatParameters
 from potentia.train.real import real_view
 from potentia.train.task import BatchLoss
 
-__all__ = ["GradientStepper", "Step", "Stepper"]
+__all__ = ["GradientStepper", "Optimizer", "Step", "Stepper"]
 
 
 class Step(NamedTuple):
@@ -64,8 +64,27 @@ class Stepper(Protocol):
         ...
 
 
+class Optimizer(Protocol):
+    """What a `GradientStepper` asks of an optimizer; `torch.optim.Optimizer` has it."""
+
+    param_groups: list[dict[str, Any]]
+    """Settings, ``lr`` among them."""
+    state: Any
+    """What has been learned of each parameter."""
+
+    def step(self) -> Any:
+        """Change the parameters along their gradients."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return ``state`` by number of the parameter, and ``param_groups``."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> None:
+        """Continue from what `state_dict` returned."""
+
+
 class GradientStepper:
-    """Steps of a torch optimizer along the gradient of the batch loss, which may be clipped to ``clip_norm``.
+    """Steps of an optimizer along the gradient of the batch loss, which may be clipped to ``clip_norm``.
 
     The optimizer sees all parameters of one type and device as one vector, so that a step costs a few operations for
     networks of any number of layers. A parameter that the loss does not see has the gradient zero. Parameters that are
@@ -74,7 +93,7 @@ class GradientStepper:
 
     def __init__(
         self,
-        build: Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer],
+        build: Callable[[Sequence[nn.Parameter]], Optimizer],
         parameters: Sequence[nn.Parameter],
         clip_norm: float | None = None,
         spared: Collection[nn.Parameter] = (),
@@ -188,14 +207,14 @@ def _vectors(parameters: Sequence[nn.Parameter]) -> list[_Vector]:
     return [_Vector(group) for group in kinds.values()]
 
 
-def _spare(optimizer: torch.optim.Optimizer, pulled: int) -> None:
+def _spare(optimizer: Optimizer, pulled: int) -> None:
     """Give the vectors behind the first ``pulled`` of the only group a group of their own, without weight decay."""
     group = optimizer.param_groups.pop()
     vectors = group["params"]
     kinds = ((vectors[:pulled], group["weight_decay"]), (vectors[pulled:], 0.0))
     for some, decay in kinds:
         if some:
-            optimizer.add_param_group({**group, "params": some, "weight_decay": decay})
+            optimizer.param_groups.append({**group, "params": some, "weight_decay": decay})
 
 
 def all_finite(loss: Tensor, parameters: Sequence[nn.Parameter]) -> bool:

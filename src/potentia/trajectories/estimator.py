@@ -158,8 +158,7 @@ class TrajectorySurrogate(Estimator):
         with torch_seeded(torch.device("cpu"), 0, "overwritten"):
             network = surrogate.network.build(Shape(len(scaling.labels), len(scaling.parameter_labels)))
         network.to(next(iter(state.values())).dtype).load_state_dict(state)
-        notes = {"extra_metadata": learned["extra_metadata"]} if learned.get("extra_metadata") else {}
-        surrogate.fitted_ = Fitted(network.eval(), scaling, {**learned["record"], **notes})
+        surrogate.fitted_ = Fitted(network.eval(), scaling, dict(learned["record"]))
         return surrogate
 
     def fitted(self) -> Fitted:

@@ -6,13 +6,15 @@ import math
 import os
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
-from typing import final
+from typing import TYPE_CHECKING, final
 
-import pandas as pd
-from matplotlib.figure import Figure
-
-from potentia.plots import ErrorPanel, error_curves
 from potentia.train.history import TrainingHistory, final_and_lowest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from potentia.plots import ErrorPanel
 
 __all__ = ["TrainOut"]
 
@@ -59,10 +61,14 @@ class TrainOut(TrainingHistory):
 
     def plot_training_errors(self, outfile: PathLike | None = None) -> Figure:
         """Draw the errors of both parts over the epochs, and write the figure if a file is named."""
+        from potentia.plots import error_curves
+
         return error_curves(self.errors, [self._panel], outfile=outfile)
 
     def plot_training_summary(self, outfile: PathLike | None = None) -> Figure:
         """Draw the errors in log space and in physical units, and the learning rate if it changed."""
+        from potentia.plots import ErrorPanel, error_curves  # matplotlib takes most of a second: only who draws pays it
+
         columns = {"MAE": {"test": "test_mae"}, "RMSE": {"test": "test_rmse_linear"}}
         linear = ErrorPanel(quantity="state", unit="unit of the states", columns=columns, marked="test_mae")
         panels = [self._panel, linear] if self.dex else [self._panel]
@@ -85,6 +91,8 @@ class TrainOut(TrainingHistory):
 
     @property
     def _panel(self) -> ErrorPanel:
+        from potentia.plots import ErrorPanel
+
         columns = {
             "MAE": {"train": "train_loss", "test": "test_loss"},
             "RMSE": {"train": "train_rmse", "test": "test_rmse"},

@@ -149,10 +149,6 @@ class Scaling:
         shown = self.state_map.inverse(_fine(scaled))
         return (torch.pow(10.0, shown) if self.preprocessing.log10_transform else shown).to(scaled.dtype)
 
-    def to_log(self, scaled: Tensor) -> Tensor:
-        """Undo the normalisation only: log10 of the states, or the states where they have no log10_transform."""
-        return self.state_map.inverse(_fine(scaled)).to(scaled.dtype)
-
     def parameters(self, physical: Tensor) -> Tensor:
         """Return scaled parameters of physical ones [..., parameters].
 

@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from potentia.config import to_dict
 from potentia.errors import ConfigError, FileFormatError
@@ -17,16 +15,19 @@ from potentia.study import Ended, PlannedTask, StudyResult, progress, read_yaml,
 from potentia.train.device import usable_device
 from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.estimator import TrajectorySurrogate
-from potentia.trajectories.evaluation import Evaluation
 from potentia.trajectories.hdf5 import read_trajectories
 from potentia.trajectories.modalities import MAIN, Variant, part_of
 from potentia.trajectories.study_config import FREE, StudyConfig, SurrogatePlan
 from potentia.trajectories.study_data import defaults_beside, find_data
-from potentia.trajectories.study_evaluation import Model, evaluate_models
 from potentia.trajectories.study_work import TrainVariant
 from potentia.trajectories.surrogates import SURROGATES
 from potentia.trajectories.trainable import require_trainable
 from potentia.trajectories.trained import require_trained
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from potentia.trajectories.evaluation import Evaluation
 
 __all__ = ["Study"]
 
@@ -127,7 +128,7 @@ class Study:
         if executor is None:
             for device in self.config.devices:
                 usable_device(device)
-        holds = settle(self.directory, self.config.to_mapping(), on_mismatch, FREE)
+        holds = settle(self.directory, self.config.to_mapping(), on_mismatch, FREE, [self.results])
         study = self if holds == self.config.to_mapping() else self._with(holds)
         config = study.config
         return run_study(
@@ -167,6 +168,8 @@ class Study:
         Raises:
             ConfigError: the models are of other settings, or some are not trained.
         """
+        from potentia.trajectories.study_evaluation import Model, evaluate_models  # a second, for who evaluates
+
         require_trained(self.config, self.directory)
         progress = self.progress()
         missing = list(progress[progress["status"] != "done"]["task"])
@@ -185,6 +188,8 @@ class Study:
 
         Each surrogate's main model is measured for some batches; the variants follow from the points they train on.
         """
+        import pandas as pd
+
         work, device = TrainVariant(str(self.path.absolute())), self.config.devices[0]
         rows: list[dict[str, Any]] = []
         for plan in self.config.surrogates:

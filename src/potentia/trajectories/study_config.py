@@ -12,7 +12,7 @@ from potentia.checks import did_you_mean, integer
 from potentia.config import from_dict, to_dict
 from potentia.errors import ConfigError
 from potentia.train.device import require_device_name
-from potentia.trajectories.evaluation import EvaluationSettings
+from potentia.trajectories.evaluation_settings import EvaluationSettings
 from potentia.trajectories.modalities import MAIN, MODALITIES, Modality, Variant
 from potentia.trajectories.networks.base import NetworkConfig
 from potentia.trajectories.scaling import Preprocessing

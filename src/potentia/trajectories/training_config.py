@@ -27,6 +27,8 @@ __all__ = ["OPTIMIZERS", "SCHEDULERS", "TrajectoryTrainingConfig"]
 
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULERS = ("cosine", "poly", "schedulefree", "constant")
+OF_A_SCHEDULER = {"poly_power": ("poly", 0.9), "eta_min": ("cosine", 0.1)}
+"""Setting that only one scheduler has → that scheduler, and its value there if none is given."""
 POINTS = 4096
 """Points of a batch where no size is given."""
 TRAJECTORIES = 64
@@ -67,10 +69,10 @@ class TrajectoryTrainingConfig:
     """Rule for the learning rate. ``"cosine"``: down to ``eta_min`` times the rate. ``"poly"``: the rate times
     (1 - e/E)^``poly_power`` after e of E epochs. ``"schedulefree"``: constant, with averaged weights
     (`ScheduleFreeAdamW`, `ScheduleFreeSGD`). ``"constant"``; or an object such as ``Plateau()``."""
-    poly_power: float = 0.9
-    """Power of ``"poly"``."""
-    eta_min: float = 0.1
-    """``"cosine"`` ends at the learning rate times this, in [0, 1]."""
+    poly_power: float | None = None
+    """Power of ``"poly"``, and of no other scheduler; None is 0.9."""
+    eta_min: float | None = None
+    """``"cosine"``, and no other scheduler, ends at the learning rate times this, in [0, 1]; None is 0.1."""
     warmup_epochs: float | None = None
     """Epochs, or part of one, in which the rate comes up from a tenth. None is none, but a hundredth of all epochs for
     ``"schedulefree"``."""
@@ -145,12 +147,17 @@ class TrajectoryTrainingConfig:
             case Schedule():
                 return self.scheduler
             case "cosine":
-                return Cosine(self.epochs, up or 0.0, final_fraction=self.eta_min)
+                return Cosine(self.epochs, up or 0.0, final_fraction=self.in_effect("eta_min"))
             case "poly":
-                return Polynomial(self.epochs, self.poly_power, up or 0.0)
+                return Polynomial(self.epochs, self.in_effect("poly_power"), up or 0.0)
             case "schedulefree":
                 return Warmup(self.epochs / 100 if up is None else up)
         return Warmup(up) if up else None
+
+    def in_effect(self, name: str) -> float:
+        """Return ``poly_power`` or ``eta_min``, its default where None is given."""
+        given = self.__dict__[name]
+        return OF_A_SCHEDULER[name][1] if given is None else float(given)
 
     def plain(self) -> dict[str, Any]:
         """Return all settings as plain values."""
@@ -186,8 +193,11 @@ class TrajectoryTrainingConfig:
             )
 
     def _check_scheduler(self) -> None:
-        number("poly_power", self.poly_power, low=0)
-        number("eta_min", self.eta_min, low=0, high=1)
+        number("poly_power", self.in_effect("poly_power"), low=0)
+        number("eta_min", self.in_effect("eta_min"), low=0, high=1)
+        for name, (scheduler, _) in OF_A_SCHEDULER.items():
+            if self.__dict__[name] is not None and self.scheduler != scheduler:
+                raise ConfigError(f"{name} belongs to scheduler={scheduler!r}; leave it out, got {self.scheduler!r}")
         if self.warmup_epochs is not None:
             number("warmup_epochs", self.warmup_epochs, low=0)
         if self.average is not None and not isinstance(self.average, Average):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from potentia.potentials.descriptors.simd import LANES, least, spread, store, where_below
+from potentia.simd.lanes import LANES, least, spread, store, where_below
 
 __all__ = [
     "CHUNK",

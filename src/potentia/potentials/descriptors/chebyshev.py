@@ -28,11 +28,11 @@ from potentia.potentials.descriptors.expansion import angular_tables
 from potentia.potentials.descriptors.kernels import Kernels
 from potentia.potentials.descriptors.kernels_numba import NumbaKernels
 from potentia.potentials.descriptors.kernels_torch import TorchKernels
-from potentia.potentials.descriptors.simd import LANES
 from potentia.potentials.geometry import Geometry, Selection
 from potentia.potentials.neighbours import Neighbours
 from potentia.potentials.pair_layout_numba import PairLayout
 from potentia.potentials.structure import Structure
+from potentia.simd.lanes import LANES
 
 __all__ = ["ChebyshevDescriptor", "species_weights"]
 

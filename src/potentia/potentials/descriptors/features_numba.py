@@ -17,7 +17,7 @@ from potentia.potentials.descriptors.blocks_numba import (
     threaded,
     turns,
 )
-from potentia.potentials.descriptors.simd import (
+from potentia.simd.lanes import (
     LANES,
     add_to,
     load,

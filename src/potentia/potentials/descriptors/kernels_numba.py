@@ -14,11 +14,11 @@ from potentia.potentials.descriptors.blocks_numba import series
 from potentia.potentials.descriptors.features_numba import features
 from potentia.potentials.descriptors.jvp_numba import jvp
 from potentia.potentials.descriptors.kernels import Kernels
-from potentia.potentials.descriptors.threads import torch_threads
 from potentia.potentials.descriptors.vjp_numba import gather_gradient, scatter_gradient, vjp
 from potentia.potentials.geometry import Geometry, Selection
 from potentia.potentials.neighbours import Neighbours, find_neighbours_of
 from potentia.potentials.structure import Structure
+from potentia.simd.threads import torch_threads
 
 __all__ = ["NumbaKernels"]
 

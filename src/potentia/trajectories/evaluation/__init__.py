@@ -10,9 +10,9 @@ from potentia.trajectories.evaluation.predictor import Predictor
 from potentia.trajectories.evaluation.roll_out import RollOuts, roll_out, roll_outs
 from potentia.trajectories.evaluation.run import evaluate
 from potentia.trajectories.evaluation.scale import ErrorScale
-from potentia.trajectories.evaluation.settings import EvaluationSettings
 from potentia.trajectories.evaluation.timing import Solve, speed_ups, time_predictions, time_solver
 from potentia.trajectories.evaluation.uncertainty import Uncertainty, uncertainty
+from potentia.trajectories.evaluation_settings import EvaluationSettings
 
 __all__ = [
     "MODALITIES",

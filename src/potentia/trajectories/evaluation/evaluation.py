@@ -18,8 +18,8 @@ from potentia.storage import write_text
 from potentia.trajectories.evaluation.figure_list import FIGURES_OF_ONE, Draw, figures_of_all, figures_of_one
 from potentia.trajectories.evaluation.looks import Looks
 from potentia.trajectories.evaluation.scale import ErrorScale
-from potentia.trajectories.evaluation.settings import EvaluationSettings
 from potentia.trajectories.evaluation.table_rows import table_rows
+from potentia.trajectories.evaluation_settings import EvaluationSettings
 
 __all__ = ["Evaluation"]
 

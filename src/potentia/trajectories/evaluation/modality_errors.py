@@ -15,8 +15,8 @@ from potentia.evaluate import Metric
 from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.evaluation.predictor import Floats, Predictor, predicted
 from potentia.trajectories.evaluation.scale import ErrorScale
-from potentia.trajectories.evaluation.settings import EvaluationSettings
 from potentia.trajectories.evaluation.summaries import ErrorSummary, per_time
+from potentia.trajectories.evaluation_settings import EvaluationSettings
 
 __all__ = ["MODALITIES", "Modality", "ModalityErrors", "modality_errors"]
 

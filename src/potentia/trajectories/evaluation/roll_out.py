@@ -16,8 +16,8 @@ from potentia.evaluate import Metric
 from potentia.trajectories.dataset import Trajectories
 from potentia.trajectories.evaluation.predictor import Floats, Predictor
 from potentia.trajectories.evaluation.scale import ErrorScale
-from potentia.trajectories.evaluation.settings import EvaluationSettings
 from potentia.trajectories.evaluation.summaries import ErrorSummary, distribution, per_time
+from potentia.trajectories.evaluation_settings import EvaluationSettings
 
 __all__ = ["RollOuts", "roll_out", "roll_outs"]
 

@@ -22,9 +22,9 @@ from potentia.trajectories.evaluation.modality_errors import MODALITIES, modalit
 from potentia.trajectories.evaluation.predictor import Floats, Predictor, predicted
 from potentia.trajectories.evaluation.roll_out import roll_outs
 from potentia.trajectories.evaluation.scale import ErrorScale
-from potentia.trajectories.evaluation.settings import EvaluationSettings
 from potentia.trajectories.evaluation.timing import Solve, speed_ups, time_predictions, time_solver, timing_metrics
 from potentia.trajectories.evaluation.uncertainty import uncertainty
+from potentia.trajectories.evaluation_settings import EvaluationSettings
 
 __all__ = ["evaluate"]
 

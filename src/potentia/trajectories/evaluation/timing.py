@@ -18,7 +18,7 @@ from potentia.evaluate import Metric
 from potentia.trajectories.dataset import Trajectories
 from potentia.trajectories.evaluation.predictor import Floats, Predictor
 from potentia.trajectories.evaluation.scale import ErrorScale
-from potentia.trajectories.evaluation.settings import EvaluationSettings
+from potentia.trajectories.evaluation_settings import EvaluationSettings
 
 __all__ = ["Solve", "speed_ups", "time_predictions", "time_solver", "timing_metrics"]
 

@@ -22,8 +22,8 @@ from potentia.plots.density import binned
 from potentia.trajectories.dataset import Trajectories, TrajectoryData
 from potentia.trajectories.evaluation.predictor import Floats, Predictor, predicted
 from potentia.trajectories.evaluation.scale import ErrorScale
-from potentia.trajectories.evaluation.settings import EvaluationSettings
 from potentia.trajectories.evaluation.summaries import ErrorSummary, pearson, per_time
+from potentia.trajectories.evaluation_settings import EvaluationSettings
 
 __all__ = ["Ensemble", "Uncertainty", "crps", "ensemble_of", "negative_log_likelihood", "uncertainty"]
 

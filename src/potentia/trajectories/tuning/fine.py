@@ -8,9 +8,10 @@ from typing import Any
 from potentia.config import to_dict
 from potentia.errors import ConfigError
 from potentia.trajectories.study_config import SurrogatePlan
+from potentia.trajectories.training_config import OF_A_SCHEDULER
 from potentia.trajectories.tuning.space import CHILDREN
 
-__all__ = ["fine_space", "fine_summary", "fine_trials"]
+__all__ = ["fine_space", "fine_summary", "fine_trials", "numbers_of"]
 
 FINE = ("learning_rate", "regularization_factor", "beta", "poly_power", "eta_min", "momentum")
 """Settings that are searched where they matter and are not zero."""
@@ -25,7 +26,7 @@ def fine_space(plan: SurrogatePlan) -> dict[str, dict[str, Any]]:
     Raises:
         ConfigError: all of them are zero.
     """
-    values, space = to_dict(plan.training), dict[str, dict[str, Any]]()
+    values, space = numbers_of(plan), dict[str, dict[str, Any]]()
     for name in FINE:
         other, wanted = CHILDREN.get(name, ("", None))
         if values[name] and (not other or values[other] == wanted):
@@ -37,6 +38,11 @@ def fine_space(plan: SurrogatePlan) -> dict[str, dict[str, Any]]:
             f"{plan.name} has nothing to search finely: all of {', '.join(FINE)} are zero or without effect"
         )
     return space
+
+
+def numbers_of(plan: SurrogatePlan) -> dict[str, Any]:
+    """Return the settings of the training, those of a scheduler as they are in effect."""
+    return to_dict(plan.training) | {name: plan.training.in_effect(name) for name in OF_A_SCHEDULER}
 
 
 def fine_trials(space: Mapping[str, Any]) -> int:

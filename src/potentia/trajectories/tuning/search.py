@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
 from potentia.checks import did_you_mean
-from potentia.config import differences, to_dict
+from potentia.config import differences
 from potentia.errors import ConfigError, TrainingError
 from potentia.storage import write_text
 from potentia.study import SpawnedProcesses, Task, fan_out, read_yaml, settle, write_yaml
@@ -28,8 +28,8 @@ from potentia.trajectories.study_data import DEFAULTS, defaults_beside, find_dat
 from potentia.trajectories.surrogates import SURROGATES
 from potentia.trajectories.training_config import TrajectoryTrainingConfig
 from potentia.trajectories.tuning.config import FREE, TunedSurrogate, TuningConfig
-from potentia.trajectories.tuning.figures import front_figure, growth_figure
-from potentia.trajectories.tuning.fine import fine_space, fine_summary, fine_trials
+from potentia.trajectories.tuning.figures import front_figure, fronts_figure, growth_figure, growths_figure
+from potentia.trajectories.tuning.fine import fine_space, fine_summary, fine_trials, numbers_of
 from potentia.trajectories.tuning.storage import database_url, without_password
 from potentia.trajectories.tuning.tables import front_growth, on_front
 from potentia.trajectories.tuning.work import COUNTED, do_trials, settings_of, study_mapping
@@ -97,6 +97,7 @@ class Tuning:
                 self._search(config, one)
                 write_yaml(self.directory / BEST, self.best())
                 self._report(one)
+            self._report_together()
         return self.best()
 
     def best(self) -> dict[str, Any]:
@@ -213,9 +214,22 @@ class Tuning:
         growth = front_growth(table)
         self._write(f"pareto_{name}.csv", table[table["on_front"]].drop(columns="on_front"))
         self._write(f"hypervolume_{name}.csv", growth)
-        axis = f"{100 * self.config.target_percentile:g} % quantile of the errors on the test part"
-        front_figure(table, one.name, axis, self.directory / f"pareto_front_{name}.png")
+        front_figure(table, one.name, self._error, self.directory / f"pareto_front_{name}.png")
         growth_figure(growth, one.name, self.directory / f"hypervolume_{name}.png")
+
+    def _report_together(self) -> None:
+        """With two objectives and several surrogates, write figures that have all of them."""
+        tables = {one.name: self.scores(one.name) for one in self.config.surrogates}
+        tables = {name: table for name, table in tables.items() if not table.empty}
+        if self.config.multi_objective and len(tables) > 1:
+            fronts_figure(tables, self._error, self.directory / "pareto_front_grid.png")
+            growths = {name: front_growth(table) for name, table in tables.items()}
+            growths_figure(growths, self.directory / "hypervolume_normalized_combined.png")
+
+    @property
+    def _error(self) -> str:
+        """What the error is."""
+        return f"{100 * self.config.target_percentile:g} % quantile of the errors on the test part"
 
     def _write(self, file: str, frame: pd.DataFrame) -> None:
         write_text(self.directory / file, frame.to_csv(index=False, lineterminator="\n"))
@@ -223,7 +237,7 @@ class Tuning:
     def _write_fine_summary(self) -> None:
         pairs = zip(self.config.surrogates, self.study.config.surrogates, strict=True)
         found = {
-            one.name: fine_summary(one.optuna_params, self.front(one.name), to_dict(plan.training))
+            one.name: fine_summary(one.optuna_params, self.front(one.name), numbers_of(plan))
             for one, plan in pairs
             if not self.scores(one.name).empty
         }

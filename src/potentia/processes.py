@@ -4,22 +4,49 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
 from typing import Any, TypeVar
 
 from potentia.checks import integer
 from potentia.errors import TrainingError
 
-__all__ = ["SpawnedProcesses"]
+__all__ = ["SpawnedProcesses", "load_ahead"]
+
+_LOADED = ["torch"]
+"""Modules that a process of any task needs, and that take long to load."""
 
 Result = TypeVar("Result")
 
 
+def load_ahead(*modules: str) -> None:
+    """Begin to load what processes will need, while this one goes on; the first of them then need not wait for it.
+
+    It does nothing where the system has no fork, where every process loads all for itself.
+    """
+    if sys.platform == "linux":
+        forkserver.set_forkserver_preload([*_LOADED, *modules])
+        forkserver.ensure_running()
+
+
+def _context() -> BaseContext:
+    """Return how processes begin: as forks of one that has only loaded modules, and so has no threads, or on their own.
+
+    A fork has the modules at once and shares their memory. Nothing of this process is in it.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    forkserver.set_forkserver_preload(_LOADED)  # where it does not run yet
+    return multiprocessing.get_context("forkserver")
+
+
 class SpawnedProcesses(Executor):
-    """Spawned processes, each a pool of its own: one that is killed loses its own task alone.
+    """Processes with nothing of this one in them, each a pool of its own: one that is killed loses its own task alone.
 
     When the process that has begun them dies, whatever the way, they die too.
 
@@ -64,7 +91,7 @@ class SpawnedProcesses(Executor):
             ) from error
 
     def _new_pool(self) -> ProcessPoolExecutor:
-        pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_end_with_the_parent)
+        pool = ProcessPoolExecutor(1, _context(), initializer=_end_with_the_parent)
         with self._lock:
             self._pools.append(pool)
         return pool

@@ -17,11 +17,16 @@ from numba.extending import intrinsic, models, overload, register_model
 
 __all__ = [
     "LANES",
+    "Lanes",
     "add_to",
+    "gather",
     "least",
     "load",
     "load_vectors",
+    "row_pointer",
+    "scatter",
     "spread",
+    "spread_from",
     "square_root",
     "store",
     "store_vectors",
@@ -51,6 +56,11 @@ class LanesModel(models.PrimitiveModel):
 
 def _vector(lanes: Lanes) -> ir.VectorType:
     return ir.VectorType(ir.FloatType() if lanes.dtype.bitwidth == 32 else ir.DoubleType(), LANES)
+
+
+def row_pointer(context: Any, builder: Any, array_type: Any, array: Any, row: Any) -> Any:
+    """Pointer to row ``row`` (64 bits) of an array [rows, LANES], for those who write instructions themselves."""
+    return _pointer(context, builder, array_type, array, row, types.int64)
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, row: Any, row_type: Any, width: int = 1) -> Any:
@@ -145,6 +155,54 @@ def store_vectors(typingctx, array, row, x, y, z):
     return types.void(array, row, x, y, z), code
 
 
+def _places(builder: Any, first: Any, last: Any, stride: Any) -> list[Any]:
+    """Where the number of each lane stands: ``stride`` apart from ``first`` on, lanes behind ``last`` at its place."""
+    lanes = [builder.add(first, ir.Constant(first.type, k)) for k in range(LANES)]
+    kept = [builder.select(builder.icmp_signed("<", lane, last), lane, last) for lane in lanes]
+    return [builder.mul(lane, stride) for lane in kept]
+
+
+@intrinsic
+def gather(typingctx, array, first, last, stride, place):
+    """Numbers of rows ``first``, ``first`` + 1, ... in the lanes, at ``place`` of rows that are ``stride`` long.
+
+    Lanes behind row ``last`` repeat it.
+    """
+
+    def code(context, builder, signature, arguments):
+        struct = context.make_array(signature.args[0])(context, builder, arguments[0])
+        first, last, stride, place = (
+            context.cast(builder, argument, kind, types.intp)
+            for argument, kind in zip(arguments[1:], signature.args[1:], strict=True)
+        )
+        vector = ir.Constant(_vector(signature.return_type), ir.Undefined)
+        for lane, row in enumerate(_places(builder, first, last, stride)):
+            number = builder.load(builder.gep(struct.data, [builder.add(row, place)]))
+            vector = builder.insert_element(vector, number, ir.Constant(ir.IntType(32), lane))
+        return vector
+
+    return Lanes(array.dtype)(array, first, last, stride, place), code
+
+
+@intrinsic
+def scatter(typingctx, array, first, last, stride, place, value):
+    """Write the lanes to where `gather` reads them; those behind row ``last`` are dropped."""
+
+    def code(context, builder, signature, arguments):
+        struct = context.make_array(signature.args[0])(context, builder, arguments[0])
+        first, last, stride, place = (
+            context.cast(builder, argument, kind, types.intp)
+            for argument, kind in zip(arguments[1:5], signature.args[1:5], strict=True)
+        )
+        # from the last lane to the first: what was repeated is overwritten by the row's own
+        for lane, row in reversed(list(enumerate(_places(builder, first, last, stride)))):
+            number = builder.extract_element(arguments[5], ir.Constant(ir.IntType(32), lane))
+            builder.store(number, builder.gep(struct.data, [builder.add(row, place)]))
+        return context.get_dummy_value()
+
+    return types.void(array, first, last, stride, place, value), code
+
+
 @intrinsic
 def spread(typingctx, scalar):
     """The same number in every lane."""
@@ -153,6 +211,19 @@ def spread(typingctx, scalar):
         return _splat(builder, arguments[0])
 
     return Lanes(scalar)(scalar), code
+
+
+@intrinsic
+def spread_from(typingctx, array, place):
+    """One number of an array, at a place that is not looked at, in every lane."""
+
+    def code(context, builder, signature, arguments):
+        kind, position = signature.args
+        struct = context.make_array(kind)(context, builder, arguments[0])
+        at = context.cast(builder, arguments[1], position, types.intp)
+        return _splat(builder, builder.load(builder.gep(struct.data, [at])))
+
+    return Lanes(array.dtype)(array, place), code
 
 
 @intrinsic

@@ -12,7 +12,7 @@ import yaml
 
 from potentia.config import plain
 from potentia.errors import FileFormatError
-from potentia.storage import write_text
+from potentia.files import write_text
 
 __all__ = ["read_yaml", "write_yaml", "yaml_text"]
 

@@ -1,0 +1,157 @@
+"""The work of the commands ``potentia dynamics …``."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import typer
+
+from potentia.cli.options import given_values, read_entries
+from potentia.cli.settings_file import read_settings
+from potentia.dynamics.models import get_model_spec, list_model_specs
+from potentia.dynamics.opened_run import OpenedRun
+from potentia.dynamics.run_config import RunConfig
+from potentia.dynamics.run_directory import RunDirectory
+from potentia.dynamics.simulator import SimulationSettings, simulate_logs, write_logs
+from potentia.dynamics.spec import ModelSpec
+from potentia.dynamics.training_run import forecast_run, run_training
+from potentia.errors import ConfigError
+from potentia.evaluate import as_text
+from potentia.study import write_yaml
+
+__all__ = ["evaluate", "forecast", "identify", "models", "settings_of", "simulate", "simulation_of", "train"]
+
+TRUTH = "truth.yaml"
+"""File beside simulated logs that has the model and its parameters."""
+
+
+def settings_of(file: Path | None, resume: Path | None, options: Mapping[str, Any]) -> RunConfig:
+    """Return the settings of a run: those on the command line, else those of the file or of the run that goes on."""
+    if file is not None and resume is not None:
+        raise ConfigError("--resume takes the settings of the run that goes on: leave --config out")
+    before: Mapping[str, Any] = {}
+    if file is not None:
+        before = {name.replace("-", "_"): value for name, value in read_settings(file, ()).items()}
+    if resume is not None:
+        before = RunDirectory.existing(resume).settings()
+    return RunConfig.from_mapping({**before, **given_values(RunConfig, options)})
+
+
+def models(name: str | None, as_json: bool) -> None:
+    """List models, or tell all of one."""
+    specs = [get_model_spec(one) for one in (list_model_specs() if name is None else [name])]
+    if as_json:
+        told = [{**spec.describe(), "units": _units(spec)} for spec in specs]
+        typer.echo(json.dumps(told if name is None else told[0]))
+        return
+    if name is None:
+        rows = [[spec.name, *(" ".join(part) for part in (spec.state_names, spec.control_names))] for spec in specs]
+        table = pd.DataFrame(rows, columns=["model", "states", "controls"])
+        table["parameters"] = [spec.vector_size for spec in specs]
+        typer.echo(table.to_string(index=False))
+        return
+    typer.echo(_described(specs[0]))
+
+
+def train(settings: RunConfig, resume: Path | None, as_json: bool) -> None:
+    """Train, and tell where the results are."""
+    result = run_training(settings, resume)
+    if as_json:
+        errors = {name: value if math.isfinite(value) else None for name, value in result.out.stats.items()}
+        told = {"directory": str(result.directory.path), "paused": result.out.resumable, "errors": errors}
+        typer.echo(json.dumps({**told, "epochs": len(result.out.history)}))
+        return
+    typer.echo(str(result.out))
+    for part, found in result.analysis.items():
+        table = found.evaluation.table()
+        typer.echo(f"\n{part} (more in {result.directory.evaluation(part).name})\n{as_text(table[_is_main(table)])}")
+    typer.echo(f"\n{result.directory.path}")
+
+
+def _is_main(table: pd.DataFrame) -> list[bool]:
+    """Return for each row whether it is no error of a single state."""
+    return [not str(name).startswith("RMSE") for name in table.index]
+
+
+def forecast(settings: RunConfig, as_json: bool) -> None:
+    """Tell what would be trained on, and how long it would take."""
+    inputs, found = forecast_run(settings)
+    if as_json:
+        parts = {part: {"windows": len(one), "steps": one.n_steps} for part, one in inputs.parts.items()}
+        told = {"model": inputs.spec.name, "parts": parts, "epochs": found.epochs, "seconds": found.seconds_total}
+        typer.echo(json.dumps(told))
+        return
+    for part, counts in inputs.counts.items():
+        typer.echo(f"{part}: {len(inputs.parts[part])} windows of {inputs.parts[part].n_steps} steps")
+        typer.echo(counts.to_string())
+    typer.echo(str(found))
+
+
+def simulation_of(logs: int, seconds: float, dt: float, seed: int, noise: Sequence[str]) -> SimulationSettings:
+    """Return the settings of a simulation."""
+    return SimulationSettings(
+        n_logs=logs, duration=seconds, dt=dt, seed=seed, noise=read_entries("--noise", float, noise)
+    )
+
+
+def simulate(out: Path, model: str, param: Sequence[str], suffix: str, settings: SimulationSettings) -> None:
+    """Write logs of a model whose parameters are known; a folder with something in it is left alone."""
+    if out.is_dir() and any(out.iterdir()):
+        raise ConfigError(f"{out} is not empty: choose another folder for the logs")
+    spec = get_model_spec(model)
+    params = read_entries("--param", float, param)
+    paths = write_logs(out, simulate_logs(spec, params, settings), f".{suffix.removeprefix('.')}")
+    truth = {name: value.tolist() for name, value in spec.default_params.items()}
+    write_yaml(out / TRUTH, {"model": spec.name, "params": {**truth, **params}})
+    typer.echo(f"{out}: {len(paths)} logs of {settings.duration:g} s, what is true in {TRUTH}")
+
+
+def evaluate(run: Path, dataset: Sequence[str], as_json: bool) -> None:
+    """Measure the network of a run on logs."""
+    opened = OpenedRun.of(run)
+    found = opened.evaluate(opened.windows(dataset))
+    typer.echo(found.metrics.to_json(orient="records") if as_json else found.text())
+
+
+def identify(run: Path, dataset: Sequence[str], as_json: bool) -> None:
+    """Tell what logs say about the parameters that the network of a run predicts."""
+    opened = OpenedRun.of(run)
+    found = opened.net.identifiability(opened.windows(dataset))
+    typer.echo(json.dumps(found.to_dict()) if as_json else found.text())
+
+
+def _described(spec: ModelSpec) -> str:
+    lines = [spec.name]
+    for title, part in (("states", spec.states), ("controls", spec.controls)):
+        lines.append(f"  {title}: " + ", ".join(f"{one.name} ({one.unit})" if one.unit else one.name for one in part))
+    rows = [
+        {
+            "parameter": one.name,
+            "default": _short(one.values),
+            "low": _short(one.bounds[0]),
+            "high": _short(one.bounds[1]),
+            "unit": one.unit,
+            "scale": one.scale,
+            "shape": "×".join(map(str, one.shape)),
+            "held": "yes" if one.name in spec.gauge else "",
+        }
+        for one in spec.parameters
+    ]
+    return "\n".join([*lines, pd.DataFrame(rows).to_string(index=False)])
+
+
+def _short(values: np.ndarray) -> str:
+    """Return a number, or the range of an array."""
+    low, high = f"{values.min():.4g}", f"{values.max():.4g}"
+    return low if low == high else f"{low}…{high}"
+
+
+def _units(spec: ModelSpec) -> dict[str, str]:
+    named: Sequence[Any] = (*spec.states, *spec.controls, *spec.parameters)
+    return {one.name: one.unit for one in named}

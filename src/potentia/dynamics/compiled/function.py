@@ -1,0 +1,138 @@
+"""Compiled roll-outs of tensors: a function that torch differentiates once, and all derivatives by the parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from potentia.dynamics.compiled.codegen import Compiled
+from potentia.dynamics.compiled.model import equations_of
+from potentia.dynamics.compiled.rollouts_numba import CLAMPED_RK4, EULER, PLAIN_RK4, backward, forward
+from potentia.dynamics.compiled.sharing import blocks_of, run
+from potentia.dynamics.compiled.tangents_numba import forward_with_tangents
+from potentia.dynamics.spec import ModelSpec
+
+__all__ = ["METHODS", "Plan", "plan_of", "roll_out", "roll_out_with_tangents"]
+
+METHODS = {"euler": EULER, "rk4": PLAIN_RK4, "rk4-clamped": CLAMPED_RK4}
+MOST_TANGENTS = 4096
+"""Derivatives of prepared numbers by parameters that are written out; models with more go through torch."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a roll-out is made of besides what it is differentiated by."""
+
+    compiled: Compiled
+    method: int
+    """One of `METHODS`."""
+    substeps: int
+    constants: Tensor
+    """Numbers that are the same for all windows, in the order of the model.  [entries]"""
+    lengths: Tensor
+    """Of the steps (s); one number may stand for many, expanded.  [windows, steps]"""
+
+    @property
+    def has_tangents(self) -> bool:
+        """Whether derivatives by all parameters are few enough."""
+        equations = self.compiled.equations
+        return equations.n_params * equations.n_prepared <= MOST_TANGENTS
+
+    def arguments(self, initial: Tensor, controls: Tensor, params: Tensor) -> tuple[Any, ...]:
+        """Return what each kernel is given in front."""
+        windows, steps = controls.shape[:2]
+        by_window, by_step = self.lengths.stride()
+        lengths = self.lengths.as_strided((1 + (windows - 1) * by_window + (steps - 1) * by_step,), (1,))
+        place = np.array((0, blocks_of(windows), windows, steps, by_window, by_step), dtype=np.int64)
+        flat = [_flat(one) for one in (initial, controls, params, self.constants)]
+        return (self.compiled, self.method, self.substeps, place, *flat, lengths.numpy())
+
+
+def plan_of(spec: ModelSpec, method: str, substeps: int, like: Tensor, lengths: Tensor) -> Plan | None:
+    """Return the plan of a model's roll-outs, None where they are not compiled.
+
+    Args:
+        spec: The model.
+        method: A name of `METHODS`.
+        substeps: In each step.
+        like: Initial states; their precision is that of the roll-out.
+        lengths: [windows, steps] (s)
+    """
+    equations = equations_of(spec, like.dtype)
+    if equations is None:
+        return None
+    constants = [one.reshape(-1) for one in spec.with_constants(like, {}).values()]
+    flat = torch.cat(constants) if constants else like.new_empty(0)
+    return Plan(Compiled(equations), METHODS[method], substeps, flat, lengths.detach().to(like.dtype))
+
+
+def roll_out(plan: Plan, initial: Tensor, controls: Tensor, params: Tensor) -> Tensor:
+    """Return the states after each step.  [windows, steps, states]
+
+    Derivatives go to all three tensors; those of a window whose states are no longer finite are NaN.
+
+    Args:
+        plan: Equations, method and lengths.
+        initial: [windows, states]
+        controls: [windows, steps, controls]
+        params: Entries of all parameters.  [windows, entries]
+    """
+    found: Tensor = _RollOut.apply(plan, initial, controls, params)
+    return found
+
+
+def roll_out_with_tangents(plan: Plan, initial: Tensor, controls: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+    """Return states [windows, steps, states], and their derivatives by the parameters [..., entries]."""
+    windows, steps = controls.shape[:2]
+    states = initial.new_empty((windows, steps, initial.shape[1]))
+    jacobian = initial.new_empty((*states.shape, params.shape[1]))
+    if states.numel():
+        given = plan.arguments(initial, controls, params)
+        run(forward_with_tangents, given, states.view(-1).numpy(), jacobian.view(-1).numpy())
+    return states, jacobian
+
+
+class _RollOut(torch.autograd.Function):
+    """The states of a roll-out."""
+
+    @staticmethod
+    def forward(ctx: Any, plan: Plan, initial: Tensor, controls: Tensor, params: Tensor) -> Tensor:
+        windows, steps = controls.shape[:2]
+        states = initial.new_empty((windows, steps, initial.shape[1]))
+        if states.numel():
+            run(forward, plan.arguments(initial, controls, params), states.view(-1).numpy())
+        ctx.plan = plan
+        ctx.save_for_backward(initial, controls, params, states)
+        return states
+
+    @staticmethod
+    def backward(ctx: Any, cotangents: Tensor) -> tuple[Tensor | None, ...]:
+        initial, controls, params, states = ctx.saved_tensors
+        found = _OnlyOnce.apply(ctx.plan, cotangents, initial, controls, params, states)
+        return None, *found
+
+
+class _OnlyOnce(torch.autograd.Function):
+    """The derivatives of a roll-out."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, plan: Plan, cotangents: Tensor, initial: Tensor, controls: Tensor, params: Tensor, states: Tensor
+    ) -> tuple[Tensor, ...]:
+        found = tuple(torch.zeros(one.shape, dtype=one.dtype) for one in (initial, controls, params))
+        if states.numel():
+            flat = [one.view(-1).numpy() for one in found]
+            run(backward, plan.arguments(initial, controls, params), _flat(states), _flat(cotangents), *flat)
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
+        raise NotImplementedError("a compiled roll-out can be differentiated once: for more take compiled=False")
+
+
+def _flat(tensor: Tensor) -> Any:
+    return tensor.detach().contiguous().view(-1).numpy()

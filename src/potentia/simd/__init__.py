@@ -1,0 +1,1 @@
+"""SIMD vectors in Numba: arithmetic, elementary functions, threads."""
