@@ -24,7 +24,7 @@ class LinearPropagator(FieldNetwork):
     Args:
         shape: Sizes that the data set.
         grid: Points along each axis.
-        matrices: Complex.  [waves, (parameters + 1)(channels + 1), channels]
+        matrices: Real and imaginary parts.  [waves, (parameters + 1)(channels + 1), channels, 2]
         n_parameters: Parameters that A and b depend on.
     """
 
@@ -45,10 +45,11 @@ class LinearPropagator(FieldNetwork):
         """Return the fields one step later."""
         seen = require_parameters(parameters, self.n_parameters, len(fields))
         given = _regressors(_waves(fields, len(self.grid)), seen)  # [waves, samples, regressors]
-        moved = torch.bmm(given, self.matrices.to(given.dtype))
+        moved = torch.bmm(given, torch.view_as_complex(self.matrices.to(fields.dtype)))
         back = moved.permute(1, 2, 0).unflatten(2, (*self.grid[:-1], self.grid[-1] // 2 + 1))
         axes = tuple(range(2, 2 + len(self.grid)))
-        return fields + torch.fft.irfftn(back, s=self.grid, dim=axes, norm="forward")
+        change: Tensor = torch.fft.irfftn(back, s=self.grid, dim=axes, norm="forward")
+        return fields + change
 
     def intermediate_features(self, fields: Tensor, parameters: Tensor | None) -> dict[str, Tensor]:
         """Return the fields one step later as the ``"bottleneck"``: there is nothing in between."""
@@ -61,8 +62,8 @@ def fit_linear_propagator(fields: Tensor, parameters: Tensor | None, *, ridge: f
     Args:
         fields: Normalised fields of the training part.  [samples, steps + 1, channels, *grid]
         parameters: Embedded parameters that it may depend on [samples, parameters], None for none.
-        ridge: Weight of the squares of the matrices, in parts of the mean square of what they are multiplied by: it
-            draws a wave that the data hardly have to no change, instead of to noise.
+        ridge: Weight of the squares of the matrices, of each wave in parts of the mean square of what they are
+            multiplied by: it draws what the data do not tell to no change.
 
     Raises:
         DataError: there are no steps.
@@ -84,10 +85,11 @@ def fit_linear_propagator(fields: Tensor, parameters: Tensor | None, *, ridge: f
     level = gram.diagonal(dim1=1, dim2=2).real.mean(1)  # [waves]
     weight = ridge * torch.where(level > 0, level, 1.0) + torch.finfo(torch.float64).tiny
     eye = torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device)
-    matrices = torch.linalg.lstsq(gram + weight[:, None, None] * eye, product, driver="gelsd").solution
+    system = (gram + weight[:, None, None] * eye).cpu()  # small, and the solver of least norm is there only
+    matrices = torch.view_as_real(torch.linalg.lstsq(system, product.cpu(), driver="gelsd").solution)
     n_parameters = 0 if parameters is None else parameters.shape[1]
     shape = FieldShape(n_channels, len(grid), n_parameters)
-    return LinearPropagator(shape, grid, matrices, n_parameters)
+    return LinearPropagator(shape, grid, matrices.to(fields), n_parameters)
 
 
 def _normal_equations(fields: Tensor, parameters: Tensor | None) -> tuple[Tensor, Tensor]:

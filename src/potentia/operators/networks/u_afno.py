@@ -121,8 +121,8 @@ class UAFNO(FieldNetwork):
             now = join(torch.cat((doubled(now), skip), 1))
             for block in _list(blocks):
                 now = block(now, told)
-        change: Tensor = self.out(now)
-        return change
+        found: Tensor = self.out(now)
+        return found
 
     def intermediate_features(self, fields: Tensor, parameters: Tensor | None) -> dict[str, Tensor]:
         """Return ``"bottleneck"``, and of each level ``"skip_0"`` …, the finest first."""
@@ -131,7 +131,10 @@ class UAFNO(FieldNetwork):
 
     def _told(self, fields: Tensor, parameters: Tensor | None) -> Tensor | None:
         seen = require_parameters(parameters, self.n_parameters, len(fields))
-        return None if seen is None or self.conditioning is None else self.conditioning(seen)
+        if seen is None or self.conditioning is None:
+            return None
+        told: Tensor = self.conditioning(seen)
+        return told
 
     def _encoded(self, fields: Tensor, told: Tensor | None) -> tuple[list[Tensor], Tensor]:
         """Return what the decoder sees of each level, and the features at the bottom."""
@@ -167,8 +170,8 @@ class ResidualBlock(nn.Module):
         inner = self.second_norm(self.first(functional.gelu(self.first_norm(x))))
         if self.modulation is not None and told is not None:
             inner = self.modulation(inner, told)
-        found: Tensor = self.second(functional.gelu(inner))
-        return found + self.skip(x)
+        found: Tensor = self.second(functional.gelu(inner)) + self.skip(x)
+        return found
 
 
 class MixingBlock(nn.Module):
