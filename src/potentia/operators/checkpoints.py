@@ -185,19 +185,25 @@ def _load(module: nn.Module, weights: Mapping[str, Tensor], what: str) -> None:
 
 
 def _take_moments(run: Run, model: FieldModel, stored: Any) -> bool:
-    """Give the optimizer the moments that torch has stored of each parameter, and return whether they fit."""
+    """Give the optimizer the moments that torch has stored of each parameter, and return whether they fit.
+
+    A projector may have none yet.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
+    needed = len([p for p in model.network.parameters() if p.requires_grad])
     states = stored.get("state") if isinstance(stored, dict) else None
-    if not isinstance(run.stepper, GradientStepper) or not isinstance(states, dict) or not states:
+    if not isinstance(run.stepper, GradientStepper) or not isinstance(states, dict):
         return False
     names = ("exp_avg", "exp_avg_sq")
-    found = [states.get(k, {}) for k in range(len(parameters))]
-    if not all(
-        name in one and one[name].shape == p.shape for one, p in zip(found, parameters, strict=True) for name in names
-    ):
-        return False
+    found = []
+    for k, parameter in enumerate(parameters):
+        zero = torch.zeros_like(parameter)
+        one = states.get(k, dict.fromkeys(names, zero) if k >= needed else {})
+        if not all(name in one and one[name].shape == parameter.shape for name in names):
+            return False
+        found.append(one)
     columns = {name: run.stepper.joined([one[name] for one in found]) for name in names}
-    count = torch.as_tensor(found[0]["step"], dtype=torch.float32)
+    count = torch.as_tensor(found[0].get("step", 0), dtype=torch.float32)
     vectors = range(len(run.stepper.flat))
     moments: list[dict[str, Tensor]] = [{name: columns[name][k] for name in names} for k in vectors]
     run.stepper.load_state({k: {"step": count.clone(), **one} for k, one in enumerate(moments)})

@@ -150,7 +150,7 @@ class Training:
             ended=run.stopped or run.interrupted,
             resumable=bool(run.interrupted) and not run.stopped and config.checkpoint_dir is not None,
         )
-        duration = sum(row["epoch_time"] for row in run.history)
+        duration = sum(row.get("epoch_time", 0.0) for row in run.history)
         record |= {"epochs": run.epoch, "kept_epoch": kept, "duration": duration}
         record |= {"training_history": columns_of(run.history)}
         projector = {} if ready.model.projector is None else dict(ready.model.projector.state_dict())
