@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -24,6 +26,7 @@ from potentia.operators.tokenizer.quantiser import Coded
 from potentia.operators.tokenizer.results import TrainOut
 from potentia.operators.tokenizer.training import Training
 from potentia.operators.tokenizer.training_config import TokenizerTrainingConfig
+from potentia.storage import flatten
 from potentia.train import Callback
 from potentia.train.device import usable_device
 
@@ -192,6 +195,15 @@ class BehaviorTokenizer(Estimator):
     def health(self, features: Features) -> TokenizerHealth:
         """Return how well features are rebuilt and how much of the codes they use; give it a held-out part."""
         return health(self.fitted(), features)
+
+    def mark(self) -> str:
+        """Return a hash of its weights, codes and scaling: what a training that is aligned with it belongs to."""
+        fitted = self.fitted()
+        skeleton, tensors = flatten({"model": dict(fitted.network.state_dict()), "scaling": fitted.scaling.to_state()})
+        digest = hashlib.sha256(json.dumps(skeleton, sort_keys=True).encode())
+        for name in sorted(tensors):
+            digest.update(name.encode() + tensors[name].cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     def to(self, device: str) -> Self:
         """Return the same trained tokenizer on another device."""
