@@ -42,12 +42,16 @@ def data(n_train=8, n_test=24, steps=STEPS):
     return OperatorData(*parts, space=SPACE, channels=("u",), time_step=0.5, name="waves")
 
 
+def features(n, steps=STEPS):
+    """Return features of true waves."""
+    return feature_set(samples(n, 9, 0, steps), channels=("u",))
+
+
 @functools.cache
 def tokenizer(steps=STEPS):
     """Return a small one, trained on true waves."""
     made = BehaviorTokenizer(TokenizerConfig(codes=6, levels=2, latent_dim=4, hidden=16, decoder_hidden=24))
-    features = feature_set(samples(64, 9, 0, steps), channels=("u",))
-    made.train(features, TokenizerTrainingConfig(epochs=40, batch_size=32, learning_rate=3e-3, seed=1))
+    made.train(features(64, steps), TokenizerTrainingConfig(epochs=40, batch_size=32, learning_rate=3e-3, seed=1))
     return made
 
 
