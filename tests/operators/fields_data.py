@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from potentia.operators import Continuous, FNOConfig, NeuralOperator, OperatorData, OperatorTrainingConfig
-from potentia.operators import ParameterSpace, Samples
+from potentia.operators import (
+    Continuous,
+    FNOConfig,
+    NeuralOperator,
+    OperatorData,
+    OperatorTrainingConfig,
+    ParameterSpace,
+    Samples,
+)
 from potentia.operators.alignment_terms import AlignmentTerms
 
 GRID = 16
@@ -15,7 +22,7 @@ NETWORK = FNOConfig(width=4, modes=3, layers=1)
 
 
 def waves(n, steps=6, seed=0, first_group=0, grid=GRID):
-    """Return waves that move and fade: u_t = e^(−decay t) sin(k x + φ − speed t), which a network can only know by θ."""
+    """Return waves that move and fade, e^(−decay t) sin(k x + φ − speed t): only the parameters tell how."""
     draw = np.random.default_rng(seed)
     values = SPACE.values(draw.random((n, 2)))
     number, phase = draw.integers(1, 3, n)[:, None], draw.random(n)[:, None] * 2 * np.pi

@@ -71,7 +71,9 @@ def test_tensors_and_plain_values_come_back_bit_for_bit(tmp_path):
 
 def test_what_could_run_code_is_refused_and_not_run(tmp_path):
     torch.save({"model_state_dict": {}, "x": Harmful(tmp_path / "touched")}, tmp_path / "bad.pt")
-    with pytest.raises(FileFormatError, match=r"bad.pt cannot be read.*it asks for .*neither a tensor nor a plain value"):
+    with pytest.raises(
+        FileFormatError, match=r"bad.pt cannot be read.*it asks for .*neither a tensor nor a plain value"
+    ):
         read_old_checkpoint(tmp_path / "bad.pt")
     assert not (tmp_path / "touched").exists()
 
@@ -80,7 +82,7 @@ def test_files_that_are_no_such_archive(tmp_path):
     path, _ = old(tmp_path)
     whole = path.read_bytes()
     (tmp_path / "half.pt").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(FileFormatError, match="half.pt is no whole file of torch.save"):
+    with pytest.raises(FileFormatError, match=r"half.pt is no whole file of torch.save"):
         load_checkpoint(tmp_path / "half.pt")
     with zipfile.ZipFile(tmp_path / "zip.pt", "w") as archive:
         archive.writestr("hello", "world")
@@ -129,7 +131,7 @@ def test_an_epoch_file_says_how_many_epochs_are_completed_and_other_names_say_no
         run = training.prepare(data(), path, ()).run
     assert (run.epoch, run.batch, tuple(run.best)) == (2, 0, (2.5, 2))
     path, _ = old(tmp_path, "best_model.pt")
-    with pytest.raises(FileFormatError, match="name it step_N.pt after N batches, or epoch_N.pt"):
+    with pytest.raises(FileFormatError, match=r"name it step_N.pt after N batches, or epoch_N.pt"):
         training.prepare(data(), path, ())
     path, _ = old(tmp_path, "best_model.pt", global_step=5)
     run = training.prepare(data(), path, ()).run
@@ -153,7 +155,9 @@ def test_weights_of_another_network_are_named(tmp_path):
     changed = dict(content["model_state_dict"])
     changed["lift.weight"], changed["more"] = torch.ones(2, 2), changed.pop("out.bias")
     path, _ = old(tmp_path, global_step=3, model_state_dict=changed)
-    with pytest.raises(ConfigError, match=r"out.bias is missing; more is not known; lift.weight has shape \(2, 2\), not"):
+    with pytest.raises(
+        ConfigError, match=r"out.bias is missing; more is not known; lift.weight has shape \(2, 2\), not"
+    ):
         trained(resume_from=path)
 
 

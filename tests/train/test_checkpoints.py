@@ -10,7 +10,7 @@ import torch
 
 from potentia.errors import ConfigError, FileFormatError
 from potentia.storage import write_file
-from potentia.train import Checkpoints, load_checkpoint, newest_checkpoint
+from potentia.train import Checkpoints, StepNames, load_checkpoint, newest_checkpoint
 from train import toy
 
 
@@ -32,6 +32,16 @@ def test_names_carry_the_completed_epochs_and_batches(tmp_path):
         "checkpoint_epoch_0001_batch_000005.pt",
         "checkpoint_epoch_0002.pt",
     ]
+
+
+def test_names_by_steps_count_from_the_beginning_and_rotation_leaves_whole_epochs(tmp_path):
+    saving = Checkpoints(tmp_path, {}, every_batches=4, keep=1, save_best=False, naming=StepNames())
+    toy.train(toy.new_run(), epochs=3, callbacks=[saving])  # 6 batches an epoch
+    assert names(tmp_path) == ["epoch_1.pt", "epoch_2.pt", "epoch_3.pt", "step_16.pt"]
+    assert newest_checkpoint(tmp_path, StepNames()).name == "epoch_3.pt"
+    assert newest_checkpoint(tmp_path) is None
+    (tmp_path / "epoch_3.pt").unlink()
+    assert newest_checkpoint(tmp_path, StepNames()).name == "step_16.pt"
 
 
 def test_every_so_many_epochs_and_after_the_last_one(tmp_path):

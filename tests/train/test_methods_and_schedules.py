@@ -11,7 +11,7 @@ from torch import nn
 from potentia.config import from_dict, plain
 from potentia.errors import ConfigError
 from potentia.seeding import stream
-from potentia.train import LBFGS, SGD, Adam, AdamW, BatchLoss, Cosine, Plateau, StepDecay, TrainingMethod
+from potentia.train import LBFGS, SGD, Adam, AdamW, BatchLoss, Cosine, Plateau, Run, StepDecay, TrainingMethod
 from train import toy
 
 
@@ -179,3 +179,39 @@ def test_warm_up_goes_from_batch_to_batch():
 def test_a_schedule_without_a_rate_to_change_is_refused():
     with pytest.raises(ConfigError, match="LBFGS has no learning rate that Plateau could change"):
         toy.new_run(LBFGS(), Plateau())
+
+
+def test_decay_leaves_spared_weights_alone_as_a_group_of_torch_does():
+    weights, others = ([nn.Parameter(torch.full((2,), k)) for k in (1.0, 2.0, 3.0)] for _ in range(2))
+    spared = weights[1:]
+    stepper = AdamW(mu=0.1, weight_decay=0.5, clip_norm=1.0).sparing(weights, spared)
+    groups = [{"params": others[:1]}, {"params": others[1:], "weight_decay": 0.0}]
+    theirs = torch.optim.AdamW(groups, 0.1, weight_decay=0.5)
+    for _ in range(3):
+        stepper.step(lambda: BatchLoss(sum(p.square().sum() for p in weights)))
+        theirs.zero_grad()
+        sum(p.square().sum() for p in others).backward()
+        nn.utils.clip_grad_norm_(others, 1.0)
+        theirs.step()
+    torch.testing.assert_close(list(weights), list(others))
+    moments = [one["exp_avg"] for one in stepper.state().values()]
+    toy.assert_same(stepper.joined(stepper.split(moments)), moments)
+
+
+def test_a_run_whose_decay_spares_weights_resumes_bit_for_bit():
+    def run():
+        fresh = toy.new_run()
+        return Run(
+            fresh.model, AdamW(0.02, 4, 0.3), seed=5, spared=[p for p in fresh.model.parameters() if p.ndim == 1]
+        )
+
+    whole = toy.train(run(), epochs=4)
+    resumed = run()
+    resumed.load_state(toy.train(run(), epochs=2).state())
+    toy.assert_same(toy.numbers(whole), toy.numbers(toy.train(resumed, epochs=4)))
+
+
+def test_a_method_that_treats_all_weights_alike_says_so():
+    weight = nn.Parameter(torch.ones(1))
+    with pytest.raises(ConfigError, match="SGD can spare no weights its decay: take AdamW"):
+        SGD().sparing([weight], [weight])

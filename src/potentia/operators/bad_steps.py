@@ -42,7 +42,7 @@ class BadSteps(Callback):
             rate = run.learning_rate
             raise TrainingError(
                 f"{bad} of {steps} steps were not finite, more than {self.fraction:.0%}: lower lr (now {rate:.3g}) by "
-                "a factor of 3, roll out shorter windows (bptt_window), and look for values that are far off in the data"
+                "a factor of 3, roll out shorter windows (bptt_window), and look for values that are far off"
             )
 
 

@@ -206,7 +206,8 @@ def _take_moments(run: Run, model: FieldModel, stored: Any) -> bool:
     count = torch.as_tensor(found[0].get("step", 0), dtype=torch.float32)
     vectors = range(len(run.stepper.flat))
     moments: list[dict[str, Tensor]] = [{name: columns[name][k] for name in names} for k in vectors]
-    run.stepper.load_state({k: {"step": count.clone(), **one} for k, one in enumerate(moments)})
+    state: dict[Any, Any] = {k: {"step": count.clone(), **one} for k, one in enumerate(moments)}
+    run.stepper.load_state(state)
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from potentia.checks import choice, integer
-from potentia.errors import DataError
+from potentia.errors import ConfigError, DataError
 from potentia.metrics import ErrorSum, merge
 from potentia.operators.baselines import Predictor
 from potentia.operators.dataset import PARTS, OperatorData, Samples
@@ -84,6 +85,7 @@ def evaluate(
             patterns may die, and nothing else for others.
 
     Raises:
+        ConfigError: there are no predictors, or no part has such a name.
         DataError: the data have no such part, a group is empty or of another size, or predictions have another shape.
     """
     choice("part", part, PARTS)
@@ -91,32 +93,32 @@ def evaluate(
         raise DataError(f"{data.name} has no part {part!r}: there are {', '.join(data.parts())}")
     samples = data.parts()[part]
     samples = samples if steps is None else samples.first_steps(integer("steps", steps, low=1))
+    if not predictors:
+        raise ConfigError("there is nothing to evaluate: give predictors by name")
     normaliser = Normaliser.fit(data.train)
     chosen = {"all": np.ones(len(samples), dtype=bool), **_groups(data, samples, groups)}
-    scores, by_step, by_channel = [], [], []
+    tables: dict[str, list[dict[str, Any]]] = {"scores": [], "step": [], "channel": []}
     for name, predictor in predictors.items():
         predicted = _predicted(name, predictor, samples)
-        sensitivity = None if system is None else parameter_sensitivity(predictor, data, system)
+        ratio = {} if system is None else {"sensitivity": parameter_sensitivity(predictor, data, system).ratio}
         for group, which in chosen.items():
-            truth, found = samples.fields[which, 1:], predicted[which, 1:]
-            head = {"predictor": name, "group": group}
-            one_step = error_figures(_one_step(predictor, samples.take(which), normaliser))["vrmse"]
-            row = {**_figures(found, truth, normaliser), "one_step_vrmse": one_step}
+            head, part_of_it = {"predictor": name, "group": group}, samples.take(which)
+            truth, found = part_of_it.fields[:, 1:], predicted[which, 1:]
+            one_step = error_figures(_one_step(predictor, part_of_it, normaliser))["vrmse"]
+            row = {**head, **_figures(found, truth, normaliser), "one_step_vrmse": one_step}
             row["valid_time"] = float(valid_steps(found, truth).mean()) * data.time_step
-            row |= _spectral(found, truth, normaliser)
-            row |= {} if sensitivity is None else {"sensitivity": sensitivity.ratio}
-            scores.append({**head, **row})
+            tables["scores"].append({**row, **_spectral(found, truth, normaliser), **ratio})
             for step in range(samples.steps):
-                figures = _figures(found[:, step : step + 1], truth[:, step : step + 1], normaliser)
-                by_step.append({**head, "step": step + 1, "time": (step + 1) * data.time_step, **figures})
+                figures = _figures(found[:, [step]], truth[:, [step]], normaliser)
+                tables["step"].append({**head, "step": step + 1, "time": (step + 1) * data.time_step, **figures})
             for k, channel in enumerate(data.channels):
-                one = _channel(normaliser, k)
-                by_channel.append({**head, "channel": channel, **_figures(found[:, :, [k]], truth[:, :, [k]], one)})
+                figures = _figures(found[:, :, [k]], truth[:, :, [k]], _channel(normaliser, k))
+                tables["channel"].append({**head, "channel": channel, **figures})
     keys = ["predictor", "group"]
     return Evaluation(
-        pd.DataFrame(scores).set_index(keys),
-        pd.DataFrame(by_step).set_index([*keys, "step"]),
-        pd.DataFrame(by_channel).set_index([*keys, "channel"]),
+        pd.DataFrame(tables["scores"]).set_index(keys),
+        pd.DataFrame(tables["step"]).set_index([*keys, "step"]),
+        pd.DataFrame(tables["channel"]).set_index([*keys, "channel"]),
     )
 
 
@@ -223,7 +225,7 @@ def _spectral(predicted: NDArray[np.float32], truth: NDArray[np.float32], normal
             band = (number > low) & (number <= high)
             parts = ((p - u)[..., band], p[..., band], u[..., band])
             sums[name] += [float(part.abs().square().sum()) for part in parts]
-    ratios = {}
+    ratios: dict[str, float] = {}
     for name, (error, energy, true_energy) in sums.items():
         whole = true_energy if true_energy else float("nan")
         ratios |= {f"error_{name}": float(np.sqrt(error / whole)), f"energy_{name}": float(energy / whole)}
