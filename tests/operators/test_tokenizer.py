@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 from operators.behaviours import SMALL, features, trained, waves
-from potentia.errors import ConfigError, DataError, FileFormatError, NotFittedError
+from potentia.errors import ConfigError, DataError, FileFormatError, NotFittedError, PotentiaWarning
 from potentia.operators.dataset import Samples
 from potentia.operators.features import feature_set
 from potentia.operators.tokenizer import (
@@ -19,7 +21,9 @@ from potentia.operators.tokenizer import (
     TokenizerConfig,
     TokenizerTrainingConfig,
 )
-from potentia.train import Callback
+from potentia.operators.tokenizer.task import FollowingCodes, TokenizerTask
+from potentia.train import Adam, Callback, Run
+from potentia.train.engine import take_step
 
 DATA = features()
 HELD_OUT = features(30, seed=1)
@@ -175,6 +179,22 @@ def test_a_seed_decides_and_global_generators_are_left_alone():
     assert other.mark() != first.mark()
 
 
+def test_a_batch_that_is_left_out_does_not_move_the_codes(tokenizer):
+    network = tokenizer.fitted().network
+    data = tokenizer.normalize(DATA)
+    model = copy.deepcopy(network).requires_grad_(True)
+    task = TokenizerTask(data.clone(), data, tokenizer.config)
+    task.train[7] = np.inf
+    run = Run(model, Adam(), seed=1, batches=2)
+    for batch, moved in ((np.arange(5, 10), False), (np.arange(5), True)):
+        before = model.quantiser.codebooks.clone()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PotentiaWarning)
+            take_step(run, task, batch)
+        FollowingCodes(task, every=1).on_batch(run)
+        assert torch.equal(model.quantiser.codebooks, before) is not moved
+
+
 class StopAt(Callback):
     """Interrupts after so many batches in all."""
 
@@ -239,7 +259,15 @@ def test_health_tells_what_is_rebuilt_and_how_much_of_the_codes_is_used(tokenize
     nmse = (x - rebuilt).square()[:, columns].mean() / x[:, columns].var(0, correction=0).mean()
     assert health.nmse["summary"] == pytest.approx(nmse.item(), rel=1e-5)
     assert list(health.worst(3).index) == list(health.r2.sort_values().index[:3])
-    assert "of the codes are used" in str(health)
+    assert "of the codes are used, so many samples can use 100%" in str(health)
+
+
+def test_few_samples_cannot_use_all_codes(tokenizer):
+    health = tokenizer.health(HELD_OUT.take(np.arange(3)))
+    assert health.reachable == 0.5
+    assert health.utilisation <= 0.5
+    with pytest.raises(DataError, match="2 samples at least, got 1"):
+        tokenizer.health(HELD_OUT.take(np.arange(1)))
 
 
 def test_other_features_than_those_of_the_training_are_refused(tokenizer):

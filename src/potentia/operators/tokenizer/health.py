@@ -47,6 +47,11 @@ class TokenizerHealth:
         return float(self.codebooks["used"].sum() / self.codebooks["codes"].sum())
 
     @property
+    def reachable(self) -> float:
+        """Codes that so many samples can use at most, over all codes."""
+        return float(self.codebooks["reachable"].sum() / self.codebooks["codes"].sum())
+
+    @property
     def entropy(self) -> float:
         """What the tokens of a sample tell, each by itself (bits)."""
         return float(self.codebooks["entropy"].sum())
@@ -64,7 +69,8 @@ class TokenizerHealth:
                 f"{self.unquantised_mse:.4g}, principal components without codes {self.pca_mse:.4g})",
                 f"of each category, over its variance: {by_category}",
                 f"R² of features: median {self.r2.median():.3f}, worst {worst}",
-                f"{self.utilisation:.0%} of the codes are used; tokens tell {self.entropy:.1f} of {self.bits:.1f} bits",
+                f"{self.utilisation:.0%} of the codes are used, so many samples can use {self.reachable:.0%}; tokens "
+                f"tell {self.entropy:.1f} of {self.bits:.1f} bits",
             ]
         )
 

@@ -71,13 +71,16 @@ class ResidualVQ(Quantiser):
 
     @torch.no_grad()
     def start(self, latents: Tensor, seed: int) -> None:
-        """Put the codes where k-means finds the latents, level by level."""
+        """Put the codes where k-means finds the latents, level by level.
+
+        The counts are 1 on average: less than of a batch, so that the codes soon follow the encoder.
+        """
         left = latents[:, :POINTS].double().cpu().numpy()
         for level in range(self.levels):
             for category, points in enumerate(left):
                 codes, counts = k_means(points, self.size, stream(seed, "codes", category, level))
                 self.codebooks[category, level] = torch.from_numpy(codes)
-                self.counts[category, level] = torch.from_numpy(counts)
+                self.counts[category, level] = torch.from_numpy(counts * self.size / len(points))
                 left[category] = points - codes[_labels(points, codes)]
         self.sums.copy_(self.codebooks * self.counts[..., None])
 
