@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from potentia.cli.operators_app import operators
+
 __all__ = ["app"]
 
 app = typer.Typer(
@@ -20,6 +22,7 @@ study = typer.Typer(help="Surrogates of trajectories side by side.", no_args_is_
 data = typer.Typer(help="Data sets of trajectories and of fields.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(study, name="study")
 app.add_typer(data, name="data")
+app.add_typer(operators, name="operators")
 
 Config = Annotated[Path, typer.Argument(help="YAML file of the settings.")]
 Root = Annotated[Path, typer.Option(help="Directory with datasets/, trained/, results/ and tuned/.")]
