@@ -10,7 +10,8 @@ import pytest
 from operators import aligned
 from potentia.cli import main
 from potentia.operators import NeuralOperator
-from potentia.operators.hdf5 import write_operator_data
+from potentia.operators.hdf5 import write_operator_data, write_record
+from potentia.operators.make import make_record
 
 SMALL = ["--network", "fno", "--width", "4", "--modes", "3", "--layers", "1", "--lr", "1e-2", "--save-every", "0"]
 
@@ -100,3 +101,18 @@ def test_options_that_do_nothing_are_refused(call):
         assert code == 2
         assert message in err
         assert err.count("\n") == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*pass no gradient on", "ignore:parameters")
+def test_from_a_system_to_its_sensitivity(tmp_path, capsys):
+    path, small = tmp_path / "burgers.hdf5", ["--dataset", str(tmp_path / "burgers.hdf5")]
+    write_record(path, make_record("burgers", n_train=8, n_val=4, n_test=4, grid=(16,), steps=4))
+    assert main(["operators", "tokenizer", *small, "--out", str(tmp_path), "--epochs", "1"]) == 0
+    run = ["--epochs", "1", "--checkpoint-dir", str(tmp_path / "run"), "--log-every", "0"]
+    assert main(["operators", "train", *small, *run, *SMALL]) == 0
+    capsys.readouterr()
+    known = ["--vqvae-path", str(tmp_path), "--noa-checkpoint", str(tmp_path / "run/operator.safetensors")]
+    assert main(["operators", "diagnose", *small, *known]) == 0
+    out = capsys.readouterr().out
+    assert "3. Alignment Correlation\nnot available: the operator was trained without lambda_latent" in out
+    assert "5. Parameter Sensitivity\nVariance over parameters / over time: " in out
