@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from potentia.cli.dynamics_app import dynamics
+from potentia.cli.operators_app import operators
 
 __all__ = ["app"]
 
@@ -23,6 +24,7 @@ data = typer.Typer(help="Data sets of trajectories and of fields.", no_args_is_h
 app.add_typer(study, name="study")
 app.add_typer(data, name="data")
 app.add_typer(dynamics, name="dynamics")
+app.add_typer(operators, name="operators")
 
 Config = Annotated[Path, typer.Argument(help="YAML file of the settings.")]
 Root = Annotated[Path, typer.Option(help="Directory with datasets/, trained/, results/ and tuned/.")]
