@@ -1,7 +1,7 @@
 """Roll-outs per second of the single track: in machine code, by torch, by a plain loop, by torch.compile, by SciPy.
 
-Forward, and with the gradient by all parameters; 1,024 windows of 50 steps with one RK4 step each, unless asked otherwise.
-Work per window-step is told from the programs themselves, an elementary function as one operation.
+Forward, and with the gradient by all parameters; 1,024 windows of 50 steps with one RK4 step each, unless asked
+otherwise. Work per window-step is told from the programs themselves, an elementary function as one operation.
 """
 
 from __future__ import annotations
@@ -126,19 +126,19 @@ def _tell(found: dict[str, dict[str, Times]], options: argparse.Namespace) -> No
         print(f"{name:>12}: {value}")
     count = options.windows * options.steps
     rates = equations_of(get_model_spec("singletrack"), torch.float64)
-    assert rates is not None
-    print(
-        f"\n{options.windows} windows x {options.steps} steps; least of {options.rounds} rounds; once on disk, no compiling"
-    )
+    if rates is None:
+        raise SystemExit("the single track is not compiled")
+    print(f"\n{options.windows} windows x {options.steps} steps; least of {options.rounds} rounds, kernels on disk")
     print(f"operations of the rates: {rates.rates.operations}, of their derivative: {rates.rates_back.operations}")
-    print(f"{'':24}{'':18}{'forward':>12}{'steps/s':>12}{'ratio':>8}{'gradient':>13}{'steps/s':>12}{'ratio':>8}")
+    kinds = "".join(f"{kind:>14}{'steps/s':>12}{'ratio':>9}" for kind in ("forward", "gradient"))
+    print(f"{'':42}{kinds}")
     for setting, times in found.items():
         ours = {kind: times[f"machine code.{kind}"].least for kind in ("forward", "with gradient")}
         for way in dict.fromkeys(name.split(".", 1)[0] if "torch.c" not in name else "torch.compile" for name in times):
             cells = []
-            for kind, width in (("forward", 9), ("with gradient", 10)):
+            for kind, width in (("forward", 11), ("with gradient", 11)):
                 least = times[f"{way}.{kind}"].least if f"{way}.{kind}" in times else math.nan
-                cells.append(f"{1e3 * least:{width}.2f} ms{count / least:12.3g}{least / ours[kind]:8.1f}")
+                cells.append(f"{1e3 * least:{width}.2f} ms{count / least:12.3g}{least / ours[kind]:9.4g}")
             print(f"{setting:24}{way:18}{''.join(cells)}")
     if options.json is not None:
         plain = {setting: {name: one.plain() for name, one in times.items()} for setting, times in found.items()}

@@ -80,6 +80,13 @@ def test_every_model_that_comes_with_the_package_is_compiled(name):
     assert why_not_compiled(get_model_spec(name)) is None
 
 
+@pytest.mark.parametrize("without", [torch.no_grad, torch.inference_mode])
+def test_a_model_that_is_first_asked_without_derivatives_is_compiled_all_the_same(without):
+    spec = replace(get_model_spec("unicycle"), name="again")
+    with without():
+        assert why_not_compiled(spec) is None
+
+
 @every_model
 def test_all_derivatives_by_the_parameters_at_once(name):
     spec, states, controls, params, dt = windows_of(name)

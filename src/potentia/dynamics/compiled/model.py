@@ -48,7 +48,8 @@ def equations_of(spec: ModelSpec, dtype: torch.dtype) -> Equations | None:
 def _found(spec: ModelSpec, dtype: torch.dtype) -> Equations | str:
     known = _KNOWN.setdefault(spec, {})
     if dtype not in known:
-        known[dtype] = _trace(spec, dtype)
+        with torch.inference_mode(False), torch.enable_grad():  # whatever holds where it is asked first
+            known[dtype] = _trace(spec, dtype)
     return known[dtype]
 
 

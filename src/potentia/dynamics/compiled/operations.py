@@ -98,8 +98,9 @@ def _bounded(rec: Recorder, name: str, nodes: NDArray[Any], bound: Any) -> NDArr
 def _filled(rec: Recorder, operation: str, one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
     """Return an operation on nodes that are at hand, shapes as NumPy spreads them."""
     found = np.empty(np.broadcast_shapes(one.shape, other.shape), dtype=object)
-    pairs = zip(np.broadcast_to(one, found.shape).flat, np.broadcast_to(other, found.shape).flat, strict=True)
-    found.flat = [rec.graph.apply(operation, int(a), int(b)) for a, b in pairs]
+    ones, others = np.broadcast_to(one, found.shape), np.broadcast_to(other, found.shape)
+    for place in np.ndindex(found.shape):
+        found[place] = rec.graph.apply(operation, int(ones[place]), int(others[place]))
     return found
 
 
