@@ -112,7 +112,7 @@ class TrainOut(TrainingHistory):
         from potentia.plots import ErrorPanel
 
         columns = {"loss": {"train": "train_loss", "validation": "val_loss"}}
-        return ErrorPanel(quantity="loss", unit="1", columns=columns, marked="val_loss")
+        return ErrorPanel(quantity="loss", unit="", columns=columns, marked="val_loss")
 
     def _title(self) -> str:
         parts = [f"{len(self.history)} epoch{'s' * (len(self.history) != 1)}"]
