@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -10,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from potentia.data import shuffled
 from potentia.metrics import ErrorSum, merge
 from potentia.operators.alignment_terms import AlignmentTerms, Rolled
 from potentia.operators.dataset import Samples
+from potentia.operators.losses import error_figures, error_sums, initial_loss, trajectory_loss
 from potentia.operators.networks.base import FieldNetwork
 from potentia.operators.networks.film import Modulation
 from potentia.operators.normaliser import Normaliser
@@ -110,6 +111,7 @@ class OperatorTask:
         self.seed = seed
         self.alignment = alignment
         self.truncation = config.truncation()
+        self.losses = config.losses()
         self.weights = {"traj": config.lambda_traj, "ic": config.lambda_ic}
         if alignment is not None:
             self.weights |= alignment.weights
@@ -140,8 +142,7 @@ class OperatorTask:
         normaliser, steps = self.valid.normaliser, self.valid.samples.steps
         for truth, seen in self.valid.chunks():
             predicted = rollout(trained.network, truth[:, 0], seen, steps, grad="none")
-            found = {"traj": ErrorSum.of(predicted[:, 1:] - truth[:, 1:])}
-            found |= {"rel_l2": _relative(normaliser.unscaled(predicted[:, 1:]), normaliser.unscaled(truth[:, 1:]))}
+            found = error_sums(normaliser.unscaled(predicted[:, 1:]), normaliser.unscaled(truth[:, 1:]), normaliser)
             terms = self._aligned(trained, Rolled(trained.network, predicted, truth, seen, normaliser))
             found |= {name: _mean_over(value, len(truth)) for name, value in terms.items()}
             sums = merge(sums, found)
@@ -150,16 +151,14 @@ class OperatorTask:
     def row(self, train: Mapping[str, ErrorSum], valid: Mapping[str, ErrorSum] | None) -> dict[str, float]:
         """Return the loss of both parts and its terms, not weighted; and the relative error of the validation part."""
         tested = valid or {}
-        others = [name for name in self.weights if name not in {"traj", "ic"}]
-        traj = tested.get("traj", ErrorSum.zero)
         row = {"train_loss": train.get("loss", ErrorSum.zero).mae}
         row |= {f"train_{name}": train.get(name, ErrorSum.zero).mae for name in self.weights if self._counts(name)}
-        aligned = {name: tested.get(name, ErrorSum.zero).mae for name in others if self._counts(name)}
-        mean_square = traj.squared / traj.count if traj.count else float("nan")
-        row["val_loss"] = mean_square + sum(self.weights[name] * value for name, value in aligned.items())
-        row["val_traj"] = mean_square
-        row |= {f"val_{name}": value for name, value in aligned.items()}
-        return {**row, "val_rel_l2": tested.get("rel_l2", ErrorSum.zero).mae}
+        aligned = [name for name in self.weights if name not in {"traj", "ic"} and self._counts(name)]
+        terms = {name: tested.get(name, ErrorSum.zero).mae for name in aligned}
+        figures = dict.fromkeys(("mse", "rel_l2"), math.nan) if valid is None else error_figures(valid)
+        row["val_loss"] = figures["mse"] + sum(self.weights[name] * value for name, value in terms.items())
+        row |= {"val_traj": figures["mse"], **{f"val_{name}": value for name, value in terms.items()}}
+        return {**row, "val_rel_l2": figures["rel_l2"]}
 
     def monitor(self, row: Mapping[str, float]) -> float:
         """Return the loss of the validation part."""
@@ -178,17 +177,20 @@ class OperatorTask:
     def _field_terms(
         self, network: FieldNetwork, truth: Tensor, seen: Tensor | None, window: Window
     ) -> dict[str, Tensor]:
-        """Return the mean square errors of the window and of the first steps, from the true fields of the beginning."""
-        config, target = self.config, window.target(truth)
-        predicted = window.prediction(network, truth, seen, checkpoint_steps=config.checkpoint_steps)
-        terms = {"traj": functional.mse_loss(predicted, target)}
-        if not self._counts("ic"):
-            return terms
-        first = min(config.ic_window, truth.shape[1] - 1)
-        if window.begin == 0 and first <= window.detach:  # they are in the window
-            return {**terms, "ic": functional.mse_loss(predicted[:, :first], target[:, :first])}
-        begun = rollout(network, truth[:, 0], seen, first, checkpoint_steps=config.checkpoint_steps)
-        return {**terms, "ic": functional.mse_loss(begun[:, 1:], truth[:, 1 : first + 1])}
+        """Return the losses of the window and of the first steps, which may be in it."""
+        losses, target, again = self.losses, window.target(truth), self.config.checkpoint_steps
+        predicted = window.prediction(network, truth, seen, checkpoint_steps=again)
+        terms = {"traj": self._error(predicted, target)}
+        first = min(losses.ic_window, truth.shape[1] - 1)
+        if self._counts("ic") and window.begin == 0 and first <= window.detach:
+            terms["ic"] = self._error(predicted[:, :first], target[:, :first])
+        elif self._counts("ic"):
+            terms["ic"] = initial_loss(network, truth, seen, losses, checkpoint_steps=again)
+        return terms
+
+    def _error(self, predicted: Tensor, truth: Tensor) -> Tensor:
+        weights = self.losses.weights(predicted.shape[1], predicted)
+        return trajectory_loss(predicted, truth, relative=self.losses.relative, weights=weights)
 
     def _whole(self, network: FieldNetwork, truth: Tensor, seen: Tensor | None) -> Tensor:
         """Return a roll-out over all steps with gradients through those of a last window."""
@@ -255,12 +257,6 @@ def _with_gradients(value: Tensor, parameters: Sequence[nn.Parameter], gradients
     """Return a scalar with this value and these gradients with respect to the parameters."""
     linear = torch.stack([(p * gradient).sum() for p, gradient in zip(parameters, gradients, strict=True)]).sum()
     return value + (linear - linear.detach())
-
-
-def _relative(predicted: Tensor, truth: Tensor) -> ErrorSum:
-    """Return the norm of the error over that of the truth, of each sample."""
-    error, size = (one.double().flatten(1).norm(dim=1) for one in (predicted - truth, truth))
-    return ErrorSum.of(error / size.clamp_min(torch.finfo(torch.float32).tiny))
 
 
 def _mean_over(value: Tensor, samples: int) -> ErrorSum:

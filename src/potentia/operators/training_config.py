@@ -8,6 +8,7 @@ from typing import Any, Literal
 from potentia.checks import choice, integer, number
 from potentia.config import plain
 from potentia.errors import ConfigError
+from potentia.operators.losses import LossSettings
 from potentia.operators.truncation import Truncation
 from potentia.train import AdamW, Average, Cosine, Schedule, Warmup
 from potentia.train.device import DTYPES, require_device_name
@@ -70,6 +71,10 @@ class OperatorTrainingConfig:
     """Weight of the loss of the first steps from the true initial field."""
     ic_window: int = 4
     """So many steps these are."""
+    relative_loss: bool = False
+    """Divide the squared error of a sample by its own mean square: small fields count as much as large ones."""
+    step_growth: float = 1.0
+    """Weight of a step of a window in parts of that of the step before: below 1, early steps count more."""
     seed: int | None = None
     """Seed of initial weights, order of the batches and windows; None draws one, which `TrainOut.seed` tells."""
     average: Average | None = None
@@ -105,7 +110,7 @@ class OperatorTrainingConfig:
     """Show a progress bar over the steps of each epoch."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate", "ic_window"):
+        for name in ("epochs", "batch_size", "accumulate"):
             integer(name, self.__dict__[name], low=1)
         for name in ("n_samples", "n_realizations", "timesteps"):
             if self.__dict__[name] is not None:
@@ -114,8 +119,7 @@ class OperatorTrainingConfig:
             value = self.__dict__[name]
             if value is not None and number(name, value, low=0) == 0:
                 raise ConfigError(f"{name} must be greater than 0, got {value!r}")
-        for name in ("weight_decay", "lambda_traj", "lambda_ic"):
-            number(name, self.__dict__[name], low=0)
+        number("weight_decay", self.weight_decay, low=0)
         number("max_bad_fraction", self.max_bad_fraction, low=0, high=1)
         if self.seed is not None:
             integer("seed", self.seed, low=0)
@@ -123,9 +127,7 @@ class OperatorTrainingConfig:
             integer("warmup_steps", self.warmup_steps, low=0)
         choice("lr_schedule", self.lr_schedule, ("cosine", "constant"))
         choice("precision", self.precision, tuple(DTYPES))
-        integer("bptt_window", self.bptt_window, low=1)
-        choice("bptt_start", self.bptt_start, ("random", "tail", "chunks"))
-        number("teacher_start", self.teacher_start, low=0, high=1)
+        self._check_losses()
         if self.average is not None and not isinstance(self.average, Average):
             raise ConfigError(f"average must be ExponentialAverage(...) or another Average, got {self.average!r}")
         require_device_name(self.device)
@@ -162,6 +164,16 @@ class OperatorTrainingConfig:
         """Return which steps a batch learns from."""
         return Truncation(window=self.bptt_window, start=self.bptt_start, teacher_start=self.teacher_start)
 
+    def losses(self) -> LossSettings:
+        """Return how errors become a loss."""
+        return LossSettings(
+            relative=self.relative_loss,
+            growth=self.step_growth,
+            ic_window=self.ic_window,
+            lambda_traj=self.lambda_traj,
+            lambda_ic=self.lambda_ic,
+        )
+
     def plain(self) -> dict[str, Any]:
         """Return all settings as plain values."""
         return {field.name: plain(self.__dict__[field.name], field.name) for field in fields(self)}
@@ -169,6 +181,16 @@ class OperatorTrainingConfig:
     def fingerprint(self) -> dict[str, Any]:
         """Return the settings that a resumed run must share, as plain values."""
         return {name: value for name, value in self.plain().items() if name not in FREE}
+
+    def _check_losses(self) -> None:
+        integer("bptt_window", self.bptt_window, low=1)
+        choice("bptt_start", self.bptt_start, ("random", "tail", "chunks"))
+        if not isinstance(self.relative_loss, bool):
+            raise ConfigError(f"relative_loss must be True or False, got {self.relative_loss!r}")
+        if number("step_growth", self.step_growth, low=0) == 0:
+            raise ConfigError("step_growth must be greater than 0: at 0, all steps but the first would not count")
+        self.truncation()
+        self.losses()
 
     @property
     def early_stopping(self) -> int | None:
