@@ -1,1 +1,25 @@
-"""Features of the behaviour of fields over time, one family a file."""
+"""Features of trajectories of fields: what tokens of behaviour are made of."""
+
+from potentia.operators.features.feature_set import (
+    ARCHITECTURE,
+    BEHAVIOUR,
+    FAMILIES,
+    VERSION,
+    Column,
+    Features,
+    feature_set,
+    feature_table,
+    temporal_series,
+)
+
+__all__ = [
+    "ARCHITECTURE",
+    "BEHAVIOUR",
+    "FAMILIES",
+    "VERSION",
+    "Column",
+    "Features",
+    "feature_set",
+    "feature_table",
+    "temporal_series",
+]
