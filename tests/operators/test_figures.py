@@ -260,6 +260,11 @@ def test_the_errors_of_seeds_are_a_mean_in_an_area():
         error_growth({"FNO": 1.0}, {}, measure="VRMSE")
 
 
+def test_errors_of_one_step_are_seen_as_points():
+    (line,) = error_growth({"FNO": [0.1]}, {}, measure="VRMSE").axes[0].lines
+    assert line.get_marker() == "o"
+
+
 def test_equal_tokens_of_a_codebook_have_one_colour_and_others_are_underlined():
     truth = np.array([[5, 0], [5, 9], [7, 0]])
     predicted = np.array([[5, 0], [5, 3], [7, 0]])

@@ -65,5 +65,6 @@ def _line(name: str, errors: ArrayLike, time_step: float, tint: str, dash: objec
         band=(rows.min(0), rows.max(0)) if several else None,
         band_label="least to largest of the seeds" if several else "",
         colour=tint,
+        marker="o" if len(times) == 1 else None,  # a line of one point is not seen
         dash=dash,  # type: ignore[arg-type]
     )

@@ -81,7 +81,7 @@ def spectra(
                 f"the prediction of {name!r} must have the shape of `truth`, {known.shape}, got {fields.shape}"
             )
     last = known.shape[1] - 1
-    chosen = sorted({min(1, last), last // 2, last}) if steps is None else list(steps)
+    chosen = sorted({min(1, last), max(last // 2, min(1, last)), last}) if steps is None else list(steps)
     panels = []
     for place, channel in enumerate(channels):
         for step in chosen:
