@@ -9,16 +9,14 @@ import numpy as np
 from operator_problems import PROBLEMS, data_of
 
 from potentia.operators import NeuralOperator, baselines_of, evaluate
+from potentia.operators.evaluation import alive
 from potentia.operators.figures import Film, animate, error_growth, field_rows, profiles, space_time, spectra
 
 __all__ = ["draw_figures"]
 
-SAMPLE = 0
-"""Of the held-out part."""
-
 
 def draw_figures(problem: str, folder: Path, growth: Mapping[str, list[list[float]]]) -> None:
-    """Draw one sample as each model of seed 1 sees it, spectra, and the growth of errors of all seeds.
+    """Draw a sample that ends with a pattern as each model of seed 1 sees it, spectra, and how errors grow.
 
     Args:
         problem: Its name.
@@ -31,8 +29,9 @@ def draw_figures(problem: str, folder: Path, growth: Mapping[str, list[list[floa
         path = folder / f"{problem}-{model.replace(' ', '-')}-1.potentia"
         if path.is_file():
             predicted[model] = NeuralOperator.load(path).predict(test.initial, test.parameters, test.steps)
+    sample = int(np.flatnonzero(alive(test))[0])
     for model, fields in predicted.items():
-        film = Film.of(data, test, SAMPLE, fields[SAMPLE].astype(np.float64))
+        film = Film.of(data, test, sample, fields[sample].astype(np.float64))
         name = f"{problem}-{model.replace(' ', '-')}"
         if film.truth.ndim == 4:
             field_rows(film, title=f"{problem}: {model}", outfile=folder / f"{name}.png")

@@ -44,6 +44,8 @@ COLUMNS = {
     "tokens": "tokens",
 }
 """Score → head of its column."""
+OVER_SPREAD = ("vrmse", "one_step_vrmse", "valid_time")
+"""Those that divide by the spread of a field in space."""
 
 
 @dataclass(frozen=True)
@@ -168,12 +170,14 @@ def told(problem: str, found: list[Trained], base: dict[str, dict[str, dict[str,
         models.setdefault(one.model, []).append(one)
     groups = list(next(iter(base.values())))
     for group in groups:
-        rows = [[name, "–", "–", *_cells([scores[group]])] for name, scores in base.items()]
+        flat = "alive" in groups and group != "alive"  # of flat fields, VRMSE divides by nothing
+        columns = [key for key in COLUMNS if not (flat and key in OVER_SPREAD)]
+        rows = [[name, "–", "–", *_cells([scores[group]], columns)] for name, scores in base.items()]
         for name, seeds in models.items():
             about = [number(seeds[0].weights), _spread([one.cpu / 60 for one in seeds])]
-            rows.append([name, *about, *_cells([one.scores[group] for one in seeds])])
+            rows.append([name, *about, *_cells([one.scores[group] for one in seeds], columns)])
         words = "" if len(groups) == 1 else f"Samples: {group}\n\n"
-        lines.append(words + table(["", "weights", "CPU min", *COLUMNS.values()], rows) + "\n")
+        lines.append(words + table(["", "weights", "CPU min", *(COLUMNS[key] for key in columns)], rows) + "\n")
     return "\n".join(lines)
 
 
@@ -183,9 +187,9 @@ def _growth(by_step: pd.DataFrame) -> list[float]:
     return [float(value) for value in by_step.xs(group)["vrmse"]]
 
 
-def _cells(scores: list[dict[str, float]]) -> list[str]:
+def _cells(scores: list[dict[str, float]], columns: list[str]) -> list[str]:
     cells = []
-    for key in COLUMNS:
+    for key in columns:
         factor = 100 if key == "rel_l2" else 1
         known = [factor * one[key] for one in scores if key in one]
         cells.append(_spread(known) if known else "–")

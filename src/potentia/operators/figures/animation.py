@@ -179,7 +179,7 @@ def _growth(axes: Axes, film: Film) -> Redraw:
     errors = 100 * film.relative_errors()
     axes.plot(film.times, errors, color=colour(1), lw=1.4)
     (dot,) = axes.plot(film.times[:1], errors[:1], "o", color=colour(1), ms=6)
-    text = axes.text(0.01, 0.94, "", transform=axes.transAxes, color=GREY, size=TEXT_SIZE, va="top")
+    text = axes.set_title(" ", size=TEXT_SIZE, color=GREY)
     known = errors[np.isfinite(errors)]
     axes.set(ylabel="error, %", ylim=(0, 1.15 * min(float(known.max(initial=0.0)), 200.0) or 1.0))
 

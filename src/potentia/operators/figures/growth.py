@@ -15,7 +15,7 @@ from potentia.plots.style import GREY, colour
 
 __all__ = ["error_growth"]
 
-_DASHES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+_DASHES = ("--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 3)), (0, (1, 3)))
 
 
 def error_growth(
