@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import tempfile
 import time
 import warnings
@@ -191,7 +192,7 @@ def _cells(scores: list[dict[str, float]], columns: list[str]) -> list[str]:
     cells = []
     for key in columns:
         factor = 100 if key == "rel_l2" else 1
-        known = [factor * one[key] for one in scores if key in one]
+        known = [factor * one[key] for one in scores if math.isfinite(one.get(key, math.nan))]
         cells.append(_spread(known) if known else "–")
     return cells
 

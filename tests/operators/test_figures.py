@@ -180,7 +180,7 @@ def test_the_error_below_each_column_is_told_in_percent():
     assert "25.0 %" in [axes.get_xlabel() for axes in figure.axes]
 
 
-@pytest.mark.parametrize("value", [0.0, 3.0, -1e-12])
+@pytest.mark.parametrize("value", [0.0, 3.0])
 def test_constant_fields_and_failed_predictions_can_be_drawn(value, tmp_path):
     truth = np.full((2, 1, 4, 4), value)
     failed = np.full_like(truth, np.nan)
