@@ -74,6 +74,8 @@ EULER = RolloutSettings(method="euler")
 DRIFT_NOISE = 0.025
 DRIFT_BLOCK = 58
 """Steps: twelve of these blocks are the time to fit."""
+DRIFT_STARTS, MANY = 2, 100
+"""Beginnings of a fit, unless it has so many constants."""
 
 
 def main() -> None:
@@ -177,8 +179,9 @@ def drift(options: argparse.Namespace) -> Rows:
         for seed in range(options.mlp_seeds if name.startswith("mlp") else options.drift_seeds):
             fit, end = _drift_fit(spec, runs, seed, middle=spec is free)
             scores.append(_drift_scores(spec, runs, fit.params, seed, end))
-        rows.append(_drift_row(name, spec.gauge_fixed().vector_size, scores))
-        print(f"{name}: {', '.join(number(score[0]) for score in scores)}", flush=True)
+        if scores:
+            rows.append(_drift_row(name, spec.gauge_fixed().vector_size, scores))
+            print(f"{name}: {', '.join(number(score[0]) for score in scores)}", flush=True)
     return rows
 
 
@@ -200,8 +203,10 @@ def _drift_fit(spec: ModelSpec, runs: list[Run], seed: int, *, middle: bool) -> 
         noise=tuple((DRIFT_NOISE * spread).tolist()),
         initial_states="fitted",
         warm_up=(5, 20),
+        starts=1 if spec.vector_size > MANY else DRIFT_STARTS,
         max_iterations=15,
         tolerance=1e-4,
+        seed=seed,
     )
     start = None
     if middle:
@@ -304,7 +309,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", default=["recovery", "drift", "car", "tanks"])
     parser.add_argument("--seeds", type=int, default=5, help="of the recovery")
     parser.add_argument("--drift-seeds", type=int, default=10)
-    parser.add_argument("--mlp-seeds", type=int, default=3, help="of the drift's model that is a network")
+    parser.add_argument("--mlp-seeds", type=int, default=1, help="of the drift's model that is a network")
     parser.add_argument("--network-seeds", type=int, default=3, help="of the car")
     parser.add_argument("--epochs", type=int, default=30, help="of the car's networks")
     parser.add_argument("--json", type=Path, help="also write the figures there")
