@@ -10,7 +10,10 @@ import pytest
 import torch
 
 from potentia.dynamics import (
+    ModelSpec,
+    Parameter,
     RolloutSettings,
+    Variable,
     get_model_spec,
     list_model_specs,
     rollout,
@@ -214,6 +217,7 @@ REFUSED = {
     "on a single row": lambda rates: rates * rates.sum(1, keepdim=True),
     "as with detach": lambda rates: rates * rates.detach(),
     "exp\\(b log\\(a\\)\\)": lambda rates: rates.abs() ** rates,
+    "rates finite": lambda rates: rates / 0,
 }
 
 
@@ -225,6 +229,27 @@ def test_what_cannot_be_compiled_says_why_and_goes_through_torch(reason):
     assert re.search(reason, why), why
     _, states, controls, params, dt = windows_of("unicycle")
     assert rollout(spec, states, controls, params, dt).shape == (5, 4, 4)
+
+
+def of_temperature(change):
+    """Arrhenius' law: near 0 K, and below, its exponents are beyond all numbers."""
+
+    def rates(y, u, p):
+        return change(p["k"] * torch.exp(-5000 / y[..., 0]) * y[..., 1])[..., None] * torch.ones_like(y)
+
+    names = ("T", "c")
+    return ModelSpec(
+        name="arrhenius",
+        states=tuple(Variable(name=name) for name in names),
+        controls=(),
+        parameters=(Parameter(name="k", low=1.0, high=2.0, default=1.5),),
+        dynamics_fn=rates,
+    )
+
+
+def test_what_overflows_in_places_is_compared_where_it_does_not():
+    assert why_not_compiled(of_temperature(lambda rate: rate)) is None
+    assert "as with detach" in str(why_not_compiled(of_temperature(lambda rate: rate * rate.detach())))
 
 
 NUMBERS = {
