@@ -10,7 +10,8 @@ from potentia.dynamics.logs import Column, ColumnMap, Log, read_logs, write_log
 from potentia.dynamics.models import MODEL_SPECS, get_model_spec, list_model_specs, register_model_spec
 from potentia.dynamics.network import ParameterNetwork
 from potentia.dynamics.results import TrainOut
-from potentia.dynamics.rollout import RolloutJacobian, RolloutSettings, rollout, rollout_jacobian
+from potentia.dynamics.rollout import RolloutSettings, rollout
+from potentia.dynamics.sensitivities import RolloutJacobian, rollout_jacobian
 from potentia.dynamics.simulator import SimulationSettings, simulate_dataset, simulate_logs, write_logs
 from potentia.dynamics.spec import ModelSpec, Parameter, Variable
 from potentia.dynamics.splitting import split_blocks, split_groups
