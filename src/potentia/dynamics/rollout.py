@@ -12,7 +12,7 @@ from torch import Tensor
 from potentia.checks import choice, did_you_mean, integer
 from potentia.dynamics.compiled import Plan, plan_of, roll_out
 from potentia.dynamics.spec import ModelSpec, Params
-from potentia.dynamics.vector import flatten_params
+from potentia.dynamics.vector import flatten_params, unflatten_params
 from potentia.errors import ConfigError, DataError
 from potentia.ode import Euler, FixedStep, RungeKutta4, solve_controlled
 
@@ -23,6 +23,7 @@ __all__ = [
     "require_limits",
     "require_shapes",
     "rollout",
+    "rollout_of_entries",
     "rows_of",
 ]
 
@@ -75,12 +76,26 @@ def rollout(
         ConfigError: a parameter is missing or unknown, or the model has no limits to clamp to.
     """
     settings = RolloutSettings() if settings is None else settings
-    windows, steps = require_shapes(spec, initial_states, controls, dt)
+    require_shapes(spec, initial_states, controls, dt)
+    vector = matrix_of(spec, rows_of(spec, params, initial_states))
+    return rollout_of_entries(spec, initial_states, controls, vector, dt, settings)
+
+
+def rollout_of_entries(
+    spec: ModelSpec,
+    initial_states: Tensor,
+    controls: Tensor,
+    vector: Tensor,
+    dt: Tensor | float,
+    settings: RolloutSettings,
+) -> Tensor:
+    """Return what `rollout` does for parameters behind each other [windows, entries], as a network predicts them."""
     require_limits(spec, settings)
-    keys, rows = spec.param_keys, rows_of(spec, params, initial_states)
-    plan = plan_for(spec, settings, [initial_states, controls, *rows], dt)
+    plan = plan_for(spec, settings, [initial_states, controls, vector], dt)
     if plan is not None:
-        return roll_out(plan, initial_states, controls, matrix_of(spec, rows))
+        return roll_out(plan, initial_states, controls, vector)
+    keys, windows, steps = spec.param_keys, *controls.shape[:2]
+    rows = unflatten_params(vector, keys, spec.param_shapes).values()
     fixed = spec.with_constants(initial_states, {})
     lengths = torch.as_tensor(dt, dtype=torch.float64, device=initial_states.device).expand(windows, steps)
     times = torch.cat((torch.zeros_like(lengths[:, :1]), lengths.cumsum(1)), 1)

@@ -1,8 +1,9 @@
 """Derivatives of roll-outs by parameters and initial states: the equations of variation along the steps taken.
 
-Where the model is compiled, tangents go along with the states in machine code. Elsewhere a window is rolled out once and every state at which rates were asked is kept. The derivatives of the rates at all of
-them, of all windows at once, are then a backward pass for each state, and the chain rule goes through the steps:
-exact derivatives of what the integrator computes, not of the equation that it approximates.
+Where the model is compiled, tangents go along with the states in machine code. Elsewhere a window is rolled out once
+and every state at which rates were asked is kept. The derivatives of the rates at all of them, of all windows at once,
+are then a backward pass for each state, and the chain rule goes through the steps: exact derivatives of what the
+integrator computes, not of the equation that it approximates.
 """
 
 from __future__ import annotations
@@ -92,9 +93,8 @@ def rollout_jacobian(
     require_shapes(spec, initial_states, controls, dt)
     require_limits(spec, settings)
     initial, controls = initial_states.detach(), controls.detach()
-    rows = [row.detach() for row in rows_of(spec, params, initial)]
-    vector = matrix_of(spec, rows)  # [windows, entries]
-    plan = plan_for(spec, settings, [initial, controls, *rows], dt)
+    vector = matrix_of(spec, rows_of(spec, params, initial)).detach()  # [windows, entries]
+    plan = plan_for(spec, settings, [initial, controls, vector], dt)
     if plan is not None and plan.has_tangents:
         states, jacobian = roll_out_with_tangents(plan, initial, controls, vector, by_initial=by_initial)
     else:
