@@ -1,5 +1,6 @@
 """Settings of Sphinx: pages in Markdown, API pages made from the docstrings of every module."""
 
+import re
 from importlib.metadata import version as version_of
 
 project = "potentia"
@@ -49,3 +50,19 @@ suppress_warnings = ["ref.python"]  # the same name in two modules
 
 html_theme = "furo"
 html_title = "potentia"
+
+
+def escape_axes(app, what, name, obj, options, lines):
+    """Keep shapes such as [windows, *shape] from being read as the begin of emphasis."""
+    lines[:] = [re.sub(r"(?<=[\[ ])\*shape\b", r"\\*shape", line) for line in lines]
+
+
+def skip_commands(app, what, name, obj, skip, options):
+    """Leave out the command whose options are made of a dataclass: autodoc looks for its defaults in the source."""
+    return True if getattr(obj, "__module__", "") == "potentia.cli.dynamics_train" and name == "train" else None
+
+
+def setup(app):
+    """Connect both."""
+    app.connect("autodoc-process-docstring", escape_axes)
+    app.connect("autodoc-skip-member", skip_commands)

@@ -8,6 +8,7 @@ import warnings
 __all__ = [
     "ConfigError",
     "DataError",
+    "FileDamagedError",
     "FileFormatError",
     "NotFittedError",
     "PotentiaError",
@@ -31,6 +32,10 @@ class DataError(PotentiaError, ValueError):
 
 class FileFormatError(PotentiaError, OSError):
     """A file is truncated, foreign, or of a version this release does not read."""
+
+
+class FileDamagedError(FileFormatError):
+    """A file of this package is not what was written: its checksum says so."""
 
 
 class NotFittedError(PotentiaError, RuntimeError):

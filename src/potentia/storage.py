@@ -23,7 +23,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from potentia.errors import ConfigError, FileFormatError
+from potentia.errors import ConfigError, FileDamagedError, FileFormatError
 from potentia.files import remove_leftovers, replacing, write_bytes, write_text
 
 __all__ = [
@@ -110,7 +110,7 @@ def read_file(path: str | os.PathLike[str], *kinds: str, version: int = 1) -> St
         raise FileFormatError(f"{path} is a safetensors file, but potentia did not write it")
     known = _CHECKED.match(metadata[_ENTRY])
     if known is None or _checksum(raw, known[1]) != known[1]:
-        raise FileFormatError(f"{path} is damaged: it is not what was written (checksum); {_WHAT_TO_DO}")
+        raise FileDamagedError(f"{path} is damaged: it is not what was written (checksum); {_WHAT_TO_DO}")
     header = json.loads(metadata[_ENTRY])
     if header["kind"] not in kinds:
         raise FileFormatError(f"{path} holds a {header['kind']}, not a {' or '.join(kinds)}")

@@ -41,7 +41,7 @@ def test_a_single_track_has_exactly_two_null_directions():
         **dict.fromkeys(("lf", "lr", "h"), True),
     }
     assert report.gauge == ("C_Sf", "m")
-    assert report.combinations() == ["mu·c^-1, C_Sf·c, C_Sr·c has no effect", "m·c, I·c has no effect"]
+    assert report.combinations() == ["mu·c, C_Sf·c^-1, C_Sr·c^-1 has no effect", "m·c, I·c has no effect"]
 
 
 def test_gains_of_the_augmented_one_hide_a_third():

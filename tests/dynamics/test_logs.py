@@ -147,7 +147,7 @@ BAD_MAPS = [
     ("columns: {v: {column: v, formula: hypot}}", ConfigError, "'hypot' needs two columns, got 'v'"),
     ("columns: {v: {column: [v, v], formula: atan2, unit: deg}}", ConfigError, "gives rad: leave the unit out"),
     ("columns: {v: sped}", DataError, "a.csv has no column 'sped'; did you mean 'speed'"),
-    ("columns: {v: tyre}", DataError, "a.csv: column 'tyre' is text"),
+    ("columns: {v: tyre}", DataError, r"a.csv: column 'tyre' is text \('soft' in row 0\)"),
     ("time: tim", DataError, "a.csv has no column 'tim' for the time; did you mean 'time'"),
     ("dt: 0", ConfigError, "dt must be greater than 0"),
 ]
@@ -159,6 +159,12 @@ def test_a_wrong_map_is_refused(tmp_path, yaml, error, message):
     written(tmp_path / "columns.yaml", yaml)
     with pytest.raises(error, match=message):
         read_logs(tmp_path)
+
+
+def test_a_column_with_a_word_in_it_is_told_with_its_row(tmp_path):
+    (log,) = read_logs(written(tmp_path / "a.csv", "time,v\n0,1\n1,2x\n2,3\n"))
+    with pytest.raises(DataError, match=r"a.csv: column 'v' is text \('2x' in row 1\); it must be numbers"):
+        log.column("v")
 
 
 BAD_FILES = [

@@ -179,6 +179,8 @@ def test_more_epochs_may_be_asked_for(root):
 def test_all_missing_data_are_named(root):
     with pytest.raises(DataError, match=r"these data are not there: nowhere, logs/none\.npz"):
         run_training(config(root, dataset=["logs", "nowhere"], val_dataset=["logs/none.npz"]))
+    with pytest.raises(ConfigError, match=r"log-001.npz is in dataset \(logs/.*\) and in val_dataset \(logs\)"):
+        run_training(config(root, dataset=["logs/log-001.npz"], val_dataset=["logs"]))
     with pytest.raises(ConfigError, match="there is nothing to train on: give --dataset"):
         run_training(config(root, dataset=[]))
     with pytest.raises(ConfigError, match=r"Unknown model 'unicicle'. Available models: .*did you mean 'unicycle'"):

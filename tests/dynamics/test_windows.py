@@ -227,11 +227,12 @@ SUSPECTS = [
     (moved(factor=3.6), r"'v' is 3.6 times the way over the time \(km/h has 3.6\)"),
     (moved(factor=1 / 3.6), r"'v' is 0.278 times the way"),
     (moved(psi_factor=180 / np.pi), r"'psi' jumps by 35\d, which looks like degrees"),
+    (moved(psi=np.degrees(0.2 * np.arange(200) * 0.1 + 1)), r"'psi' turns 57\.\d times as far as the way"),
     (moved(delta=np.full(200, 5.7)), r"'delta' reaches 5.7, which looks like degrees"),
 ]
 
 
-@pytest.mark.parametrize(("log", "message"), SUSPECTS, ids=["km/h", "slow", "psi", "delta"])
+@pytest.mark.parametrize(("log", "message"), SUSPECTS, ids=["km/h", "slow", "psi", "psi-unwrapped", "delta"])
 def test_other_units_are_suspected(log, message):
     car = get_model_spec("singletrack")
     settings = WindowSettings(horizon=4)

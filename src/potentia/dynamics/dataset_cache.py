@@ -16,7 +16,7 @@ from potentia.config import to_dict
 from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.spec import ModelSpec
 from potentia.dynamics.windows import Windows, WindowSettings
-from potentia.errors import FileFormatError
+from potentia.errors import FileDamagedError, FileFormatError
 from potentia.storage import read_file, remove_leftovers, write_file
 
 __all__ = ["cache_key", "read_windows", "write_windows"]
@@ -77,6 +77,8 @@ def read_windows(path: Path, key: str) -> Windows | None:
         return None
     try:
         found = read_file(path, KIND, version=DATA_VERSION)
+    except FileDamagedError:
+        return None
     except FileFormatError as error:
         raise FileFormatError(f"{error}; it cannot be a cache of windows: name another file, or remove it") from None
     about = found.settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -92,7 +93,7 @@ def _logs(sources: dict[str, Path], columns: ColumnMap | None) -> list[Log]:
     for name, source in sources.items():
         for log in read_logs(source, columns):
             full = log.name if len(sources) == 1 else name if source.is_file() else f"{name}/{log.name}"
-            logs.append(Log(full, log.time, log.columns, log.source))
+            logs.append(replace(log, name=full))
     return logs
 
 

@@ -20,13 +20,17 @@ NEAR = 1e-3
 
 
 def sparse_directions(basis: Floats) -> Floats:
-    """Return directions that span the same space and have few entries each, the largest of each being 1.
+    """Return directions that span the same space and have few entries each, the largest of each being 1 or −1.
 
-    The rows are brought to reduced echelon form, each pivot the largest entry that is left.
+    The rows are brought to reduced echelon form, each pivot the largest entry that is left. The first entry of each is
+    positive, and rows are in the order of their first entries: of equal pivots, rounding decides.
 
     >>> import numpy as np
     >>> mixed = np.array([[1.0, -1.0, 2.0, 2.0], [1.0, -1.0, -2.0, -2.0]])  # of a/b and of c d
     >>> sparse_directions(mixed)
+    array([[ 1., -1.,  0.,  0.],
+           [ 0.,  0.,  1.,  1.]])
+    >>> sparse_directions(-mixed[::-1])  # the same space
     array([[ 1., -1.,  0.,  0.],
            [ 0.,  0.,  1.,  1.]])
     """
@@ -43,8 +47,11 @@ def sparse_directions(basis: Floats) -> Floats:
                 rows[other] -= rows[other, column] * rows[k]
         pivots.append(int(column))
     rows[np.abs(rows) < 1e-9] = 0.0
-    order = np.argsort(pivots)
-    found: Floats = rows[order] / np.abs(rows[order]).max(axis=1, keepdims=True) if len(rows) else rows
+    if not len(rows):
+        return rows
+    first = (rows != 0).argmax(axis=1)  # column of the first entry
+    largest = np.abs(rows).max(axis=1) * np.sign(rows[np.arange(len(rows)), first])
+    found: Floats = (rows / largest[:, None])[np.argsort(first, kind="stable")] + 0.0  # no negative zeros
     return found
 
 

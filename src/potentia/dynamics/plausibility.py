@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from potentia.dynamics.logs import Log
+from potentia.dynamics.motion import Motion
 from potentia.dynamics.resampling import recorded_step
 from potentia.dynamics.spec import ModelSpec
 
@@ -18,6 +19,9 @@ COMPARED = 0.5
 """Time over which a way is compared with the speed (s)."""
 FAR_OFF = 1.5
 """A speed that differs by this factor from the way over the time is no error of measurement."""
+DEGREES = 180 / np.pi
+TURNS = (0.05, 2.0)
+"""Turns of the way (rad) that the heading is compared with: smaller ones are noise, larger ones could be the others."""
 
 
 def unit_suspicion(log: Log, spec: ModelSpec) -> str | None:
@@ -30,7 +34,7 @@ def unit_suspicion(log: Log, spec: ModelSpec) -> str | None:
         jumps = np.abs(np.diff(values))
         if one.angle and ((jumps > 330) & (jumps < 361)).any():
             return f"{one.name!r} jumps by {jumps.max():.3g}, which looks like degrees; it must be in rad"
-    return _speed_suspicion(log, spec)
+    return _speed_suspicion(log, spec) or _heading_suspicion(log, spec)
 
 
 def _speed_suspicion(log: Log, spec: ModelSpec) -> str | None:
@@ -50,3 +54,25 @@ def _speed_suspicion(log: Log, spec: ModelSpec) -> str | None:
         return None
     looks = " (km/h has 3.6)" if abs(ratio - 3.6) < 0.5 else ""
     return f"{spec.speed!r} is {ratio:.3g} times the way over the time{looks}; it must be in m/s, x and y in m"
+
+
+def _heading_suspicion(log: Log, spec: ModelSpec) -> str | None:
+    """Compare how far the heading turns with how far the way does, over half a second each."""
+    motion = Motion.of(spec)
+    if motion is None or motion.heading is None or len(log) < 3:
+        return None
+    name = spec.state_names[motion.heading]
+    apart = max(round(COMPARED / recorded_step(log.time)), 1)  # rows
+    if len(log) <= 2 * apart:
+        return None
+    x, y = (log.column(spec.state_names[k]) for k in (motion.x, motion.y))
+    course = np.arctan2(y[apart:] - y[:-apart], x[apart:] - x[:-apart])
+    turned = np.abs(np.angle(np.exp(1j * (course[apart:] - course[:-apart]))))
+    heading = np.abs(log.column(name)[2 * apart :] - log.column(name)[: -2 * apart]) / 2
+    compared = np.isfinite(heading) & (turned > TURNS[0]) & (turned < TURNS[1])
+    if not compared.any():
+        return None
+    ratio = float(np.median(heading[compared] / turned[compared]))
+    if not DEGREES / 2 < ratio < DEGREES * 2:
+        return None
+    return f"{name!r} turns {ratio:.3g} times as far as the way, which looks like degrees; it must be in rad"

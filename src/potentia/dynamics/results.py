@@ -7,13 +7,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from potentia.plots import ErrorPanel, error_curves
 from potentia.train.history import TrainingHistory, final_and_lowest
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from potentia.plots import ErrorPanel
 
 __all__ = ["TrainOut"]
 
@@ -68,10 +71,14 @@ class TrainOut(TrainingHistory):
 
     def plot_training_errors(self, outfile: PathLike | None = None) -> Figure:
         """Draw the losses of both parts over the epochs, and write the figure if a file is named."""
+        from potentia.plots import error_curves  # matplotlib takes half a second: only who draws pays it
+
         return error_curves(self._drawn, [self._loss_panel], outfile=outfile)
 
     def plot_training_summary(self, outfile: PathLike | None = None) -> Figure:
         """Draw the losses, the displacements where the model has places, and the learning rate if it changed."""
+        from potentia.plots import ErrorPanel, error_curves
+
         panels = [self._loss_panel]
         if "val_ade" in self.errors:
             columns = {"mean": {"validation": "val_ade"}, "final": {"validation": "val_fde"}}
@@ -103,8 +110,10 @@ class TrainOut(TrainingHistory):
 
     @property
     def _loss_panel(self) -> ErrorPanel:
+        from potentia.plots import ErrorPanel
+
         columns = {"loss": {"train": "train_loss", "validation": "val_loss"}}
-        return ErrorPanel(quantity="loss", unit="1", columns=columns, marked="val_loss")
+        return ErrorPanel(quantity="loss", unit="", columns=columns, marked="val_loss")
 
     def _title(self) -> str:
         parts = [f"{len(self.history)} epoch{'s' * (len(self.history) != 1)}"]

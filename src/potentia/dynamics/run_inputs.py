@@ -10,6 +10,7 @@ import pandas as pd
 
 from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.load import load_feature_dataset_group
+from potentia.dynamics.logs import log_files
 from potentia.dynamics.models import get_model_spec
 from potentia.dynamics.models.mlp_dynamics import MLP_DYNAMICS, mlp_dynamics
 from potentia.dynamics.run_config import RunConfig
@@ -51,6 +52,7 @@ def read_inputs(config: RunConfig) -> RunInputs:
     _require_there(config, [*config.dataset, *config.val_dataset])
     if not config.dataset:
         raise ConfigError("there is nothing to train on: give --dataset, a folder or file of logs")
+    _require_apart(config)
     found = {"training": read_windows(config, spec, config.dataset, validation=False)}
     if config.val_dataset:
         found["validation"] = read_windows(config, spec, config.val_dataset, validation=True)
@@ -89,3 +91,16 @@ def _require_there(config: RunConfig, paths: Sequence[str]) -> None:
         raise DataError(
             f"these data are not there: {', '.join(missing)} (relative paths begin at {Path(config.root).absolute()})"
         )
+
+
+def _require_apart(config: RunConfig) -> None:
+    training, validation = (
+        {file.resolve(): path for path in paths for file in log_files(Path(config.root) / path)}
+        for paths in (config.dataset, config.val_dataset)
+    )
+    for file in training:
+        if file in validation:
+            raise ConfigError(
+                f"{file} is in dataset ({training[file]}) and in val_dataset ({validation[file]}): the weights would "
+                "be chosen by what they were fitted to; hold logs out"
+            )

@@ -92,7 +92,7 @@ def error_curves(
 def _draw_panel(axes: Axes, frame: pd.DataFrame, panel: ErrorPanel) -> None:
     curves = _curves(frame, panel)
     quiet(axes)
-    axes.set_ylabel(f"{panel.quantity} error ({panel.unit})")
+    axes.set_ylabel(f"{panel.quantity} error ({panel.unit})" if panel.unit else panel.quantity)
     if not curves:
         axes.set_yticks([])
         heading(axes, panel.quantity.capitalize(), [])
@@ -165,7 +165,7 @@ def _mark_lowest(axes: Axes, curve: _Curve, unit: str) -> tuple[str, str]:
     k = int(np.argmin(curve.values))
     epoch, value = curve.epochs[k], curve.values[k]
     axes.plot(epoch, value, "o", ms=7, mfc="none", mec=curve.colour, mew=1.4, zorder=4)
-    return f"lowest {curve.label}: {rounded(value)} {unit} in epoch {epoch}", curve.colour
+    return f"lowest {curve.label}: {rounded(value)}{unit and ' '}{unit} in epoch {epoch}", curve.colour
 
 
 def _draw_rate(axes: Axes, frame: pd.DataFrame, column: str) -> None:

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.evaluation.accuracy import RolloutEvaluation, evaluate_rollouts
-from potentia.dynamics.evaluation.drawing import Look, looks_of
-from potentia.dynamics.evaluation.parameter_figures import parameters_over_columns
-from potentia.dynamics.evaluation.scenario_figure import draw_scenario
 from potentia.dynamics.evaluation.scenarios import choose_scenarios
 from potentia.dynamics.evaluation.window_errors import WindowErrors
 from potentia.dynamics.motion import Motion
 from potentia.dynamics.spec import ModelSpec
 from potentia.errors import ConfigError
-from potentia.plots.distribution import draw_histogram
-from potentia.plots.lines import Line, LinePanel, line_panels
-from potentia.plots.style import GREY, heading, new_figure, rounded
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from potentia.dynamics.evaluation.drawing import Look
 
 __all__ = ["errors_over_time", "residuals", "scenario_figures"]
 
@@ -56,6 +54,11 @@ def scenario_figures(
         ConfigError: there is no prediction beside baselines.
         DataError: a shape is not that of the targets.
     """
+    # matplotlib takes half a second: only who draws pays it
+    from potentia.dynamics.evaluation.drawing import looks_of
+    from potentia.dynamics.evaluation.parameter_figures import parameters_over_columns
+    from potentia.dynamics.evaluation.scenario_figure import draw_scenario
+
     own = [name for name in predictions if name not in baselines]
     if not own:
         raise ConfigError("scenario_figures needs a prediction that is no baseline")
@@ -75,6 +78,8 @@ def scenario_figures(
 
 def errors_over_time(spec: ModelSpec, evaluation: RolloutEvaluation, looks: Mapping[str, Look]) -> Figure:
     """Draw how the errors of all predictions grow from step to step: the distance, then the RMSE of other states."""
+    from potentia.plots.lines import Line, LinePanel, line_panels
+
     table = evaluation.over_time
     motion = Motion.of(spec)
     places = () if motion is None else (motion.x, motion.y)
@@ -100,6 +105,9 @@ def errors_over_time(spec: ModelSpec, evaluation: RolloutEvaluation, looks: Mapp
 
 def residuals(spec: ModelSpec, dataset: FeatureDataset, predictions: Mapping[str, Floats]) -> Figure:
     """Draw histograms of predicted minus measured states, over all steps that count."""
+    from potentia.plots.distribution import draw_histogram
+    from potentia.plots.style import GREY, heading, new_figure, rounded
+
     errors = {name: WindowErrors.of(spec, dataset, states, name) for name, states in predictions.items()}
     rows = -(-len(spec.states) // COLUMNS)
     figure = new_figure(9.4, 0.4 + 2.5 * rows)

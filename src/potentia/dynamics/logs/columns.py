@@ -137,7 +137,7 @@ class ColumnMap:
         if not chosen and table.misfits:
             key, reason = next(iter(table.misfits.items()))
             raise DataError(f"{table.path}: {key!r} {reason}")
-        return Log(name, time, {**kept, **made}, str(table.path))
+        return Log(name, time, {**kept, **made}, str(table.path), table.text)
 
     def _time_of(self, table: Table) -> Floats:
         if self.dt is not None:

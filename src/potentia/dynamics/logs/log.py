@@ -29,6 +29,8 @@ class Log:
     """Name → values; what is missing is NaN.  [rows] each"""
     source: str = ""
     """File that it came from."""
+    text: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Column of that file that is no numbers → what stands in it."""
 
     def __post_init__(self) -> None:
         time = np.array(self.time, dtype=np.float64)
@@ -56,6 +58,8 @@ class Log:
         Raises:
             DataError: there is none of this name.
         """
+        if name in self.text and name not in self.columns:
+            raise DataError(f"{self.where}: column {name!r} is text{self.text[name]}; it must be numbers")
         if name not in self.columns:
             raise DataError(
                 f"{self.where} has no column {name!r}{did_you_mean(name, self.columns)} (where a file calls it "

@@ -33,8 +33,8 @@ class Table:
     """Of every column."""
     columns: dict[str, Floats] = field(default_factory=dict)
     """Name → numbers.  [rows] each"""
-    text: tuple[str, ...] = ()
-    """Columns that are no numbers."""
+    text: dict[str, str] = field(default_factory=dict)
+    """Column that is no numbers → what stands in it."""
     misfits: dict[str, str] = field(default_factory=dict)
     """Column that cannot be used → why."""
 
@@ -47,7 +47,7 @@ class Table:
         if name in self.columns:
             return self.columns[name]
         if name in self.text:
-            raise DataError(f"{self.path}: column {name!r} is text; it must be numbers")
+            raise DataError(f"{self.path}: column {name!r} is text{self.text[name]}; it must be numbers")
         if name in self.misfits:
             raise DataError(f"{self.path}: {name!r} {self.misfits[name]}")
         raise DataError(f"{self.path} has no column {name!r}{did_you_mean(name, self.columns)}")
@@ -81,14 +81,15 @@ def read_csv(path: Path) -> Table:
     if frame.shape[1] < len(named) or any(frame.iloc[:, len(header) :].notna().any()):
         raise FileFormatError(f"{path}: the header has {len(header)} fields, the rows have {frame.shape[1]}")
     _require_different(path, named)
-    columns, text = {}, []
+    columns: dict[str, Floats] = {}
+    text: dict[str, str] = {}
     for place, name in enumerate(header):
         values = frame.iloc[:, place] if name else None
         if values is not None and pd.api.types.is_numeric_dtype(values.dtype):
             columns[name] = values.to_numpy(dtype=np.float64)
         elif values is not None:
-            text.append(name)
-    return Table(path, len(frame), columns, tuple(text))
+            text[name] = _first_text(values)
+    return Table(path, len(frame), columns, text)
 
 
 def read_json_table(path: Path) -> Table:
@@ -158,6 +159,12 @@ def _is_number(field: str) -> bool:
     return True
 
 
+def _first_text(values: Any) -> str:
+    """Return the first entry that is no number, as messages tell it, and its row."""
+    row = int((pd.to_numeric(values, errors="coerce").isna() & values.notna()).to_numpy().argmax())
+    return f" ({str(values.iloc[row])!r} in row {row})"
+
+
 def _require_different(path: Path, names: Sequence[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -176,7 +183,7 @@ def _table_of(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Table:
     rows = max((max(value.shape) for value in arrays.values() if value.ndim and value.dtype.kind in "fiub"), default=0)
     if not rows:
         raise FileFormatError(f"{path} holds no columns of numbers")
-    table = Table(path, rows, text=tuple(name for name, value in arrays.items() if value.dtype.kind not in "fiub"))
+    table = Table(path, rows, text={name: "" for name, value in arrays.items() if value.dtype.kind not in "fiub"})
     for name, value in arrays.items():
         if name in table.text:
             continue
