@@ -91,15 +91,22 @@ def test_a_model_that_is_first_asked_without_derivatives_is_compiled_all_the_sam
 
 
 @every_model
-def test_all_derivatives_by_the_parameters_at_once(name):
+def test_all_derivatives_by_parameters_and_initial_states_at_once(name):
+    """Beside torch's equations of variation: substeps, every method, and with or without the initial states."""
     spec, states, controls, params, dt = windows_of(name)
     for method in methods(spec):
         settings = RolloutSettings(method=method, substeps=2)
-        ours = rollout_jacobian(spec, states, controls, params, dt, settings)
-        wanted = rollout_jacobian(spec, states, controls, params, dt, replace(settings, compiled=False))
+        given = (spec, states, controls, params, dt)
+        ours = rollout_jacobian(*given, settings, by_initial=True)
+        wanted = rollout_jacobian(*given, replace(settings, compiled=False), by_initial=True)
         assert ours.by_params.shape == (5, 4, len(spec.states), spec.vector_size)
-        for one, other in ((ours.states, wanted.states), (ours.by_params, wanted.by_params)):
+        assert ours.by_initial.shape == (5, 4, len(spec.states), len(spec.states))
+        pairs = ((getattr(ours, part), getattr(wanted, part)) for part in ("states", "by_params", "by_initial"))
+        for one, other in pairs:
             torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11 * max(float(other.abs().max()), 1e-3))
+        alone = rollout_jacobian(*given, settings)
+        assert alone.by_initial is None
+        assert torch.equal(alone.by_params, ours.by_params)
 
 
 @pytest.mark.slow

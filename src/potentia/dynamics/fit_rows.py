@@ -6,7 +6,7 @@ fit with ten thousand of them has no larger matrix than one without.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -56,8 +56,7 @@ class RolloutProblem(Problem):
         fit_initial: bool = False,
     ) -> None:
         self._spec, self._prior, self._fit_initial = spec, prior, fit_initial
-        # Derivatives take most of the time: to compile the roll-outs beside them would cost more than it saves.
-        self._settings = replace(settings, compiled=False)
+        self._settings = settings
         self._box = ParameterBox.of(spec)
         self._measured = torch.as_tensor(dataset.initial_states)
         self._controls = torch.as_tensor(dataset.controls)
