@@ -6,6 +6,7 @@ fit with ten thousand of them has no larger matrix than one without.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -153,7 +154,7 @@ class RolloutProblem(Problem):
             total += 0.5 * float(self._shift(initial).square().sum())
         if self._prior is not None:
             total += 0.5 * float((((self._box.values(places) - self._prior.mean) / self._prior.sigma) ** 2).sum())
-        return total
+        return total if math.isfinite(total) else math.inf
 
     def _shift(self, initial: Tensor, part: slice = slice(None)) -> Tensor:
         return wrapped_error(initial, self._measured[part], self._spec.angles) / self._scales
