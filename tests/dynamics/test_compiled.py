@@ -10,7 +10,10 @@ import pytest
 import torch
 
 from potentia.dynamics import (
+    ModelSpec,
+    Parameter,
     RolloutSettings,
+    Variable,
     get_model_spec,
     list_model_specs,
     rollout,
@@ -88,15 +91,22 @@ def test_a_model_that_is_first_asked_without_derivatives_is_compiled_all_the_sam
 
 
 @every_model
-def test_all_derivatives_by_the_parameters_at_once(name):
+def test_all_derivatives_by_parameters_and_initial_states_at_once(name):
+    """Beside torch's equations of variation: substeps, every method, and with or without the initial states."""
     spec, states, controls, params, dt = windows_of(name)
     for method in methods(spec):
         settings = RolloutSettings(method=method, substeps=2)
-        ours = rollout_jacobian(spec, states, controls, params, dt, settings)
-        wanted = rollout_jacobian(spec, states, controls, params, dt, replace(settings, compiled=False))
+        given = (spec, states, controls, params, dt)
+        ours = rollout_jacobian(*given, settings, by_initial=True)
+        wanted = rollout_jacobian(*given, replace(settings, compiled=False), by_initial=True)
         assert ours.by_params.shape == (5, 4, len(spec.states), spec.vector_size)
-        for one, other in ((ours.states, wanted.states), (ours.by_params, wanted.by_params)):
+        assert ours.by_initial.shape == (5, 4, len(spec.states), len(spec.states))
+        pairs = ((getattr(ours, part), getattr(wanted, part)) for part in ("states", "by_params", "by_initial"))
+        for one, other in pairs:
             torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11 * max(float(other.abs().max()), 1e-3))
+        alone = rollout_jacobian(*given, settings)
+        assert alone.by_initial is None
+        assert torch.equal(alone.by_params, ours.by_params)
 
 
 @pytest.mark.slow
@@ -214,6 +224,7 @@ REFUSED = {
     "on a single row": lambda rates: rates * rates.sum(1, keepdim=True),
     "as with detach": lambda rates: rates * rates.detach(),
     "exp\\(b log\\(a\\)\\)": lambda rates: rates.abs() ** rates,
+    "rates finite": lambda rates: rates / 0,
 }
 
 
@@ -225,6 +236,27 @@ def test_what_cannot_be_compiled_says_why_and_goes_through_torch(reason):
     assert re.search(reason, why), why
     _, states, controls, params, dt = windows_of("unicycle")
     assert rollout(spec, states, controls, params, dt).shape == (5, 4, 4)
+
+
+def of_temperature(change):
+    """Arrhenius' law: near 0 K, and below, its exponents are beyond all numbers."""
+
+    def rates(y, u, p):
+        return change(p["k"] * torch.exp(-5000 / y[..., 0]) * y[..., 1])[..., None] * torch.ones_like(y)
+
+    names = ("T", "c")
+    return ModelSpec(
+        name="arrhenius",
+        states=tuple(Variable(name=name) for name in names),
+        controls=(),
+        parameters=(Parameter(name="k", low=1.0, high=2.0, default=1.5),),
+        dynamics_fn=rates,
+    )
+
+
+def test_what_overflows_in_places_is_compared_where_it_does_not():
+    assert why_not_compiled(of_temperature(lambda rate: rate)) is None
+    assert "as with detach" in str(why_not_compiled(of_temperature(lambda rate: rate * rate.detach())))
 
 
 NUMBERS = {

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from dynamics.turns import NONE, SPEC, TRUTH, config, net, windows
 from potentia.dynamics import (
@@ -209,12 +210,43 @@ def test_substeps_of_the_training_are_kept(tmp_path):
     assert DynamicsParameterNet.load(tmp_path / "net.pt").rollout_.substeps == 3
 
 
-def test_a_stiff_model_gets_the_substeps_that_its_bounds_need():
-    stiff = replace(SPEC, name="stiff", stiffness_fn=lambda states, p: 100 * p["drag"] + 0 * states[..., 3])
-    wide, narrow = (net(stiff, substeps="auto", features=NONE, bounds={"drag": (0.0, high)}) for high in (0.5, 0.1))
+def stiff(rate):
+    """Return the unicycle as a model whose fastest rate is so many times k_turn (1/s)."""
+    return replace(SPEC, name="stiff", stiffness_fn=lambda states, p: rate * p["k_turn"] + 0 * states[..., 3])
+
+
+@pytest.mark.parametrize(("high", "substeps"), [(3.0, 3), (1.1, 2)])
+def test_a_stiff_model_gets_substeps_for_twice_its_rate_unless_its_bounds_need_less(high, substeps):
+    model = net(stiff(30), substeps="auto", features=NONE, bounds={"k_turn": (0.9, high)})
+    out = model.train(replace(windows(6), dt=0.05), config(epochs=1, compiled=False))
+    assert out.substeps == substeps  # 60/s and 33/s times 0.05 s
+
+
+def test_substeps_that_are_too_few_for_what_was_found_are_warned_of():
     data = replace(windows(6), dt=0.05)
-    assert wide.train(data, config(epochs=1)).substeps == 3  # 50/s times 0.05 s, rounded up
-    assert narrow.train(data, config(epochs=1)).substeps == 1
+    with pytest.warns(PotentiaWarning, match=r"substeps=1 are too few .* in 1 of the windows.*with substeps=[56]$"):
+        net(stiff(100), features=NONE).train(data, config(epochs=1, compiled=False))
+    net(stiff(100), substeps=3, features=NONE).train(data, config(epochs=1, compiled=False))  # 1.7 at once
+
+
+def test_a_model_that_cannot_be_compiled_says_why_its_training_is_slow():
+    def rates(states, controls, p):
+        found = torch.zeros_like(states)
+        found[..., 3] = controls[..., 1] - p["drag"] * states[..., 3]
+        return found
+
+    spec = replace(SPEC, name="in-place", dynamics_fn=rates)
+    with pytest.warns(PotentiaWarning, match=r"model 'in-place' go through torch.*changes a tensor.*compiled=False"):
+        net(spec, features=NONE).train(windows(6), config(epochs=1))
+    net(spec, features=NONE).train(windows(6), config(epochs=1, compiled=False))
+
+
+def test_a_network_that_was_trained_by_torch_stays_so():
+    model = net(features=NONE)
+    model.train(windows(6), config(epochs=1, compiled=False))
+    loaded = DynamicsParameterNet.from_parts(model.recipe(), model.learned())
+    assert not model.rollout_.compiled
+    assert loaded.rollout_ == model.rollout_
 
 
 def test_a_model_of_the_user_must_be_registered_to_be_loaded(registered, tmp_path):

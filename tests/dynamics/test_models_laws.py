@@ -29,7 +29,8 @@ PLANAR = [name for name in EVERY if name not in {*NOT_VEHICLES, "tv-linear", "ml
 EVEN = [name for name in PLANAR if name not in {"mlp-dynamics", "unicycle"}]
 STIFF = [name for name, spec in EVERY.items() if spec.stiffness_fn is not None]
 every_model = pytest.mark.parametrize("spec", EVERY.values(), ids=EVERY)
-RK4 = RolloutSettings(substeps=2)
+# Laws of the equations: `test_compiled` compares machine code with torch for each of these models.
+TORCH, RK4 = RolloutSettings(compiled=False), RolloutSettings(substeps=2, compiled=False)
 
 
 def named(names):
@@ -48,7 +49,7 @@ def require_derivative(spec, states, controls, params, dt):
     weights = torch.as_tensor(random.normal(size=(len(states), controls.shape[1], len(spec.states))))
 
     def seen(given):
-        path = rollout(spec, given[""], given[" "], {key: given[key] for key in params}, dt)
+        path = rollout(spec, given[""], given[" "], {key: given[key] for key in params}, dt, TORCH)
         return (weights * path).sum()
 
     leaves = {key: value.clone().requires_grad_() for key, value in given.items()}
@@ -71,12 +72,13 @@ def test_derivatives_where_tyres_take_over_from_rolling(spec):
     require_derivative(spec, states, controls_of(spec, 2, 5), params_of(spec, 2), 0.004)
 
 
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
 @every_model
-def test_at_rest_rates_and_their_derivatives_are_finite(spec):
+def test_at_rest_rates_and_their_derivatives_are_finite(spec, compiled):
     states = torch.zeros(1, len(spec.states), dtype=torch.float64, requires_grad=True)
     params = {key: value.requires_grad_() for key, value in defaults(spec).items()}
     controls = torch.zeros(1, 3, len(spec.controls), dtype=torch.float64)
-    found = rollout(spec, states, controls, params, 0.01)
+    found = rollout(spec, states, controls, params, 0.01, RolloutSettings(compiled=compiled))
     assert found.isfinite().all()
     (found**2).sum().backward()
     for value in (states, *params.values()):
@@ -88,7 +90,7 @@ def test_what_stands_still_stays_where_it_is(spec):
     still = torch.zeros(1, len(spec.states), dtype=torch.float64)
     still[0, spec.state_names.index("psi")] = 1.0
     controls = torch.zeros(1, 5, len(spec.controls), dtype=torch.float64)
-    torch.testing.assert_close(rollout(spec, still, controls, defaults(spec), 0.1)[:, -1], still)
+    torch.testing.assert_close(rollout(spec, still, controls, defaults(spec), 0.1, TORCH)[:, -1], still)
 
 
 @named(PLANAR)
@@ -173,7 +175,7 @@ def test_every_known_vehicle_can_be_every_model_of_vehicles(vehicle):
     for spec in (singletrack_spec(vehicle), pacejka_spec(vehicle), pacejka_spec(vehicle, drive="motor")):
         states = states_of(spec, 5, v=max(3.0, 2 * vehicle.v_s))
         states[:, 5] *= 0.1
-        path = rollout(spec, states, 0.05 * controls_of(spec, 5, 5), defaults(spec), 0.01, RolloutSettings(substeps=8))
+        path = rollout(spec, states, 0.05 * controls_of(spec, 5, 5), defaults(spec), 0.01, replace(TORCH, substeps=8))
         assert path.isfinite().all()
         assert (path[:, -1, :2] - states[:, :2]).norm(dim=1).max() < 0.05 * 1.5 * states[0, 3]
 

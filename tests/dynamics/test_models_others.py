@@ -77,26 +77,34 @@ def test_linear_dynamics_are_those_of_the_matrix_exponential():
 
 def test_tanks_keep_their_levels_where_as_much_comes_as_goes():
     spec = get_model_spec("cascaded-tanks")
-    params = tensors({"k1": 0.05, "k2": 0.06, "k3": 0.04, "k4": 0.03, "k5": 0.5})
+    params = tensors({"k1": 0.05, "k2": 0.06, "k3": 0.04, "k4": 0.03, "k5": 0.5, "u0": 0.5})
     upper = (0.03 * 3 / 0.05 + 0.01) ** 2 - 1e-4
     lower = (0.06 * 0.03 * 3 / 0.05 / 0.04 + 0.01) ** 2 - 1e-4
     start = doubles([[upper, lower]])
-    path = rollout(spec, start, torch.full((1, 50, 1), 3.0, dtype=torch.float64), params, 4.0)
+    path = rollout(spec, start, torch.full((1, 50, 1), 3.5, dtype=torch.float64), params, 4.0)
     torch.testing.assert_close(path[:, -1], start, rtol=0, atol=1e-9)
 
 
 def test_a_full_upper_tank_spills_a_part_into_the_lower_one():
     spec = get_model_spec("cascaded-tanks")
-    params = tensors({"k1": 0.01, "k2": 0.01, "k3": 0.02, "k4": 0.05, "k5": 0.4})
+    params = tensors({"k1": 0.01, "k2": 0.01, "k3": 0.02, "k4": 0.05, "k5": 0.4, "u0": 0.0})
     full, below = spec.rates(doubles([[10.0, 4.0], [9.99, 4.0]]), doubles([[5.0], [5.0]]), params)
     assert float(full[0]) == 0
     assert float(full[1] - below[1]) == pytest.approx(0.4 * (0.25 - 0.01 * 10**0.5), rel=1e-2)
 
 
+def test_a_pump_below_its_first_voltage_lifts_nothing():
+    spec = get_model_spec("cascaded-tanks")
+    params = tensors({"k1": 0.05, "k2": 0.06, "k3": 0.04, "k4": 0.03, "k5": 0.5, "u0": 0.7})
+    resting, weak, strong = spec.rates(doubles([[4.0, 4.0]] * 3), doubles([[0.0], [0.7], [1.7]]), params)
+    assert torch.equal(resting, weak)
+    assert float(strong[0] - weak[0]) == pytest.approx(0.03)
+
+
 def slopes(spec, params):
     states, controls = states_of(spec, 4), controls_of(spec, 4, 3)
     given = {key: value.clone().requires_grad_() for key, value in params.items()}
-    (rollout(spec, states, controls, given, 0.02) ** 2).sum().backward()
+    (rollout(spec, states, controls, given, 0.02, RolloutSettings(compiled=False)) ** 2).sum().backward()
     return {key: float(value.grad.abs().max()) for key, value in given.items()}
 
 

@@ -71,7 +71,7 @@ def test_a_slow_start_needs_substeps_and_those_chosen_suffice():
     assert float((chosen - fine).abs().max()) < 1e-3
 
 
-def test_substeps_for_all_parameters_within_the_bounds_are_more():
+def test_rates_for_all_parameters_within_the_bounds_are_larger():
     states = states_of(SPEC, 30).numpy()
     narrow = SPEC.with_fixed({key: SPEC.default_params[key] for key in ("C_Sf", "C_Sr", "m", "I", "lf", "lr", "h")})
     worst, usual = fastest_rates(narrow, states), fastest_rates(narrow, states, params=narrow.default_params)
@@ -79,10 +79,21 @@ def test_substeps_for_all_parameters_within_the_bounds_are_more():
     # the rates grow with mu, whose largest value is known
     largest = fastest_rates(narrow, states, params={"mu": narrow.param_bounds["mu"][1]})
     np.testing.assert_allclose(worst, largest)
-    assert auto_substeps(narrow, states, 0.02) == int(np.ceil(worst.max() * 0.02))
     assert auto_substeps(SPEC, states, 0.5) == MOST_SUBSTEPS
     assert auto_substeps(SPEC, states, 1e-4) == 1
     assert auto_substeps(narrow, states, np.array([[1e-3, 0.02]])) == auto_substeps(narrow, states, 0.02)
+
+
+def test_substeps_leave_room_for_twice_the_default_rate_but_no_more_than_the_bounds_need():
+    states = states_of(SPEC, 30).numpy()
+    usual = fastest_rates(SPEC, states, params=SPEC.default_params).max()
+    assert fastest_rates(SPEC, states).max() > 5 * usual
+    assert auto_substeps(SPEC, states, 0.02) == int(np.ceil(2 * usual * 0.02))
+    close = SPEC.with_bounds({key: (0.99 * value, 1.01 * value) for key, value in SPEC.default_params.items()})
+    worst = fastest_rates(close, states).max()
+    assert worst < 1.2 * usual
+    assert auto_substeps(close, states, 2.5 / worst) == 3  # not the 5 of twice the rate
+    assert auto_substeps(SPEC, states, 2.5 / usual, params=SPEC.default_params) == 3  # given ones need no room
 
 
 def test_the_worst_within_the_bounds_is_not_below_parameters_drawn_from_them():

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from dynamics.turns import NONE, SPEC, TRUTH, config, moved, net, shared, windows, with_far_speed
+from potentia.dynamics.results import TrainOut
 from potentia.errors import ConfigError, DataError, PotentiaWarning, TrainingError
 from potentia.storage import read_json
 from potentia.train import LBFGS, Callback, ExponentialAverage, newest_checkpoint
+from potentia.train.vector_optimizers import VectorAdam
 
 DATA = windows()
 RICH = windows(features=2)
@@ -161,7 +162,7 @@ def test_a_plateau_keeps_optimizer_moments_and_decay():
     default = windows(16, truth={}, seed=3)
     settings = {"lr_patience": 0, "lr_factor": 0.1, "min_lr": 2e-4, "weight_decay": 0.03, "epochs": 5}
     train(DATA, default, callbacks=[watch], **settings)
-    assert [kind for kind, *_ in watch.seen] == [torch.optim.AdamW] * 5
+    assert [kind for kind, *_ in watch.seen] == [VectorAdam] * 5
     assert {decay for _, decay, *_ in watch.seen} == {0.03}
     assert [step for _, _, step, _ in watch.seen] == [3, 6, 9, 12, 15]
     assert [rate for *_, rate in watch.seen] == pytest.approx([0.01, 0.01, 0.001, 2e-4, 2e-4])
@@ -326,3 +327,10 @@ def test_steps_of_different_lengths_are_trained_on():
     assert out.stats["final_train_loss"] < 0.2 * out.errors["train_loss"].iloc[0]
     assert abs(model.predict_params(data)["k_turn"][0] - TRUTH["k_turn"]) < 0.02
     assert SPEC.param_keys == tuple(model.predict_params(data))
+
+
+def test_a_history_without_an_epoch_is_drawn_all_the_same():
+    """As of a training that was stopped at once."""
+    for draw in (TrainOut.plot_training_errors, TrainOut.plot_training_summary):
+        (axes, *_) = draw(TrainOut([])).axes
+        assert "no epoch was completed" in {text.get_text() for text in axes.texts}

@@ -28,8 +28,9 @@ from potentia.dynamics.opened_run import OpenedRun
 from potentia.dynamics.polish import ConstantFit, FitSettings, fit_constant
 from potentia.dynamics.presets import VEHICLES, Vehicle, get_vehicle
 from potentia.dynamics.results import TrainOut
-from potentia.dynamics.rollout import RolloutJacobian, RolloutSettings, rollout, rollout_jacobian
+from potentia.dynamics.rollout import RolloutSettings, rollout
 from potentia.dynamics.run_config import RunConfig
+from potentia.dynamics.sensitivities import RolloutJacobian, rollout_jacobian
 from potentia.dynamics.signals import Follow, Smooth, Steps
 from potentia.dynamics.simulator import SimulationSettings, simulate_dataset, simulate_logs, write_logs
 from potentia.dynamics.spec import ModelSpec, Parameter, Variable

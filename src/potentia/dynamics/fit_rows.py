@@ -6,7 +6,8 @@ fit with ten thousand of them has no larger matrix than one without.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -56,8 +57,7 @@ class RolloutProblem(Problem):
         fit_initial: bool = False,
     ) -> None:
         self._spec, self._prior, self._fit_initial = spec, prior, fit_initial
-        # Derivatives take most of the time: to compile the roll-outs beside them would cost more than it saves.
-        self._settings = replace(settings, compiled=False)
+        self._settings = settings
         self._box = ParameterBox.of(spec)
         self._measured = torch.as_tensor(dataset.initial_states)
         self._controls = torch.as_tensor(dataset.controls)
@@ -154,7 +154,7 @@ class RolloutProblem(Problem):
             total += 0.5 * float(self._shift(initial).square().sum())
         if self._prior is not None:
             total += 0.5 * float((((self._box.values(places) - self._prior.mean) / self._prior.sigma) ** 2).sum())
-        return total
+        return total if math.isfinite(total) else math.inf
 
     def _shift(self, initial: Tensor, part: slice = slice(None)) -> Tensor:
         return wrapped_error(initial, self._measured[part], self._spec.angles) / self._scales

@@ -31,9 +31,14 @@ def wrapped_error(predicted: Tensor, target: Tensor, angles: Sequence[bool]) -> 
     array([ 1.    , -0.2832], dtype=float32)
     """
     error = predicted - target
-    period = torch.tensor([2 * math.pi if angle else 0.0 for angle in angles], dtype=error.dtype, device=error.device)
-    # The derivative stays 1 throughout: whole turns are constant.
-    return error - torch.where(period > 0, period * (error.detach() / (2 * math.pi)).round(), period)
+    if not any(angles):
+        return error
+    with torch.no_grad():  # the derivative stays 1 throughout: whole turns are constant
+        turns = torch.zeros_like(error)
+        for state, angle in enumerate(angles):
+            if angle:
+                turns[..., state] = 2 * math.pi * (error[..., state] / (2 * math.pi)).round()
+    return error - turns
 
 
 @dataclass(frozen=True, kw_only=True)

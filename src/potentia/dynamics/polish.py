@@ -246,10 +246,12 @@ def _best(
         places = box.places(begin)
         if number_of_start:
             places = stream(settings.seed, "beginning of a fit", number_of_start).uniform(0.05, 0.95, len(begin))
+        beginning = places
         for horizon in (*settings.warm_up, dataset.n_steps):
             part = truncate_dataset_timesteps(dataset, horizon)
             fitted = settings.initial_states == "fitted"
             problem = RolloutProblem(free, part, scales, settings.rollout, prior, fitted)
+            places = min((places, beginning), key=problem.cost)  # what suits few steps may fly off in more
             if not math.isfinite(problem.cost(places)):
                 costs.append(math.inf)
                 break

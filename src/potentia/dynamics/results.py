@@ -105,7 +105,8 @@ class TrainOut(TrainingHistory):
 
     @property
     def _drawn(self) -> pd.DataFrame:
-        return self._table.reindex(columns=[*self.errors, "learning_rate"])
+        columns = dict.fromkeys(["train_loss", "val_loss", *self.errors, "learning_rate"])  # also before any epoch
+        return self._table.reindex(columns=list(columns))
 
     @property
     def _loss_panel(self) -> ErrorPanel:

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from potentia.checks import choice, did_you_mean, integer
-from potentia.dynamics.compiled import Plan, plan_of, roll_out, roll_out_with_tangents
+from potentia.dynamics.compiled import Plan, plan_of, roll_out
 from potentia.dynamics.spec import ModelSpec, Params
 from potentia.dynamics.vector import flatten_params, unflatten_params
 from potentia.errors import ConfigError, DataError
 from potentia.ode import Euler, FixedStep, RungeKutta4, solve_controlled
 
-__all__ = ["RolloutJacobian", "RolloutSettings", "rollout", "rollout_jacobian"]
+__all__ = [
+    "RolloutSettings",
+    "matrix_of",
+    "plan_for",
+    "require_limits",
+    "require_shapes",
+    "rollout",
+    "rollout_of_entries",
+    "rows_of",
+]
 
 Integrator = Literal["rk4", "euler", "rk4-clamped"]
 
@@ -67,12 +76,26 @@ def rollout(
         ConfigError: a parameter is missing or unknown, or the model has no limits to clamp to.
     """
     settings = RolloutSettings() if settings is None else settings
-    windows, steps = _require_shapes(spec, initial_states, controls, dt)
-    _require_limits(spec, settings)
-    keys, rows = spec.param_keys, _rows_of(spec, params, initial_states)
-    plan = _plan(spec, settings, [initial_states, controls, *rows], dt)
+    require_shapes(spec, initial_states, controls, dt)
+    vector = matrix_of(spec, rows_of(spec, params, initial_states))
+    return rollout_of_entries(spec, initial_states, controls, vector, dt, settings)
+
+
+def rollout_of_entries(
+    spec: ModelSpec,
+    initial_states: Tensor,
+    controls: Tensor,
+    vector: Tensor,
+    dt: Tensor | float,
+    settings: RolloutSettings,
+) -> Tensor:
+    """Return what `rollout` does for parameters behind each other [windows, entries], as a network predicts them."""
+    require_limits(spec, settings)
+    plan = plan_for(spec, settings, [initial_states, controls, vector], dt)
     if plan is not None:
-        return roll_out(plan, initial_states, controls, _matrix(spec, rows))
+        return roll_out(plan, initial_states, controls, vector)
+    keys, windows, steps = spec.param_keys, *controls.shape[:2]
+    rows = unflatten_params(vector, keys, spec.param_shapes).values()
     fixed = spec.with_constants(initial_states, {})
     lengths = torch.as_tensor(dt, dtype=torch.float64, device=initial_states.device).expand(windows, steps)
     times = torch.cat((torch.zeros_like(lengths[:, :1]), lengths.cumsum(1)), 1)
@@ -91,48 +114,7 @@ def rollout(
     return solved.states[:, 1:]
 
 
-@dataclass(frozen=True, eq=False)
-class RolloutJacobian:
-    """States of a roll-out with their derivatives."""
-
-    states: Tensor
-    """[windows, steps, states]"""
-    by_params: Tensor
-    """By the parameters as `flatten_params` orders them.  [windows, steps, states, entries]"""
-
-
-def rollout_jacobian(
-    spec: ModelSpec,
-    initial_states: Tensor,
-    controls: Tensor,
-    params: Params,
-    dt: Tensor | float,
-    settings: RolloutSettings | None = None,
-) -> RolloutJacobian:
-    """Return the states after each step, and their derivatives by each window's parameters.
-
-    What is given is that of `rollout`. Nothing that is returned can be differentiated further.
-    """
-    settings = RolloutSettings() if settings is None else settings
-    _require_shapes(spec, initial_states, controls, dt)
-    rows = [row.detach() for row in _rows_of(spec, params, initial_states)]
-    matrix = _matrix(spec, rows)
-    plan = _plan(spec, settings, [initial_states.detach(), controls.detach(), *rows], dt)
-    _require_limits(spec, settings)
-    if plan is not None and plan.has_tangents:
-        return RolloutJacobian(*roll_out_with_tangents(plan, initial_states, controls, matrix))
-
-    matrix.requires_grad_()
-    named = unflatten_params(matrix, spec.param_keys, spec.param_shapes)
-    given = (initial_states.detach(), controls.detach())
-    states = rollout(spec, *given, named, dt, replace(settings, compiled=False))
-    weights = torch.zeros_like(states, requires_grad=True)
-    (pulled,) = torch.autograd.grad(states, matrix, weights, create_graph=True)  # linear in the weights
-    columns = [torch.autograd.grad(one.sum(), weights, retain_graph=True)[0] for one in pulled.unbind(1)]
-    return RolloutJacobian(states.detach(), torch.stack(columns, -1))
-
-
-def _plan(spec: ModelSpec, settings: RolloutSettings, given: Sequence[Tensor], dt: Tensor | float) -> Plan | None:
+def plan_for(spec: ModelSpec, settings: RolloutSettings, given: Sequence[Tensor], dt: Tensor | float) -> Plan | None:
     """Return how the roll-out is compiled; None where torch takes the steps.
 
     That is on other devices, in mixed precision, for derivatives by the lengths of the steps, and inside `torch.func`
@@ -147,17 +129,19 @@ def _plan(spec: ModelSpec, settings: RolloutSettings, given: Sequence[Tensor], d
     return plan_of(spec, settings.method, settings.substeps, initial_states, lengths.expand(controls.shape[:2]))
 
 
-def _matrix(spec: ModelSpec, rows: Sequence[Tensor]) -> Tensor:
+def matrix_of(spec: ModelSpec, rows: Sequence[Tensor]) -> Tensor:
     """Return the entries of all parameters.  [windows, entries]"""
     return flatten_params(dict(zip(spec.param_keys, rows, strict=True)), spec.param_keys, spec.param_shapes)
 
 
-def _require_limits(spec: ModelSpec, settings: RolloutSettings) -> None:
+def require_limits(spec: ModelSpec, settings: RolloutSettings) -> None:
+    """Raise `ConfigError` where the method clamps to limits that the model does not have."""
     if settings.method == "rk4-clamped" and spec.limit_fn is None:
         raise ConfigError(f"method 'rk4-clamped' needs limits, and model {spec.name!r} has none: take 'rk4'")
 
 
-def _require_shapes(spec: ModelSpec, initial_states: Tensor, controls: Tensor, dt: Tensor | float) -> tuple[int, int]:
+def require_shapes(spec: ModelSpec, initial_states: Tensor, controls: Tensor, dt: Tensor | float) -> tuple[int, int]:
+    """Return windows and steps, or raise `DataError` where shapes do not agree."""
     if initial_states.ndim != 2 or initial_states.shape[1] != len(spec.states):
         raise DataError(
             f"`initial_states` must have shape [windows, {len(spec.states)}] for {', '.join(spec.state_names)}, got "
@@ -175,8 +159,8 @@ def _require_shapes(spec: ModelSpec, initial_states: Tensor, controls: Tensor, d
     return len(initial_states), controls.shape[1]
 
 
-def _rows_of(spec: ModelSpec, params: Params, like: Tensor) -> list[Tensor]:
-    """Return the parameters in the order of the model, one row for each window."""
+def rows_of(spec: ModelSpec, params: Params, like: Tensor) -> list[Tensor]:
+    """Return the parameters in the order of the model, one row for each window; refuse wrong names and shapes."""
     for key in params:
         if key not in spec.param_keys:
             raise ConfigError(f"model {spec.name!r} has no parameter {key!r}{did_you_mean(key, spec.param_keys)}")

@@ -27,6 +27,7 @@ from potentia.dynamics.polish import FitSettings
 from potentia.dynamics.run_config import RunConfig
 from potentia.dynamics.run_directory import RunDirectory
 from potentia.dynamics.run_inputs import RunInputs, read_windows
+from potentia.errors import TrainingError, warn_user
 from potentia.seeding import stream
 from potentia.storage import write_text
 
@@ -38,10 +39,10 @@ NETWORK = "network"
 """What tables and figures call the trained network."""
 FITTED_ON = 256
 """Constant parameters, for comparison, are fitted to no more windows than this."""
+FITTED_NUMBERS = 1_000_000
+"""Steps of these windows times entries of the parameters are no more either: a network inside a model has hundreds."""
 ROUGH_ITERATIONS, ROUGH = 15, 1e-5
 """Iterations and tolerance of that fit: to be compared with, it need not be exact."""
-QUICK = 2000
-"""Such a fit is quick if entries of parameters times steps of the solver in a window are no more than this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,17 +76,20 @@ def analyse(
 
 
 def baselines_of(net: DynamicsParameterNet, training: FeatureDataset, config: RunConfig) -> dict[str, Baseline]:
-    """Return what the network is compared with; constant parameters where that is asked for, or quick."""
+    """Return what the network is compared with, constant parameters fitted to some of the training windows included.
+
+    Warns:
+        PotentiaWarning: no constant parameters could be fitted, so that tables go without them.
+    """
     spec, settings = net.spec_, net.rollout_
-    quick = spec.vector_size * settings.substeps * training.n_steps <= QUICK
-    if quick if config.constant_fit is None else config.constant_fit:
-        some = training
-        if len(training) > FITTED_ON:
-            drawn = stream(config.seed, "windows of the constant fit").permutation(len(training))[:FITTED_ON]
-            some = training.take(np.sort(drawn))
-        return fit_baselines(
-            spec, some, FitSettings(rollout=settings, max_iterations=ROUGH_ITERATIONS, tolerance=ROUGH)
-        )
+    if config.constant_fit:
+        n = min(FITTED_ON, max(FITTED_NUMBERS // (spec.vector_size * training.n_steps), 1), len(training))
+        drawn = stream(config.seed, "windows of the constant fit").permutation(len(training))[:n]
+        rough = FitSettings(rollout=settings, max_iterations=ROUGH_ITERATIONS, tolerance=ROUGH)
+        try:
+            return fit_baselines(spec, training.take(np.sort(drawn)), rough)
+        except TrainingError as error:
+            warn_user(f"tables go without a constant fit: {error}")
     found: dict[str, Baseline] = {
         "persistence": Persistence(spec),
         "default parameters": ConstantParameters(spec, None, settings),

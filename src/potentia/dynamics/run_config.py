@@ -132,8 +132,8 @@ class RunConfig:
     """Write only the mean of each parameter to that file."""
     analysis: bool = True
     """Tables of errors, identifiability and figures after the training."""
-    constant_fit: bool | None = None
-    """Compare with constant parameters fitted to the logs; if left out, where that is quick."""
+    constant_fit: bool = True
+    """Compare with constant parameters fitted to some of the windows."""
     analysis_scenarios: int = 6
     """Windows that are drawn of each part."""
     analysis_horizon: int | None = None

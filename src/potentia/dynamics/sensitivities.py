@@ -1,8 +1,9 @@
 """Derivatives of roll-outs by parameters and initial states: the equations of variation along the steps taken.
 
-A window is rolled out once and every state at which rates were asked is kept. The derivatives of the rates at all of
-them, of all windows at once, are then a backward pass for each state, and the chain rule goes through the steps:
-exact derivatives of what the integrator computes, not of the equation that it approximates.
+Where the model is compiled, tangents go along with the states in machine code. Elsewhere a window is rolled out once
+and every state at which rates were asked is kept. The derivatives of the rates at all of them, of all windows at once,
+are then a backward pass for each state, and the chain rule goes through the steps: exact derivatives of what the
+integrator computes, not of the equation that it approximates.
 """
 
 from __future__ import annotations
@@ -13,9 +14,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from potentia.dynamics.rollout import RolloutSettings
+from potentia.dynamics.compiled import roll_out_with_tangents
+from potentia.dynamics.rollout import (
+    RolloutSettings,
+    matrix_of,
+    plan_for,
+    require_limits,
+    require_shapes,
+    rows_of,
+)
 from potentia.dynamics.spec import ModelSpec, Params
-from potentia.dynamics.vector import flatten_params, unflatten_params
+from potentia.dynamics.vector import unflatten_params
 
 __all__ = ["RolloutJacobian", "entry_names", "rollout_jacobian", "windows_at_a_time"]
 
@@ -32,9 +41,9 @@ class RolloutJacobian:
     states: Tensor
     """[windows, steps, states]"""
     by_params: Tensor
-    """Each entry is that of a parameter of the window itself.  [windows, steps, states, entries]"""
+    """By the parameters of the window itself, as `flatten_params` orders them.  [windows, steps, states, entries]"""
     by_initial: Tensor | None
-    """By the initial state of the window.  [windows, steps, states, states]"""
+    """By the initial state of the window; None where not asked for.  [windows, steps, states, states]"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +72,9 @@ def rollout_jacobian(
     *,
     by_initial: bool = False,
 ) -> RolloutJacobian:
-    """Return a roll-out with its derivatives.
+    """Return the states after each step, and their derivatives by each window's parameters.
+
+    What is given is that of `rollout`. Nothing that is returned can be differentiated further.
 
     Args:
         spec: The model.
@@ -71,22 +82,30 @@ def rollout_jacobian(
         controls: [windows, steps, controls]
         params: By name, of each window [windows, *shape] or the same for all [*shape].
         dt: Lengths of the steps (s): one for all, or [windows, steps].
-        settings: How the equations are solved.
+        settings: How the equations are solved; ``RolloutSettings()`` if None.
         by_initial: Whether derivatives by the initial states are wanted too.
+
+    Raises:
+        DataError: shapes do not agree.
+        ConfigError: a parameter is missing or unknown, or the model has no limits to clamp to.
     """
     settings = RolloutSettings() if settings is None else settings
-    keys, shapes = spec.param_keys, spec.param_shapes
-    windows, steps = controls.shape[:2]
-    whole = {key: torch.as_tensor(params[key]).to(initial_states).expand(windows, *shapes[key]) for key in keys}
-    vector = flatten_params(whole, keys, shapes)  # [windows, entries]
-    h = (torch.as_tensor(dt, dtype=torch.float64).to(initial_states).expand(windows, steps) / settings.substeps).T[
-        ..., None
-    ]
-    with torch.no_grad():
-        walk = _walk(spec, initial_states, controls, vector, h.repeat_interleave(settings.substeps, 0), settings)
-    jacobian = _along(spec, walk, controls, vector, settings, by_initial)
+    require_shapes(spec, initial_states, controls, dt)
+    require_limits(spec, settings)
+    initial, controls = initial_states.detach(), controls.detach()
+    vector = matrix_of(spec, rows_of(spec, params, initial)).detach()  # [windows, entries]
+    plan = plan_for(spec, settings, [initial, controls, vector], dt)
+    if plan is not None and plan.has_tangents:
+        states, jacobian = roll_out_with_tangents(plan, initial, controls, vector, by_initial=by_initial)
+    else:
+        windows, steps = controls.shape[:2]
+        lengths = torch.as_tensor(dt, dtype=torch.float64).to(initial).expand(windows, steps)
+        h = (lengths / settings.substeps).T[..., None].repeat_interleave(settings.substeps, 0)
+        with torch.no_grad():
+            walk = _walk(spec, initial, controls, vector, h, settings)
+        states, jacobian = walk.states, _along(spec, walk, controls, vector, settings, by_initial)
     entries = vector.shape[1]
-    return RolloutJacobian(walk.states, jacobian[..., :entries], jacobian[..., entries:] if by_initial else None)
+    return RolloutJacobian(states, jacobian[..., :entries], jacobian[..., entries:] if by_initial else None)
 
 
 def windows_at_a_time(steps: int, states: int, columns: int, settings: RolloutSettings | None = None) -> int:

@@ -17,7 +17,7 @@ from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.features import FeatureMap
 from potentia.dynamics.losses import StateLoss, wrapped_error
 from potentia.dynamics.network import ParameterNetwork
-from potentia.dynamics.rollout import RolloutSettings, rollout
+from potentia.dynamics.rollout import RolloutSettings, rollout_of_entries
 from potentia.dynamics.spec import ModelSpec
 from potentia.dynamics.training_config import DynamicsTrainingConfig
 from potentia.metrics import ErrorSum, merge
@@ -73,13 +73,17 @@ class WindowTensors:
 
     def take(self, windows: Tensor | slice, steps: int | None = None) -> Self:
         """Return some of the windows, with their first steps."""
-        return type(self)(
-            self.inputs[windows],
-            self.initial[windows],
-            self.controls[windows, :steps],
-            self.targets[windows, :steps],
-            self.counted[windows, :steps],
-            self.dt if self.dt.ndim == 0 else self.dt[windows, :steps],
+        inputs, initial = self.inputs[windows], self.initial[windows]
+        counted = self.counted[: len(initial)] if self.all_counted else self.counted[windows]
+        return type(
+            self
+        )(
+            inputs,
+            initial,
+            self.controls[windows][:, :steps],  # whole rows first: they are copied at once
+            self.targets[windows][:, :steps],
+            counted[:, :steps],
+            self.dt if self.dt.ndim == 0 else self.dt[windows][:, :steps],
             self.all_counted,
         )
 
@@ -167,7 +171,7 @@ class DynamicsTask:
         windows = torch.from_numpy(batch.windows).to(self.train.initial.device)
         part = self.train.take(windows, batch.steps)
         vector, predicted = self._roll(network, part)
-        finite = torch.isfinite(predicted.detach()).flatten(1).all(1)  # [batch]
+        finite = torch.isfinite(predicted.detach()[:, -1]).all(1)  # [batch]; what is lost once stays so
         scores = torch.full((len(part),), math.nan, dtype=torch.float64, device=part.initial.device)
         n_finite = int(finite.sum())
         if 0 < n_finite < len(part):  # rolled out again: what is not finite would spoil the gradient of all others
@@ -196,7 +200,7 @@ class DynamicsTask:
         for part in self.valid.chunks():
             _, predicted = self._roll(network, part)
             costs, count = self._costs(predicted, part)
-            diverged = int((~torch.isfinite(predicted)).flatten(1).any(1).sum())
+            diverged = int((~torch.isfinite(predicted[:, -1])).any(1).sum())
             found = {
                 "loss": ErrorSum(float(costs.double().sum()), 0.0, count),
                 "diverged": ErrorSum(0.0, 0.0, diverged),
@@ -224,8 +228,7 @@ class DynamicsTask:
     def _roll(self, network: ParameterNetwork, part: WindowTensors) -> tuple[Tensor, Tensor]:
         """Return entries of the parameters and states.  [windows, entries] and [windows, steps, states]"""
         vector = network.vector(part.inputs)
-        params = network.named(vector)
-        return vector, rollout(self.spec, part.initial, part.controls, params, part.dt, self.settings)
+        return vector, rollout_of_entries(self.spec, part.initial, part.controls, vector, part.dt, self.settings)
 
     def _costs(self, predicted: Tensor, part: WindowTensors) -> tuple[Tensor, int]:
         """Return the sum of costs of each window [windows], and how many targets, or windows, it is a sum over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from potentia.checks import did_you_mean
 from potentia.config import plain
+from potentia.dynamics.compiled import why_not_compiled
 from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.described import probe
 from potentia.dynamics.divergence import Divergence
@@ -23,7 +25,7 @@ from potentia.dynamics.polish import FitSettings, fit_constant
 from potentia.dynamics.results import TrainOut
 from potentia.dynamics.rollout import RolloutSettings
 from potentia.dynamics.spec import ModelSpec
-from potentia.dynamics.step_choice import auto_substeps, fastest_rates
+from potentia.dynamics.step_choice import STABLE, auto_substeps, fastest_in_windows, fastest_rates
 from potentia.dynamics.task import Batches, DynamicsTask, Prior, WindowTensors, batches_of
 from potentia.dynamics.training_config import DynamicsTrainingConfig
 from potentia.errors import ConfigError, DataError, warn_user
@@ -108,6 +110,7 @@ class Training:
     ) -> tuple[Fitted, TrainOut]:
         """Train, from new weights or from where a checkpoint stands."""
         ready, config = self.prepare(data, validation, resume_from, allow), self.config
+        self._tell_why_slow(ready)
         run, best = ready.run, BestWeights()
         record = self._record(data, validation, ready)
         learned = {"record": record, **self._learned(ready)}
@@ -137,6 +140,7 @@ class Training:
         network = self.network_of(ready.features, run.model.state_dict())
         if config.polish != "off" and not run.interrupted:
             record |= {"polish": self._polish(network, data, ready.rollout)}
+        self._check_steps(network, data, ready)
         network.to(run.device)
         return Fitted(network, self.spec, ready.features, ready.rollout, record), out
 
@@ -168,7 +172,8 @@ class Training:
                 f"polish={config.polish!r} fits constants, but this network sees {features.n_inputs} inputs: take "
                 "FeatureSettings(mode='none')"
             )
-        rollout = RolloutSettings(method=self.integration, substeps=resolved_substeps(spec, self.substeps, data))
+        substeps = resolved_substeps(spec, self.substeps, data)
+        rollout = RolloutSettings(method=self.integration, substeps=substeps, compiled=config.compiled)
         with torch_seeded(torch.device("cpu"), seed, "weights"):  # the same on every device
             network = self._fresh(features).to(DTYPES[config.precision])
         run = Run(network.to(device), config.method(), config.schedule(), seed, config.average)
@@ -254,6 +259,34 @@ class Training:
             warn_user(text)
         return found
 
+    def _tell_why_slow(self, ready: Prepared) -> None:
+        """Warn where roll-outs on the CPU should be machine code, and the model does not allow it."""
+        if not self.config.compiled or ready.run.device.type != "cpu":
+            return
+        reason = why_not_compiled(self.spec, DTYPES[self.config.precision])
+        if reason is not None:
+            text = (
+                f"roll-outs of model {self.spec.name!r} go through torch, many times slower than machine code: "
+                f"{reason} (compiled=False takes them as they are)"
+            )
+            warn_user(text)
+
+    def _check_steps(self, network: ParameterNetwork, data: FeatureDataset, ready: Prepared) -> None:
+        """Warn where steps are too long for the parameters that are predicted; of Euler's method nothing is said."""
+        if self.spec.stiffness_fn is None or self.integration == "euler":
+            return
+        with torch.no_grad():
+            found = network(torch.from_numpy(ready.features.matrix(data)))
+        rates = fastest_in_windows(self.spec, data, {key: value.numpy() for key, value in found.items()})
+        reach = rates * np.max(np.asarray(data.dt))  # of whole steps of the data
+        many = float(np.mean(reach > STABLE * ready.rollout.substeps))
+        if many:
+            text = (
+                f"substeps={ready.rollout.substeps} are too few for the parameters that were found in {many:.2g} of "
+                f"the windows, which may have grown unstable: train again with substeps={math.ceil(reach.max())}"
+            )
+            warn_user(text)
+
     def _record(self, data: FeatureDataset, validation: FeatureDataset | None, ready: Prepared) -> dict[str, Any]:
         loss, fingerprint = ready.task.measure, ready.fingerprint
         scales = list(loss.scales) if isinstance(loss, ScaledLoss) else None
@@ -295,7 +328,7 @@ def require_windows_of(spec: ModelSpec, data: FeatureDataset, what: str) -> None
 
 
 def resolved_substeps(spec: ModelSpec, substeps: int | Literal["auto"], data: FeatureDataset) -> int:
-    """Return the number of substeps: the given one, or what is stable for these windows wherever the bounds allow."""
+    """Return the number of substeps: the given one, or what suffices for these windows, see `auto_substeps`."""
     if substeps != "auto":
         return substeps
     if spec.stiffness_fn is None:

@@ -83,6 +83,8 @@ class DynamicsTrainingConfig:
     """torch device of the training."""
     precision: Literal["float32", "float64"] = "float32"
     """Of network and simulation in training."""
+    compiled: bool = True
+    """Whether roll-outs on the CPU, also those of the trained network, are machine code where the model allows it."""
     save_best: bool = True
     """Return the weights of the epoch with the lowest monitored loss instead of the last ones; with ``checkpoint_dir``,
     they are kept there as ``best_model.pt`` too. Monitored is ``val_loss``, or without validation windows the
@@ -117,6 +119,8 @@ class DynamicsTrainingConfig:
             integer("seed", self.seed, low=0)
         choice("loss", self.loss, LOSSES)
         choice("polish", self.polish, ("off", "gauss-newton"))
+        if not isinstance(self.compiled, bool):
+            raise ConfigError(f"compiled must be True or False, got {self.compiled!r}")
         choice("precision", self.precision, ("float32", "float64"))
         number("max_diverged", self.max_diverged, low=0, high=1)
         require_device_name(self.device)

@@ -85,13 +85,19 @@ def roll_out(plan: Plan, initial: Tensor, controls: Tensor, params: Tensor) -> T
     return found
 
 
-def roll_out_with_tangents(plan: Plan, initial: Tensor, controls: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-    """Return states [windows, steps, states], and their derivatives by the parameters [..., entries]."""
+def roll_out_with_tangents(
+    plan: Plan, initial: Tensor, controls: Tensor, params: Tensor, *, by_initial: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Return states [windows, steps, states], and their derivatives by the parameters [..., entries (+ states)].
+
+    With ``by_initial`` those by the initial states stand behind.
+    """
     windows, steps = controls.shape[:2]
+    further = initial.shape[1] if by_initial else 0
     states = initial.new_empty((windows, steps, initial.shape[1]))
-    jacobian = initial.new_empty((*states.shape, params.shape[1]))
-    if states.numel():
-        given = plan.arguments(initial, controls, params)
+    jacobian = initial.new_empty((*states.shape, params.shape[1] + further))
+    if jacobian.numel():
+        given = (*plan.arguments(initial, controls, params), further)
         run(forward_with_tangents, given, states.view(-1).numpy(), jacobian.view(-1).numpy())
     return states, jacobian
 

@@ -1,4 +1,4 @@
-"""Roll-outs with their derivatives by all parameters, forwards, in machine code.
+"""Roll-outs with their derivatives by all parameters and initial states, forwards, in machine code.
 
 At each stage the partial derivatives of the equations are written to a table, once for all tangents; then each tangent
 goes through the stages of the substep by products with that table. Rows of ``t``: tangents of the states at a stage, of
@@ -128,11 +128,14 @@ def push_tangent(model, method, h, tangent, tables, t, slopes, one):
 
 @kernel
 def forward_with_tangents(
-    model, method, substeps, place, initial, controls, params, constants, lengths, states, jacobian
+    model, method, substeps, place, initial, controls, params, constants, lengths, further, states, jacobian
 ):  # fmt: skip
-    """Fill ``states``, and ``jacobian`` [windows, steps, states, entries of all parameters], of some blocks."""
+    """Fill ``states``, and ``jacobian`` [windows, steps, states, columns], of some blocks.
+
+    Columns are the entries of all parameters, then as many initial states as ``further`` says: none, or all.
+    """
     n, m, n_p, n_q = n_states(model), n_controls(model), n_params(model), n_prepared(model)
-    last, steps = place[WINDOWS] - 1, place[STEPS]
+    last, steps, columns = place[WINDOWS] - 1, place[STEPS], n_p + further
     for block in range(place[BEGIN], place[END]):
         first = block * LANES
         one = unit(initial)
@@ -142,21 +145,23 @@ def forward_with_tangents(
         k = np.empty((4 * n, LANES), dtype=initial.dtype)
         tables = np.empty((4, n_table(model), LANES), dtype=initial.dtype)
         limits = np.empty((n_table(model), LANES), dtype=initial.dtype)
-        tangents = np.zeros((n_p, n, LANES), dtype=initial.dtype)
-        by_params = np.empty((n_p * n_q, LANES), dtype=initial.dtype)
+        tangents = np.zeros((columns, n, LANES), dtype=initial.dtype)
+        by_params = np.zeros((columns * n_q, LANES), dtype=initial.dtype)
         t = np.empty((n + m + n_q, LANES), dtype=initial.dtype)
         slopes = np.empty((4 * n, LANES), dtype=initial.dtype)
         prepare(model, params, constants, first, last, x, p)
         _prepare_table(model, p, p, by_params, 0)
         for s in range(n):
             store(y, s, gather(initial, first, last, n, s))
+        for s in range(further):
+            store(tangents[n_p + s], s, spread(one))
         for step in range(steps):
             begin(model, controls, lengths, place, step, substeps, first, x)
             h = load(x, length_row(model))
             for _ in range(substeps):
                 limit_with_table(model, method, x, y, limits)
                 stages_with_tables(model, method, x, y, k, tables, one)
-                for e in range(n_p):
+                for e in range(columns):
                     for q in range(n_q):
                         store(t, n + m + q, load(by_params, e * n_q + q))
                     limit_tangent(model, method, limits, tangents[e], t, one)
@@ -165,5 +170,5 @@ def forward_with_tangents(
             width = steps * n
             for s in range(n):
                 scatter(states, first, last, width, step * n + s, load(y, s))
-                for e in range(n_p):
-                    scatter(jacobian, first, last, width * n_p, (step * n + s) * n_p + e, load(tangents[e], s))
+                for e in range(columns):
+                    scatter(jacobian, first, last, width * columns, (step * n + s) * columns + e, load(tangents[e], s))

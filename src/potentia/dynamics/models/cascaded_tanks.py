@@ -19,9 +19,12 @@ def outflow(level: Tensor) -> Tensor:
 
 
 def tank_rates(states: Tensor, controls: Tensor, p: Params) -> Tensor:
-    """Return the rates of upper and lower level; of what a full upper tank spills a part falls into the lower one."""
+    """Return the rates of upper and lower level; of what a full upper tank spills a part falls into the lower one.
+
+    Below a voltage ``u0`` the pump lifts nothing.
+    """
     upper, lower = states[..., 0], states[..., 1]
-    filling = p["k4"] * controls[..., 0] - p["k1"] * outflow(upper)
+    filling = p["k4"] * (controls[..., 0] - p["u0"]).clamp(min=0) - p["k1"] * outflow(upper)
     spilled = torch.where(upper >= p["full"], filling.clamp(min=0), torch.zeros_like(filling))
     rising = p["k2"] * outflow(upper) - p["k3"] * outflow(lower) + p["k5"] * spilled
     over = (lower >= p["full"]) & (rising > 0)
@@ -39,6 +42,7 @@ CASCADED_TANKS = register_model_spec(
             Parameter(name="k3", low=0.005, high=0.5, default=0.05, unit="V^0.5/s", scale="log"),
             Parameter(name="k4", low=0.005, high=0.5, default=0.04, unit="1/s", scale="log"),
             Parameter(name="k5", low=0.0, high=1.0, default=0.5),
+            Parameter(name="u0", low=-2.0, high=2.0, default=0.0, unit="V"),
         ),
         dynamics_fn=tank_rates,
         constants={"full": 10.0},
