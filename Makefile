@@ -13,7 +13,7 @@ export MPLBACKEND = Agg
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup fix check test slow docs bench bench-tio2 bench-mlearn bench-water bench-md bench-committee bench-trajectories bench-dynamics bench-study pyg clean
+.PHONY: help demo setup fix check test slow docs bench bench-tio2 bench-mlearn bench-water bench-md bench-committee bench-trajectories bench-dynamics bench-study bench-rollouts bench-operators bench-operators-speed bench-operator-layers pyg clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,18 @@ bench-dynamics: $(SETUP) ## parameters of dynamics from public recordings: ARGS=
 
 bench-study: $(SETUP) ## time of four small tasks of a study on two slots, over one after the other
 	$(BIN)/python benchmarks/study_slots.py $(ARGS)
+
+bench-operators: $(SETUP) ## neural operators beside baselines: Burgers, Gray-Scott, random operators
+	$(BIN)/python benchmarks/operators.py $(ARGS)
+
+bench-operators-speed: $(SETUP) ## time of a training step of neural operators over a plain loop
+	$(BIN)/python benchmarks/operators_speed.py $(ARGS)
+
+bench-operator-layers: $(SETUP) ## time of a step of each network over its matrix products and transforms alone
+	$(BIN)/python benchmarks/operator_layers.py $(ARGS)
+
+bench-rollouts: $(SETUP) ## roll-outs of vehicles per second: machine code, torch, SciPy
+	$(BIN)/python benchmarks/rollouts.py $(ARGS)
 
 pyg: $(SETUP) ## build the optional torch-scatter and torch-cluster from source into .venv
 	$(BIN)/pip install -q ninja setuptools wheel

@@ -3,13 +3,19 @@
 import sys
 from pathlib import Path
 
-from study_data import root_with, settings
 
-from potentia.trajectories import Study
-from potentia.trajectories.study_work import TrainVariant
+def main(root: Path, asked: set[str]) -> None:
+    from study_data import root_with, settings
 
-assert TrainVariant.__module__ in sys.modules
-study = Study.from_config(settings(checkpoint=True), root=root_with(Path(sys.argv[1])))
-assert study.run().complete
-loaded = sorted({name.partition(".")[0] for name in sys.modules} & set(sys.argv[2:]))
-sys.stdout.write(f"{' '.join(loaded)}\n{'torch._dynamo' in sys.modules}\n")
+    from potentia.trajectories import Study
+    from potentia.trajectories.study_work import TrainVariant
+
+    assert TrainVariant.__module__ in sys.modules
+    study = Study.from_config(settings(checkpoint=True), root=root_with(root))
+    assert study.run().complete
+    loaded = sorted({name.partition(".")[0] for name in sys.modules} & asked)
+    sys.stdout.write(f"{' '.join(loaded)}\n{'torch._dynamo' in sys.modules}\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), set(sys.argv[2:]))
