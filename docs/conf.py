@@ -16,20 +16,20 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
-    "sphinx.ext.viewcode",
 ]
 exclude_patterns = ["_build"]
 
 myst_enable_extensions = ["dollarmath", "fieldlist"]
 myst_heading_anchors = 3
 
-# One page for each module, written to docs/api (not kept in git).
+# One page for each package, written to docs/api (not kept in git), and none of sources: each page carries links to all
+# others, so two pages for each of 500 modules take ten minutes to write.
 apidoc_modules = [
     {
         "path": "../src/potentia",
         "destination": "api",
         "max_depth": 2,
-        "separate_modules": True,
+        "separate_modules": False,
         "module_first": True,
         "automodule_options": {"members", "show-inheritance"},
     }
@@ -52,9 +52,12 @@ html_theme = "furo"
 html_title = "potentia"
 
 
-def escape_axes(app, what, name, obj, options, lines):
-    """Keep shapes such as [windows, *shape] from being read as the begin of emphasis."""
-    lines[:] = [re.sub(r"(?<=[\[ ])\*shape\b", r"\\*shape", line) for line in lines]
+def escape_signs(app, what, name, obj, options, lines):
+    """Keep shapes such as [windows, *shape] and magnitudes such as |u| from being read as markup."""
+    for number, line in enumerate(lines):
+        parts = line.split("``")  # what is code stays as it is
+        parts[::2] = [re.sub(r"(?<=[\[ ])\*(?=\w+( \w+)*[\],])|\|", r"\\\g<0>", part) for part in parts[::2]]
+        lines[number] = "``".join(parts)
 
 
 def skip_commands(app, what, name, obj, skip, options):
@@ -64,5 +67,5 @@ def skip_commands(app, what, name, obj, skip, options):
 
 def setup(app):
     """Connect both."""
-    app.connect("autodoc-process-docstring", escape_axes)
+    app.connect("autodoc-process-docstring", escape_signs)
     app.connect("autodoc-skip-member", skip_commands)

@@ -12,7 +12,7 @@ __all__ = ["Conditioning", "Modulation", "require_parameters"]
 
 
 class Conditioning(nn.Sequential):
-    """What `Modulation`s see of the parameters.  [samples, parameters] → [samples, width]"""
+    """What each `Modulation` sees of the parameters.  [samples, parameters] → [samples, width]"""
 
     def __init__(self, n_parameters: int, width: int) -> None:
         super().__init__(nn.Linear(n_parameters, width), nn.GELU(), nn.Linear(width, width))
