@@ -5,13 +5,24 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from potentia.errors import FileFormatError, NotFittedError
 from potentia.storage import flatten, read_file, unflatten, write_file
 from potentia.train.checkpoint import KIND as CHECKPOINT
 
-__all__ = ["Estimator", "require_checkpoint_of"]
+__all__ = ["Estimator", "FittedEstimator", "require_checkpoint_of"]
+
+
+class _Fitted(Protocol):
+    """What a training has found."""
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """How it was trained."""
+
+
+Learned = TypeVar("Learned", bound=_Fitted)
 
 
 class Estimator(ABC):
@@ -90,6 +101,28 @@ class Estimator(ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.recipe().items())
         return f"{type(self).__name__}({arguments})"
+
+
+class FittedEstimator(Estimator, Generic[Learned]):
+    """An estimator that keeps all it has learned in one record, ``fitted_``."""
+
+    fitted_: Learned | None
+    """None before training."""
+
+    @property
+    def metadata(self) -> dict[str, Any] | None:
+        """How it was trained: settings, seed, data, epochs, duration (s), history; None before training."""
+        return None if self.fitted_ is None else self.fitted_.record
+
+    def is_trained(self) -> bool:
+        """Whether there is something to predict with."""
+        return self.fitted_ is not None
+
+    def fitted(self) -> Learned:
+        """Return what was learned, or raise `NotFittedError`."""
+        self.require_trained()
+        assert self.fitted_ is not None
+        return self.fitted_
 
 
 def require_checkpoint_of(kind: str, extra: Mapping[str, Any], path: str | os.PathLike[str]) -> None:

@@ -30,7 +30,7 @@ from potentia.dynamics.summary import ParameterSummary, summarize
 from potentia.dynamics.training import Fitted, Training
 from potentia.dynamics.training_config import DynamicsTrainingConfig
 from potentia.errors import ConfigError
-from potentia.estimator import Estimator
+from potentia.estimator import FittedEstimator
 from potentia.train import Callback, Forecast
 from potentia.train.device import usable_device
 
@@ -40,7 +40,7 @@ Bounds = Mapping[str, tuple[ArrayLike, ArrayLike]]
 Integration = Literal["rk4", "euler", "rk4-clamped"]
 
 
-class DynamicsParameterNet(Estimator):
+class DynamicsParameterNet(FittedEstimator[Fitted]):
     """From what is known of a window to the parameters of a model, and by its simulation to the states that follow.
 
     Args:
@@ -92,7 +92,7 @@ class DynamicsParameterNet(Estimator):
         self.activation = activation
         self.integration = integration
         self.substeps = substeps
-        self.fitted_: Fitted | None = None
+        self.fitted_ = None
         self._check()
 
     def train(
@@ -238,11 +238,6 @@ class DynamicsParameterNet(Estimator):
         """How the equations are solved, with the substeps that the training has had."""
         return self.fitted().rollout
 
-    @property
-    def metadata(self) -> dict[str, Any] | None:
-        """How it was trained: settings, seed, data, epochs, duration (s), history; None before training."""
-        return None if self.fitted_ is None else self.fitted_.record
-
     def to(self, device: str) -> Self:
         """Return the same trained network on another device."""
         moved = self.from_parts(self.recipe(), self.learned())
@@ -273,10 +268,6 @@ class DynamicsParameterNet(Estimator):
         features = None if self.features is None else to_dict(self.features)
         others = {name: plain(value, name) for name, value in self._others().items()}
         return {"model": model, "features": features, **others}
-
-    def is_trained(self) -> bool:
-        """Whether there is something to predict with."""
-        return self.fitted_ is not None
 
     def learned(self) -> dict[str, Any]:
         """Return weights, features, model, substeps, and the record of the training."""
@@ -317,15 +308,8 @@ class DynamicsParameterNet(Estimator):
         compiled = bool(learned["record"]["training_config"]["compiled"])
         settings = RolloutSettings(method=net.integration, substeps=learned["substeps"], compiled=compiled)
         network = net._training(DynamicsTrainingConfig(), spec).network_of(features, learned["model"])
-        notes = {"extra_metadata": learned["extra_metadata"]} if learned.get("extra_metadata") else {}
-        net.fitted_ = Fitted(network, spec, features, settings, {**learned["record"], **notes})
+        net.fitted_ = Fitted(network, spec, features, settings, learned["record"])
         return net
-
-    def fitted(self) -> Fitted:
-        """Return what was learned, or raise `NotFittedError`."""
-        self.require_trained()
-        assert self.fitted_ is not None
-        return self.fitted_
 
     def __repr__(self) -> str:
         model = self.model.name if isinstance(self.model, ModelSpec) else self.model

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from potentia.config import differences, from_dict
 from potentia.errors import ConfigError
-from potentia.estimator import Estimator
+from potentia.estimator import FittedEstimator
 from potentia.operators.alignment_terms import AlignmentTerms
 from potentia.operators.checkpoints import part_of
 from potentia.operators.dataset import OperatorData
@@ -31,7 +31,7 @@ from potentia.train.device import usable_device
 __all__ = ["NeuralOperator"]
 
 
-class NeuralOperator(Estimator):
+class NeuralOperator(FittedEstimator[Fitted]):
     """From initial fields and the parameters of the equations to the fields at all later steps.
 
     Args:
@@ -53,7 +53,7 @@ class NeuralOperator(Estimator):
             raise ConfigError(
                 f"network of a NeuralOperator must be FNOConfig(...) or another FieldNetworkConfig, got {network!r}"
             )
-        self.fitted_: Fitted | None = None
+        self.fitted_ = None
 
     def train(
         self,
@@ -145,11 +145,6 @@ class NeuralOperator(Estimator):
         """Weights of the projector of an alignment; empty where there was none."""
         return self.fitted().projector
 
-    @property
-    def metadata(self) -> dict[str, Any] | None:
-        """How it was trained: settings, seed, data, epochs, duration (s), history; None before training."""
-        return None if self.fitted_ is None else self.fitted_.record
-
     def to(self, device: str) -> Self:
         """Return the same trained operator on another device."""
         moved = self.from_parts(self.recipe(), self.learned())
@@ -159,10 +154,6 @@ class NeuralOperator(Estimator):
     def recipe(self) -> dict[str, Any]:
         """Return the settings of the network as plain values."""
         return describe(self.network)
-
-    def is_trained(self) -> bool:
-        """Whether there is something to predict with."""
-        return self.fitted_ is not None
 
     def learned(self) -> dict[str, Any]:
         """Return weights, what is known of the data, and the record of the training."""
@@ -184,16 +175,8 @@ class NeuralOperator(Estimator):
         with torch_seeded(torch.device("cpu"), 0, "overwritten"):
             network = operator.network.build(known.shape)
         network.to(next(iter(weights.values())).dtype).load_state_dict(weights)
-        notes = {"extra_metadata": learned["extra_metadata"]} if learned.get("extra_metadata") else {}
-        record = {**learned["record"], **notes}
-        operator.fitted_ = Fitted(network.eval(), known, part_of(learned["model"], "projector"), record)
+        operator.fitted_ = Fitted(network.eval(), known, part_of(learned["model"], "projector"), learned["record"])
         return operator
-
-    def fitted(self) -> Fitted:
-        """Return what was learned, or raise `NotFittedError`."""
-        self.require_trained()
-        assert self.fitted_ is not None
-        return self.fitted_
 
     def _start(self, path: str | os.PathLike[str]) -> Fitted:
         """Read the operator to begin with."""

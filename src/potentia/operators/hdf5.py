@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from potentia.checks import choice
 from potentia.config import from_dict, plain
+from potentia.data.attributes import plain_attribute
 from potentia.errors import ConfigError, DataError, FileFormatError
 from potentia.operators.dataset import PARTS, OperatorData
 from potentia.operators.hdf5_other import read_other
@@ -169,7 +170,7 @@ def _arrays(record: Record) -> dict[str, tuple[NDArray[Any], str]]:
 
 
 def _record(path: Path, file: h5py.File) -> Record:
-    about = {key: _plain(value) for key, value in file.attrs.items()}
+    about = {key: plain_attribute(value) for key, value in file.attrs.items()}
     missing = [key for key in ("name", "store", "channels", "axes", "dt_store", "parameter_space") if key not in about]
     if missing:
         raise FileFormatError(f"{path} lacks the attributes {', '.join(missing)}, so it is no whole file of {SCHEMA}")
@@ -233,15 +234,3 @@ def _array(path: Path, file: h5py.File, key: str) -> NDArray[Any]:
     if not isinstance(node, h5py.Dataset):
         raise FileFormatError(f"{path} has no {key}, so it is no whole file of the schema {SCHEMA}")
     return np.asarray(node[()])
-
-
-def _plain(value: Any) -> Any:
-    """Return an attribute as text, number, or list of these."""
-    match value:
-        case bytes():
-            return value.decode()
-        case np.ndarray() | np.generic():
-            return _plain(value.tolist())
-        case list():
-            return [_plain(item) for item in value]
-    return value

@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import Dataset
 
 from potentia.errors import DataError
-from potentia.estimator import Estimator
+from potentia.estimator import FittedEstimator
 from potentia.potentials.aenet_import import read_aenet_potential
 from potentia.potentials.aenet_repulsion import warn_unless_repelled
 from potentia.potentials.asking import AskedAlone, Structures
@@ -32,7 +32,7 @@ __all__ = ["TorchANNPotential"]
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-class TorchANNPotential(AskedAlone, Estimator):
+class TorchANNPotential(FittedEstimator[FittedPotential], AskedAlone):
     """Energies, forces and stress from one neural network per species over a descriptor of the atom's surroundings.
 
     J. Behler, M. Parrinello, Phys. Rev. Lett. 98 (2007) 146401;
@@ -64,7 +64,7 @@ class TorchANNPotential(AskedAlone, Estimator):
         self.descriptor = descriptor
         self.repulsion = checked_repulsion(repulsion, descriptor.species, descriptor.cutoff)
         self.arch: Architecture = checked_architecture(arch, descriptor.species)
-        self.fitted_: FittedPotential | None = None
+        self.fitted_ = None
 
     def train(
         self,
@@ -151,11 +151,6 @@ class TorchANNPotential(AskedAlone, Estimator):
         """Return the same potential on another device."""
         return self.from_parts(_on(device, self.recipe()), self.learned())
 
-    @property
-    def metadata(self) -> dict[str, Any] | None:
-        """How the potential was trained: settings, seeds, history; None before training."""
-        return None if self.fitted_ is None else self.fitted_.record
-
     def recipe(self) -> dict[str, Any]:
         """Return architecture, descriptor, and repulsion where there is one, as plain values."""
         recipe = {
@@ -163,10 +158,6 @@ class TorchANNPotential(AskedAlone, Estimator):
             "descriptor": self.descriptor.settings(),
         }
         return recipe if self.repulsion is None else {**recipe, "repulsion": self.repulsion.settings()}
-
-    def is_trained(self) -> bool:
-        """Whether there is something to predict with."""
-        return self.fitted_ is not None
 
     def learned(self) -> dict[str, Any]:
         """Return weights, normalisation, atomic energies, the record of the training, and what it has seen."""
@@ -197,12 +188,6 @@ class TorchANNPotential(AskedAlone, Estimator):
         seen = None if learned.get("seen") is None else FeatureRanges.from_state(learned["seen"])
         potential.fitted_ = FittedPotential(model.to(descriptor.device), dict(learned["atomic_energies"]), record, seen)
         return potential
-
-    def fitted(self) -> FittedPotential:
-        """Return what was learned, or raise `NotFittedError`."""
-        self.require_trained()
-        assert self.fitted_ is not None
-        return self.fitted_
 
     def training(self, config: TorchTrainingConfig | None) -> Training:
         """Return a training of this potential with these settings."""

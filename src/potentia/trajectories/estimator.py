@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from potentia.config import from_dict
 from potentia.errors import ConfigError
-from potentia.estimator import Estimator
+from potentia.estimator import FittedEstimator
 from potentia.seeding import torch_seeded
 from potentia.train import Callback, Forecast
 from potentia.train.device import usable_device
@@ -27,7 +27,7 @@ from potentia.trajectories.training_config import TrajectoryTrainingConfig
 __all__ = ["TrajectorySurrogate"]
 
 
-class TrajectorySurrogate(Estimator):
+class TrajectorySurrogate(FittedEstimator[Fitted]):
     """From an initial state, times and parameters to the states at these times.
 
     A surrogate below it names its ``kind`` of file and its ``config_class``.
@@ -47,7 +47,7 @@ class TrajectorySurrogate(Estimator):
             raise ConfigError(
                 f"network of a {type(self).__name__} must be {self.config_class.__name__}(...), got {network!r}"
             )
-        self.fitted_: Fitted | None = None
+        self.fitted_ = None
 
     def train(
         self,
@@ -116,11 +116,6 @@ class TrajectorySurrogate(Estimator):
         """The scaling of the training data."""
         return self.fitted().scaling
 
-    @property
-    def metadata(self) -> dict[str, Any] | None:
-        """How it was trained: settings, seed, data, epochs, duration (s), history; None before training."""
-        return None if self.fitted_ is None else self.fitted_.record
-
     def to(self, device: str) -> Self:
         """Return the same trained surrogate on another device."""
         moved = self.from_parts(self.recipe(), self.learned())
@@ -130,10 +125,6 @@ class TrajectorySurrogate(Estimator):
     def recipe(self) -> dict[str, Any]:
         """Return the settings of network and preprocessing as plain values."""
         return describe(self.network, self.preprocessing)
-
-    def is_trained(self) -> bool:
-        """Whether there is something to predict with."""
-        return self.fitted_ is not None
 
     def learned(self) -> dict[str, Any]:
         """Return weights, scaling, and the record of the training."""
@@ -160,12 +151,6 @@ class TrajectorySurrogate(Estimator):
         network.to(next(iter(state.values())).dtype).load_state_dict(state)
         surrogate.fitted_ = Fitted(network.eval(), scaling, dict(learned["record"]))
         return surrogate
-
-    def fitted(self) -> Fitted:
-        """Return what was learned, or raise `NotFittedError`."""
-        self.require_trained()
-        assert self.fitted_ is not None
-        return self.fitted_
 
     def _training(self, config: TrajectoryTrainingConfig) -> Training:
         return Training(self.kind, self.network, self.preprocessing, config)

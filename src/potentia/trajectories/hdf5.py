@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from potentia.data.attributes import plain_attribute
 from potentia.errors import DataError, FileFormatError, warn_user
 from potentia.storage import remove_leftovers, replacing
 from potentia.trajectories.dataset import PARTS, TrajectoryData
@@ -54,7 +55,7 @@ def read_trajectories(
         raise FileFormatError(f"{path} is truncated or no HDF5 file at all: {error}") from None
     with file:
         arrays = {key: _numbers(path, file, key) for key in (*PARTS, *PARAMS, "timesteps") if key in file}
-        about = {key: _plain(value) for key, value in file.attrs.items()}
+        about = {key: plain_attribute(value) for key, value in file.attrs.items()}
     for part in PARTS:
         if part not in arrays:
             raise FileFormatError(f"{path} has no {part}: it needs train, test and val, and has {', '.join(arrays)}")
@@ -124,15 +125,3 @@ def _params(path: Path, arrays: dict[str, Floats]) -> list[Floats] | None:
         missing = ", ".join(key for key in PARAMS if key not in arrays)
         warn_user(f"{path} has no {missing}: the parameters of the other parts are left out")
     return found if len(found) == len(PARAMS) else None
-
-
-def _plain(value: Any) -> Any:
-    """Return an attribute as text, number, or list of these."""
-    match value:
-        case bytes():
-            return value.decode()
-        case np.ndarray() | np.generic():
-            return _plain(value.tolist())
-        case list():
-            return [_plain(item) for item in value]
-    return value

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from potentia.config import from_dict, to_dict
 from potentia.errors import ConfigError, DataError
-from potentia.estimator import Estimator
+from potentia.estimator import FittedEstimator
 from potentia.operators.dataset import Samples
 from potentia.operators.features import Features, feature_set
 from potentia.operators.tokenizer.config import TokenizerConfig
@@ -33,7 +33,7 @@ from potentia.train.device import usable_device
 __all__ = ["BehaviorTokenizer"]
 
 
-class BehaviorTokenizer(Estimator):
+class BehaviorTokenizer(FittedEstimator[Fitted]):
     """A few whole numbers for the behaviour of a trajectory; see `potentia.operators.tokenizer.protocol.Tokenizer`.
 
     Its weights are frozen once it is trained, and gradients go through it to the features.
@@ -55,7 +55,7 @@ class BehaviorTokenizer(Estimator):
         self.config = TokenizerConfig() if config is None else config
         if not isinstance(self.config, TokenizerConfig):
             raise ConfigError(f"config of a BehaviorTokenizer must be TokenizerConfig(...), got {config!r}")
-        self.fitted_: Fitted | None = None
+        self.fitted_ = None
 
     def train(
         self,
@@ -128,11 +128,6 @@ class BehaviorTokenizer(Estimator):
     def horizon(self) -> int:
         """Steps of the trajectories that it was trained on."""
         return self.fitted().scaling.horizon
-
-    @property
-    def metadata(self) -> dict[str, Any] | None:
-        """How it was trained: settings, seed, data, epochs, duration (s), history; None before training."""
-        return None if self.fitted_ is None else self.fitted_.record
 
     def normalize(self, features: Features) -> Tensor:
         """Return the columns `feature_names` with mean 0 and deviation 1 over the training part.  [samples, columns]
@@ -215,10 +210,6 @@ class BehaviorTokenizer(Estimator):
         """Return the settings as plain values."""
         return to_dict(self.config)
 
-    def is_trained(self) -> bool:
-        """Whether there are codes."""
-        return self.fitted_ is not None
-
     def learned(self) -> dict[str, Any]:
         """Return weights, codes, scaling, categories, and the record of the training."""
         fitted = self.fitted()
@@ -230,12 +221,6 @@ class BehaviorTokenizer(Estimator):
         tokenizer = cls(from_dict(TokenizerConfig, recipe))
         tokenizer.fitted_ = Fitted.load(tokenizer.config, learned)
         return tokenizer
-
-    def fitted(self) -> Fitted:
-        """Return what was learned, or raise `NotFittedError`."""
-        self.require_trained()
-        assert self.fitted_ is not None
-        return self.fitted_
 
     def _coded(self, latents: list[Tensor]) -> Coded:
         return self.fitted().network.quantiser.nearest(self._entries(latents))

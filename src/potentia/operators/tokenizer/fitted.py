@@ -52,6 +52,5 @@ class Fitted:
         with torch_seeded(torch.device("cpu"), 0, "overwritten"):
             network = TokenizerNetwork(config, categories)
         network.load_state_dict(learned["model"])
-        notes = {"extra_metadata": learned["extra_metadata"]} if learned.get("extra_metadata") else {}
         scaling = FeatureScaling.from_state(learned["scaling"])
-        return cls(network, scaling, categories, learned["axes"], {**learned["record"], **notes}).frozen()
+        return cls(network, scaling, categories, learned["axes"], learned["record"]).frozen()

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
-from potentia.checks import did_you_mean
-from potentia.errors import ConfigError
+from potentia.registry import Registry
 from potentia.trajectories.systems.base import System
 from potentia.trajectories.systems.coupled_oscillators import CoupledOscillators
 from potentia.trajectories.systems.lotka_volterra import (
@@ -20,9 +16,9 @@ from potentia.trajectories.systems.simple_reaction import SimpleReaction
 
 __all__ = ["SYSTEMS", "register", "system"]
 
-_known: dict[str, System] = {
-    one.name: one
-    for one in (
+SYSTEMS: Registry[System] = Registry(
+    "system",
+    (
         LotkaVolterra(),
         ParametricLotkaVolterra(),
         HiddenParametricLotkaVolterra(),
@@ -30,10 +26,8 @@ _known: dict[str, System] = {
         SimpleODE(),
         CoupledOscillators(),
         OSU2008(),
-    )
-}
-
-SYSTEMS: Mapping[str, System] = MappingProxyType(_known)
+    ),
+)
 """Every system by its name."""
 
 
@@ -43,10 +37,7 @@ def register(one: System) -> None:
     Raises:
         ConfigError: another class has its name.
     """
-    there = _known.get(one.name)
-    if there is not None and type(there) is not type(one):
-        raise ConfigError(f"there is a system {one.name!r} already, {type(there).__name__}: choose another name")
-    _known[one.name] = one
+    SYSTEMS.register(one)
 
 
 def system(name: str) -> System:
@@ -55,6 +46,4 @@ def system(name: str) -> System:
     Raises:
         ConfigError: there is none of this name.
     """
-    if name not in SYSTEMS:
-        raise ConfigError(f"there is no system {name!r}{did_you_mean(name, SYSTEMS)}")
-    return SYSTEMS[name]
+    return SYSTEMS.named(name)
