@@ -13,7 +13,7 @@ export MPLBACKEND = Agg
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup fix check test slow docs bench bench-tio2 bench-mlearn bench-water bench-md bench-committee bench-trajectories bench-dynamics bench-study bench-rollouts bench-operators bench-operators-speed bench-operator-layers pyg clean
+.PHONY: help demo setup fix check test slow docs bench bench-tio2 bench-mlearn bench-water bench-md bench-committee bench-trajectories bench-trajectory-epochs bench-dynamics bench-study bench-rollouts bench-operators bench-operators-speed bench-operator-layers pyg clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench-committee: $(SETUP) ## error bars of a committee on TiO2: coverage, errors
 
 bench-trajectories: $(SETUP) ## errors of trajectory surrogates after equal processor time, and speed-up over SciPy
 	$(BIN)/python benchmarks/trajectories.py $(ARGS)
+
+bench-trajectory-epochs: $(SETUP) ## time of an epoch of each surrogate over its forward and backward passes
+	$(BIN)/python benchmarks/trajectory_epochs.py $(ARGS)
 
 bench-dynamics: $(SETUP) ## parameters of dynamics from public recordings: ARGS="--data FOLDER"
 	$(BIN)/python benchmarks/dynamics.py $(ARGS)
