@@ -16,6 +16,13 @@ from potentia.errors import ConfigError
 
 __all__ = ["RunConfig"]
 
+FREE = frozenset({
+    "dataset", "val_dataset", "root", "epochs", "max_time", "device", "dataset_cache", "val_dataset_cache",
+    "refresh_cache", "summary_chunk_size", "output", "flat_json", "analysis", "constant_fit", "analysis_scenarios",
+    "analysis_horizon", "wandb_project", "log_every", "checkpoint_interval", "run_dir", "progress",
+})  # fmt: skip
+"""Settings that may be others when a run goes on; of the data it is the content that must be the same."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
@@ -123,7 +130,7 @@ class RunConfig:
     gauge: Literal["fix", "free"] = "fix"
     """Whether parameters that no data can tell apart are held at their defaults: fix or free."""
     polish: bool = False
-    """Bring the parameters to the exact minimum by Gauss-Newton steps after the training; feature_mode none only."""
+    """Gauss-Newton steps after the training: constants to their exact minimum, or the last bias of a network."""
     summary_chunk_size: int = 4096
     """Windows at a time when predictions are summarised: memory, not numbers."""
     output: str | None = None
@@ -176,6 +183,33 @@ class RunConfig:
     def plain(self) -> dict[str, Any]:
         """Return plain values that `from_mapping` takes."""
         return to_dict(self)
+
+    def require_same_training(self, before: RunConfig, where: str) -> None:
+        """Check that a run which was begun with other settings can go on with these.
+
+        Args:
+            before: Settings of the run.
+            where: What messages call it.
+
+        Raises:
+            ConfigError: something is not the same that decides what is learned; the message lists all of it.
+        """
+        if self.model != before.model:
+            raise ConfigError(
+                f"{where} was trained with model {before.model!r}, now {self.model!r} is asked for: resume it with its "
+                "own model, or begin a new run"
+            )
+        own = self.plain()
+        changed = [
+            f"{name} was {value!r}, now it is {own[name]!r}"
+            for name, value in before.plain().items()
+            if name not in FREE and value != own[name]
+        ]
+        if changed:
+            raise ConfigError(
+                f"{where} was begun with other settings: {'; '.join(changed)}. Leave them out to resume it, or begin a "
+                "new run"
+            )
 
     @property
     def stages(self) -> tuple[tuple[int, int], ...]:

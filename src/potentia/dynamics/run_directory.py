@@ -147,3 +147,8 @@ class RunDirectory:
         """Read the settings of the run."""
         found: dict[str, object] = load_json(self.config)
         return found
+
+    def data(self) -> dict[str, str]:
+        """Read the hash of the windows that the run was begun with, by the name of their part."""
+        found = load_json(self.provenance)["data"]
+        return {part: str(told["sha256"]) for part, told in found.items()}
