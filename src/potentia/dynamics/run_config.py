@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from potentia.checks import choice, integer
+from potentia.checks import choice, integer, number
 from potentia.config import from_dict, to_dict
-from potentia.dynamics.features import FeatureSettings
+from potentia.dynamics.features import MODES, FeatureSettings
 from potentia.dynamics.training_config import DynamicsTrainingConfig
 from potentia.dynamics.windows import WindowSettings
 from potentia.errors import ConfigError
@@ -93,6 +93,8 @@ class RunConfig:
     """Steps before a window that a network may see."""
     min_speed: float | None = None
     """Windows in which the speed is lower are left out (m/s); that of the model if left out."""
+    max_gap: float = 1.5
+    """Rows that are farther apart than so many steps have a gap between them, which no window crosses."""
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Windows in which a column leaves this range are left out: KEY=LOW,HIGH."""
     check_units: bool = True
@@ -165,6 +167,15 @@ class RunConfig:
         integer("analysis_scenarios", self.analysis_scenarios, low=1)
         integer("log_every", self.log_every, low=0)
         integer("checkpoint_interval", self.checkpoint_interval, low=1)
+        for name in ("lr", "min_lr", "weight_decay"):
+            if number(name, self.__dict__[name], low=0) == 0 and name == "lr":
+                raise ConfigError(f"lr must be greater than 0, got {self.lr}")
+        for nodes in self.model_hidden:
+            integer("model_hidden", nodes, low=1)
+        for key, value in self.fix.items():
+            number(f"fix: {key}", value)
+        choice("dtype", self.dtype, ("float32", "float64"))
+        choice("feature_mode", self.feature_mode, MODES)
         choice("sample_rule", self.sample_rule, ("head", "random"))
         choice("gauge", self.gauge, ("fix", "free"))
         if self.substeps != "auto":
@@ -237,6 +248,7 @@ class RunConfig:
             dt_hundredths=self.dt_hundredths,
             history=self.history,
             min_speed=self.min_speed,
+            max_gap=self.max_gap,
             ranges=self.ranges,
             features="*" if self.features == ("*",) else self.features,
             check_units=self.check_units,

@@ -62,9 +62,11 @@ class RunDirectory:
         """Make the directory that was asked for, or take it if it is empty.
 
         Raises:
-            ConfigError: there is something in it.
+            ConfigError: there is something in it, or it is a file.
         """
         directory = Path(path)
+        if directory.is_file():
+            raise ConfigError(f"{directory} is a file: choose a run_dir that is new, or an empty folder")
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):
             raise ConfigError(f"{directory} is not empty: resume what is there, or choose another run_dir")

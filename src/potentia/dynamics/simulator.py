@@ -122,7 +122,9 @@ class SimulationSettings:
 
     def __post_init__(self) -> None:
         integer("n_logs", self.n_logs, low=1)
-        if not 0 < number("dt", self.dt) <= number("duration", self.duration):
+        if number("duration", self.duration) <= 0:
+            raise ConfigError(f"duration must be greater than 0 s, got {self.duration}")
+        if not 0 < number("dt", self.dt) <= self.duration:
             raise ConfigError(f"dt must be greater than 0 and at most duration={self.duration} s, got {self.dt}")
         for key, sigma in self.noise.items():
             number(f"noise of {key}", sigma, low=0)

@@ -18,7 +18,7 @@ from potentia.dynamics.run_analysis import Analysis, analyse
 from potentia.dynamics.run_config import RunConfig
 from potentia.dynamics.run_directory import RunDirectory
 from potentia.dynamics.run_inputs import RunInputs, read_inputs
-from potentia.errors import DataError, warn_user
+from potentia.errors import ConfigError, DataError, warn_user
 from potentia.train import Callback, Forecast, JsonLines, Recording, WandbLog, newest_checkpoint
 from potentia.train.history import export
 
@@ -100,8 +100,12 @@ def forecast_run(config: RunConfig) -> tuple[RunInputs, Forecast]:
 
 
 def network_of(config: RunConfig, inputs: RunInputs) -> DynamicsParameterNet:
-    """Return the network before its training."""
-    return DynamicsParameterNet(
+    """Return the network before its training.
+
+    Raises:
+        ConfigError: settings do not fit the model, or what is known of a parameter contradicts its bounds.
+    """
+    net = DynamicsParameterNet(
         inputs.spec,
         hidden=config.model_hidden,
         features=config.features_seen(),
@@ -111,6 +115,14 @@ def network_of(config: RunConfig, inputs: RunInputs) -> DynamicsParameterNet:
         integration=config.integration,
         substeps=config.substeps,
     )
+    for one in net.spec_.parameters:
+        mean, (low, high) = config.prior.get(one.name, (one.values, 0.0))[0], one.bounds
+        if (mean < low).any() or (mean > high).any():
+            raise ConfigError(
+                f"prior: mean of {one.name!r} is {mean}, beyond its bounds {low.min():g} and {high.max():g}: correct "
+                "it, or give other `bounds`"
+            )
+    return net
 
 
 def _directory(config: RunConfig, inputs: RunInputs) -> RunDirectory:

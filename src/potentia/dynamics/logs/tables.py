@@ -204,7 +204,7 @@ def _json_array(value: Any) -> NDArray[Any]:
 def _table_of(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Table:
     rows = max((max(value.shape) for value in arrays.values() if value.ndim and value.dtype.kind in "fiub"), default=0)
     if not rows:
-        raise FileFormatError(f"{path} holds no columns of numbers")
+        raise FileFormatError(f"{path} holds no columns of numbers: where it is no log, take it out of the folder")
     table = Table(path, rows, text={name: "" for name, value in arrays.items() if value.dtype.kind not in "fiub"})
     for name, value in arrays.items():
         if name in table.text:
