@@ -142,6 +142,7 @@ def test_simulated_logs_are_trained_on_evaluated_and_identified(tmp_path, monkey
     assert (tmp_path / "logs" / "truth.yaml").is_file()
     code, _, err = call(*given)
     assert (code, "is not empty" in err) == (2, True)
+    assert "log-000.csv is a file: choose another folder" in call("simulate", "logs/log-000.csv")[2]
     assert "--param takes KEY=NUMBER" in call("simulate", "other", "--param", "drag")[2]
     out = call("train", "--dataset", "logs", "--model", "unicycle", "--epochs", 1, *SMALL, "--json")[1]
     run = json.loads(out)["directory"]

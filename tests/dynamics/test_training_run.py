@@ -200,7 +200,9 @@ def test_all_missing_data_are_named(root):
         run_training(config(root, dataset=[]))
     with pytest.raises(ConfigError, match=r"Unknown model 'unicicle'. Available models: .*did you mean 'unicycle'"):
         run_training(config(root, model="unicicle"))
-    with pytest.raises(ConfigError, match=r"prior: mean of 'k_turn' is 50\.0, beyond its bounds 0\.5 and 1\.5: correct it"):
+    with pytest.raises(
+        ConfigError, match=r"prior: mean of 'k_turn' is 50\.0, beyond its bounds 0\.5 and 1\.5: correct"
+    ):
         run_training(config(root, prior={"k_turn": (50.0, 0.1)}))
     with pytest.raises(ConfigError, match="is a file: choose a run_dir that is new"):
         run_training(config(root, run_dir="logs/log-000.npz"))

@@ -82,7 +82,7 @@ def polish_last_bias(
     before = whole.cost(begin)
     found = minimise(whole, begin, max_iterations=MAX_ITERATIONS, tolerance=TOLERANCE)
     with torch.no_grad():
-        network.bias += _shift(found.places)
+        network.bias.add_(_shift(found.places))
     return LastBiasFit(found.iterations, before, found.cost, int((~finite).sum()), found.reason)
 
 

@@ -198,7 +198,7 @@ def _params_of(
     found = {key: np.array(given.get(key, value), dtype=np.float64) for key, value in spec.default_params.items()}
     for key, values in found.items():
         if not np.isfinite(values).all():
-            raise ConfigError(f"parameter {key!r} of model {spec.name!r} must be finite numbers, got {given[key]}")
+            raise ConfigError(f"parameter {key!r} of model {spec.name!r} must be finite numbers, got {values}")
     return found
 
 

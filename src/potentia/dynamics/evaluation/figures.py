@@ -157,7 +157,7 @@ def _label_with_power(axes: Axes, unit: str) -> None:
 
     reach = max(abs(end) for end in axes.get_xlim())
     power = 0 if 1e-2 <= reach < 1e4 else math.floor(math.log10(reach))
-    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value / 10.0**power:g}".replace("-", "−"))
     words = [f"$10^{{{power}}}$"] if power else []
     axes.set_xlabel(f"predicted − measured ({' '.join([*words, unit]).strip() or '1'})")
