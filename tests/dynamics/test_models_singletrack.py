@@ -41,9 +41,10 @@ def test_rates_of_rolling_are_those_of_the_published_vector():
     state = [3.9579422297936526, 0.0391650102771405, 0.0378491427211811, 16.3546957860883566, 0.0294717351052816]
     rates = [16.3475935934250209, 0.4819314886013121, 0.1500000000000000, 5.1464424102339752, 0.2401426578627629]
     spec, car = kinematic_spec(get_vehicle("bmw320i")), get_vehicle("bmw320i").values
-    lengths = {"lf": torch.tensor(car["lf"] + car["lr"]).double(), "lr": torch.tensor(0.0).double()}
+    base = torch.tensor(car["lf"] + car["lr"], dtype=torch.float64)
     controls = torch.tensor([0.15, 0.63 * 9.81], dtype=torch.float64)
-    found = spec.rates(torch.tensor(state, dtype=torch.float64), controls, {**defaults(spec), **lengths})
+    params = {**defaults(spec), "lf": base, "lr": 0 * base}
+    found = spec.rates(torch.tensor(state, dtype=torch.float64), controls, params)
     torch.testing.assert_close(found, torch.tensor(rates, dtype=torch.float64), rtol=0, atol=1e-14)
 
 

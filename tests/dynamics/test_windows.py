@@ -121,7 +121,7 @@ def test_the_speed_that_counts_is_the_models():
     car = get_model_spec("singletrack")
     (log,) = simulate_logs(car, settings=SimulationSettings(n_logs=1, duration=2))
     slow = Log("slow", log.time, {**log.columns, "v": np.full(len(log), 0.9 * car.min_speed)})
-    with pytest.raises(DataError, match=r"no window is left of 1 logs \(log: 37 slow\): lower min_speed"):
+    with pytest.raises(DataError, match=r"no window is left of 1 logs \(slow: 37 slow\): lower min_speed"):
         cut_windows([slow], car, WindowSettings(horizon=4, check_units=False))
     assert len(cut_windows([slow], car, WindowSettings(horizon=4, check_units=False, min_speed=0.1)).dataset) == 37
 
