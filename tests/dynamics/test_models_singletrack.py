@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dynamics.known_states import controls_of, defaults, params_of, states_of
-from potentia.dynamics import RolloutSettings, get_model_spec, rollout
+from potentia.dynamics import RolloutSettings, get_model_spec, rollout, why_not_compiled
 from potentia.dynamics.models import KINEMATIC, SINGLETRACK, augmented, kinematic_spec, singletrack_spec
 from potentia.dynamics.presets import get_vehicle
 from potentia.errors import ConfigError
@@ -179,6 +179,7 @@ def test_gains_at_the_state_are_the_model_seen_through_instruments_that_are_off(
     path = rollout(spec, states, controls, given, 0.01, TORCH)
     known = rollout(SINGLETRACK, true(states), felt, params, 0.01, TORCH)
     torch.testing.assert_close(true(path), known, rtol=1e-11, atol=1e-11)
+    assert why_not_compiled(spec) is None
     assert spec.gauge == SINGLETRACK.gauge
     assert spec.stiffness_fn is SINGLETRACK.stiffness_fn
     defaults_of = {**params, **{key: defaults(spec)[key] for key in gains}}
