@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -64,6 +65,12 @@ def test_options_are_the_settings_of_the_run(root, call):
     assert settings.bounds == {"b_accel": (-2.0, 2.0)}
     assert (settings.model_hidden, settings.substeps, settings.analysis) == ((8, 4), 2, False)
     assert (settings.dataset, settings.seed) == (("logs/log-000.npz", "logs/log-001.npz"), 3)
+    for option, value, message in (
+        ("--model", "kinematic", "was trained with model 'unicycle', now 'kinematic' is asked for"),
+        ("--lr", "0.5", "lr was 0.001, now it is 0.5. Leave them out to resume it"),
+    ):
+        code, _, err = call("train", "--resume", told["directory"], option, value)
+        assert (code, message in err) == (2, True)
     code, out, _ = call("train", "--resume", told["directory"], "--epochs", 2, "--json")
     assert json.loads(out)["epochs"] == 2
 
@@ -135,12 +142,22 @@ def test_simulated_logs_are_trained_on_evaluated_and_identified(tmp_path, monkey
     assert (tmp_path / "logs" / "truth.yaml").is_file()
     code, _, err = call(*given)
     assert (code, "is not empty" in err) == (2, True)
+    assert "log-000.csv is a file: choose another folder" in call("simulate", "logs/log-000.csv")[2]
     assert "--param takes KEY=NUMBER" in call("simulate", "other", "--param", "drag")[2]
     out = call("train", "--dataset", "logs", "--model", "unicycle", "--epochs", 1, *SMALL, "--json")[1]
     run = json.loads(out)["directory"]
     rows = json.loads(call("evaluate", run, "--dataset", "logs/log-001.csv", "--json")[1])
     assert {"network", "persistence", "default parameters", "constant fit"} <= {row["surrogate"] for row in rows}
     assert "identifiable" in call("identify", run)[1]
+
+
+def test_a_warning_is_one_line_without_python(tmp_path):
+    code = "import sys; from potentia.cli import main; sys.exit(main())"
+    given = ("dynamics", "simulate", tmp_path / "logs", "--model", "unicycle", "--logs", "1", "--seconds", "1")
+    command = [sys.executable, "-c", code, *map(str, given), "--param", "k_turn=9"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr.startswith("warning: parameters of model 'unicycle' beyond their bounds: k_turn = 9, whose")
+    assert done.stderr.count("\n") == 1
 
 
 def test_wandb_is_imported_only_where_it_is_asked_for(root, call, monkeypatch):

@@ -20,6 +20,7 @@ VARIANTS = {
     "pacejka, newton": pacejka_spec(tyre_force="newton", name="pacejka-newton"),
     "pacejka, motor": pacejka_spec(drive="motor", name="pacejka-motor"),
     "pacejka, augmented": augmented(pacejka_spec()),
+    "singletrack, instruments": augmented(singletrack_spec(), augment_at="state"),
     "mlp, world": mlp_dynamics(4, frame="world", name="mlp-world"),
 }
 SMALL = {"mlp-dynamics": mlp_dynamics(4)}

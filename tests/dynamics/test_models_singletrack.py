@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from dynamics.known_states import controls_of, defaults, params_of, states_of
-from potentia.dynamics import get_model_spec, rollout
+from potentia.dynamics import RolloutSettings, get_model_spec, rollout, why_not_compiled
 from potentia.dynamics.models import KINEMATIC, SINGLETRACK, augmented, kinematic_spec, singletrack_spec
 from potentia.dynamics.presets import get_vehicle
+from potentia.errors import ConfigError
 from potentia.seeding import stream
 
+TORCH = RolloutSettings(compiled=False)
 PACKAGE = {"fordescort": 1, "bmw320i": 2, "vanagon": 3}
 
 
@@ -32,6 +34,18 @@ def test_rates_are_those_of_the_published_vector():
     for spec in (reference("bmw320i"), singletrack_spec(get_vehicle("bmw320i"))):
         found = spec.rates(torch.tensor(state, dtype=torch.float64), controls, defaults(spec))
         torch.testing.assert_close(found, torch.tensor(rates, dtype=torch.float64), rtol=0, atol=1e-14)
+
+
+def test_rates_of_rolling_are_those_of_the_published_vector():
+    """Of the package's own test of its kinematic model, whose point is the rear axle: no length is behind it."""
+    state = [3.9579422297936526, 0.0391650102771405, 0.0378491427211811, 16.3546957860883566, 0.0294717351052816]
+    rates = [16.3475935934250209, 0.4819314886013121, 0.1500000000000000, 5.1464424102339752, 0.2401426578627629]
+    spec, car = kinematic_spec(get_vehicle("bmw320i")), get_vehicle("bmw320i").values
+    base = torch.tensor(car["lf"] + car["lr"], dtype=torch.float64)
+    controls = torch.tensor([0.15, 0.63 * 9.81], dtype=torch.float64)
+    params = {**defaults(spec), "lf": base, "lr": 0 * base}
+    found = spec.rates(torch.tensor(state, dtype=torch.float64), controls, params)
+    torch.testing.assert_close(found, torch.tensor(rates, dtype=torch.float64), rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", PACKAGE)
@@ -145,6 +159,34 @@ def test_each_gain_and_bias_does_what_its_name_says():
     plain = SINGLETRACK.rates(seen, felt, params)
     plain[:, 5], plain[:, 6] = 1.2 * plain[:, 5] - 0.7, 0.9 * plain[:, 6] + 0.2
     torch.testing.assert_close(found, plain, rtol=1e-13, atol=1e-13)
+
+
+def test_gains_at_the_state_are_the_model_seen_through_instruments_that_are_off():
+    """Measured states are a linear map of the true ones, with which Runge-Kutta steps commute."""
+    spec = augmented(SINGLETRACK, augment_at="state")
+    states, controls = states_of(spec, 6), controls_of(spec, 6, 20)
+    gains = {"a_d": 1.0, "b_d": 0.03, "a_v": 0.9, "b_v": 0.2, "a_r": 1.2, "b_r": -0.3, "a_b": 0.8, "b_b": 0.05}
+    params = params_of(SINGLETRACK, 6)
+    given = {**params, **{key: torch.tensor(value, dtype=torch.float64) for key, value in gains.items()}}
+
+    def true(measured):
+        found = measured.clone()
+        for place, key in ((2, "d"), (5, "r"), (6, "b")):
+            found[..., place] = gains[f"a_{key}"] * measured[..., place] + gains[f"b_{key}"]
+        return found
+
+    felt = torch.stack((controls[..., 0], 0.9 * controls[..., 1] + 0.2), -1)
+    path = rollout(spec, states, controls, given, 0.01, TORCH)
+    known = rollout(SINGLETRACK, true(states), felt, params, 0.01, TORCH)
+    torch.testing.assert_close(true(path), known, rtol=1e-11, atol=1e-11)
+    assert why_not_compiled(spec) is None
+    assert spec.gauge == SINGLETRACK.gauge
+    assert spec.stiffness_fn is SINGLETRACK.stiffness_fn
+    defaults_of = {**params, **{key: defaults(spec)[key] for key in gains}}
+    plain = rollout(SINGLETRACK, states, controls, params, 0.01, TORCH)
+    assert torch.equal(rollout(spec, states, controls, defaults_of, 0.01, TORCH), plain)
+    with pytest.raises(ConfigError, match="augment_at must be one of 'rates', 'state'"):
+        augmented(SINGLETRACK, augment_at="states")
 
 
 def test_a_model_with_its_own_gain_of_acceleration_gets_no_second_one():

@@ -161,6 +161,28 @@ def test_scenarios_are_best_median_worst_and_one_of_each_kind_of_driving():
     assert [one.name for one in choose_scenarios(TRACK, data, errors, 1)] == ["median"]
 
 
+def test_residuals_have_their_power_of_ten_beside_the_unit_and_nothing_on_the_label():
+    data = drive(TRACK, CAR, windows=12, horizon=5)
+    near = data.targets + [1.0, 1.0, 1e-16, 0.1, 0.1, 1e5, 1e-3]
+    figure = dict(scenario_figures(TRACK, data, {"network": near}, count=1))["residuals"]
+    figure.draw_without_rendering()
+    labels = {axes.get_title() or axes.texts[-1].get_text(): axes.get_xlabel() for axes in figure.axes if axes.axison}
+    assert all(not axes.xaxis.get_offset_text().get_text() for axes in figure.axes)
+    assert labels["x"] == "predicted − measured (m)"
+    assert labels["psi_dot"] == "predicted − measured ($10^{5}$ rad/s)"
+    assert labels["beta"] == "predicted − measured ($10^{-3}$ rad)"
+
+
+def test_errors_over_time_show_what_can_be_compared():
+    data = drive(TRACK, CAR, windows=12, horizon=5)
+    predictions = {"network": data.targets * 1.01, "near": data.targets * 1.02, "far": data.targets * 3}
+    figure = dict(scenario_figures(TRACK, data, predictions, baselines=["near", "far"], count=1))["errors_over_time"]
+    errors = evaluate_rollouts(TRACK, data, predictions).over_time.groupby("prediction")["distance"].max()
+    low, high = figure.axes[0].get_ylim()
+    assert errors["near"] < high < errors["far"]
+    assert low < 0
+
+
 def test_figures_are_not_blank_and_there_is_one_for_each_scenario():
     data = drive(TRACK, CAR, windows=12, horizon=5)
     params = {**{key: np.full(12, value) for key, value in CAR.items()}, "mu": np.linspace(0.5, 0.9, 12)}

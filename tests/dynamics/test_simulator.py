@@ -25,7 +25,7 @@ from potentia.dynamics import (
     write_logs,
 )
 from potentia.dynamics.signals import Chirp, Constant, Follow, Recorded, Smooth, Steps
-from potentia.errors import ConfigError, DataError
+from potentia.errors import ConfigError, DataError, PotentiaWarning
 
 CAR = get_model_spec("unicycle")
 
@@ -135,6 +135,20 @@ WRONG = [
 def test_wrong_settings_are_refused_by_name(given, message):
     with pytest.raises(ConfigError, match=message):
         simulate_dataset(CAR, **{"windows": 2, "horizon": 3, **given})
+
+
+def test_parameters_that_no_network_could_find_are_told_with_their_bounds():
+    low, high = CAR.parameter("k_turn").bounds
+    told = rf"k_turn = 9, whose bounds are {low:g} and {high:g}: no network finds them unless its bounds are widened"
+    few = SimulationSettings(n_logs=1, duration=0.5, features={"ground": Constant(low=1, high=2)})
+    with pytest.warns(PotentiaWarning, match=told):
+        simulate_logs(CAR, {"k_turn": 9.0}, few)
+    with pytest.warns(PotentiaWarning, match=told):
+        simulate_dataset(CAR, {"k_turn": [1.0, 9.0]}, windows=2, horizon=2)
+    with pytest.warns(PotentiaWarning, match="k_turn = 1"):
+        simulate_logs(CAR, lambda seen: {"k_turn": 10 * seen[:, 0]}, few)
+    with pytest.raises(ConfigError, match="parameter 'drag' of model 'unicycle' must be finite numbers, got nan"):
+        simulate_logs(CAR, {"drag": np.nan}, few)
 
 
 def test_a_run_that_diverges_says_so():

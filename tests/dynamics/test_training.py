@@ -121,11 +121,6 @@ def test_constants_are_polished_to_the_last_digit():
     assert model.metadata["polish"]["iterations"] > 0
 
 
-def test_a_network_that_sees_something_is_not_polished():
-    with pytest.raises(ConfigError, match=r"polish='gauss-newton' fits constants, but this network sees 3 inputs"):
-        train(RICH, model=net(), polish="gauss-newton")
-
-
 # ------------------------------------------------------------------------------------------ choice, rate, validation
 
 

@@ -13,6 +13,7 @@ from dynamics.small_runs import config, logs_in
 from potentia.dynamics.estimator import DynamicsParameterNet
 from potentia.dynamics.msgpack_tensors import read_msgpack
 from potentia.dynamics.opened_run import OpenedRun
+from potentia.dynamics.run_config import RunConfig
 from potentia.dynamics.run_directory import RunDirectory
 from potentia.dynamics.training_run import run_training
 from potentia.errors import ConfigError, DataError, FileFormatError, PotentiaWarning
@@ -146,7 +147,7 @@ def test_a_run_that_was_killed_goes_on_bit_for_bit(root, monkeypatch):
             run_training(replace(settings, run_dir="broken"))
     with pytest.raises(FileFormatError, match="has no weights yet"):
         OpenedRun.of(root / "broken")
-    with pytest.raises(ConfigError, match="belongs to another training"):
+    with pytest.raises(ConfigError, match=r"lr was 0\.01, now it is 0\.5"):
         run_training(replace(settings, lr=0.5), resume=root / "broken")
     broken = run_training(settings, resume=root / "broken")
     for which in ("last", "best"):
@@ -176,6 +177,20 @@ def test_more_epochs_may_be_asked_for(root):
     assert RunDirectory.existing(first.directory.path).settings()["epochs"] == 2
 
 
+def test_a_run_goes_on_as_it_was_begun_or_says_what_is_not_the_same(root, whole):
+    settings, begun = RunConfig.from_mapping(whole.directory.settings()), whole.directory.path
+    before = whole.directory.config.read_text()
+    with pytest.raises(ConfigError, match=r"lr was 0\.01, now it is 0\.5; seed was 3, now it is 4\. Leave them out"):
+        run_training(replace(settings, lr=0.5, seed=4), resume=begun)
+    with pytest.raises(ConfigError, match=r"run_.* was trained with model 'unicycle', now 'kinematic' is asked for"):
+        run_training(replace(settings, model="kinematic"), resume=begun)
+    with pytest.raises(DataError, match="was begun with other training windows: put its logs back"):
+        run_training(replace(settings, dataset=("logs/log-000.npz",)), resume=begun)
+    with pytest.raises(DataError, match="was begun with other validation windows"):
+        run_training(replace(settings, val_dataset=()), resume=begun)
+    assert whole.directory.config.read_text() == before  # what was refused has not become the run's
+
+
 def test_all_missing_data_are_named(root):
     with pytest.raises(DataError, match=r"these data are not there: nowhere, logs/none\.npz"):
         run_training(config(root, dataset=["logs", "nowhere"], val_dataset=["logs/none.npz"]))
@@ -185,5 +200,11 @@ def test_all_missing_data_are_named(root):
         run_training(config(root, dataset=[]))
     with pytest.raises(ConfigError, match=r"Unknown model 'unicicle'. Available models: .*did you mean 'unicycle'"):
         run_training(config(root, model="unicicle"))
+    with pytest.raises(
+        ConfigError, match=r"prior: mean of 'k_turn' is 50\.0, beyond its bounds 0\.5 and 1\.5: correct"
+    ):
+        run_training(config(root, prior={"k_turn": (50.0, 0.1)}))
+    with pytest.raises(ConfigError, match="is a file: choose a run_dir that is new"):
+        run_training(config(root, run_dir="logs/log-000.npz"))
     with pytest.raises(ConfigError, match="dynamics_hidden_size is for 'mlp-dynamics'"):
         run_training(config(root, dynamics_hidden_size=4))

@@ -121,13 +121,18 @@ def test_the_speed_that_counts_is_the_models():
     car = get_model_spec("singletrack")
     (log,) = simulate_logs(car, settings=SimulationSettings(n_logs=1, duration=2))
     slow = Log("slow", log.time, {**log.columns, "v": np.full(len(log), 0.9 * car.min_speed)})
-    with pytest.raises(DataError, match=r"(?s)no window is left.*slow.*lower min_speed"):
+    with pytest.raises(DataError, match=r"no window is left of 1 logs \(slow: 37 slow\): lower min_speed"):
         cut_windows([slow], car, WindowSettings(horizon=4, check_units=False))
     assert len(cut_windows([slow], car, WindowSettings(horizon=4, check_units=False, min_speed=0.1)).dataset) == 37
 
 
+def test_of_many_logs_the_first_ones_are_told():
+    with pytest.raises(DataError, match=r"of 12 logs \(0: 1 too_short; .*; 7: 1 too_short; 4 logs more\): choose"):
+        cut([counting(4, name=str(k)) for k in range(12)])
+
+
 def test_nothing_left_shows_the_counts():
-    with pytest.raises(DataError, match=r"(?s)no window is left of 1 logs:\n.*kept.*log\s+0.*choose a shorter horizon"):
+    with pytest.raises(DataError, match=r"no window is left of 1 logs \(log: 1 too_short\): choose a shorter horizon"):
         cut(counting(4))
 
 
@@ -237,7 +242,7 @@ def test_other_units_are_suspected(log, message):
     car = get_model_spec("singletrack")
     settings = WindowSettings(horizon=4)
     good = moved()
-    with pytest.raises(DataError, match=rf"(?s)no window is left.*wrong_unit.*{message}.*columns.yaml"):
+    with pytest.raises(DataError, match=rf"no window is left.*wrong_unit.*{message}.*columns.yaml"):
         cut_windows([log], car, settings)
     with pytest.warns(PotentiaWarning, match=message):
         windows = cut_windows([good, log], car, settings)
@@ -279,7 +284,12 @@ WRONG_LOGS = [
     (
         [counting(20, name="a"), counting(20, dt=0.2, name="b"), counting(20)],
         {},
-        "log 'b' has a row each 0.2 s, others",
+        "log 'b' has a row each 0.2 s, log 'log' each 0.1 s",
+    ),
+    (
+        [counting(20, name="a"), counting(20, dt=0.2, name="b")],
+        {},
+        "log 'a' has a row each 0.1 s, log 'b' each 0.2 s: say which dt",
     ),
     (counting(20), {"dt": 0.05}, "would invent states between them: choose dt of at least 0.1"),
     (counting(20), {"features": ("gripp",)}, "no column 'gripp'; did you mean 'grip'"),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
-from potentia.errors import PotentiaError, TrainingError
+from potentia.errors import PotentiaError, PotentiaWarning, TrainingError
 
 __all__ = ["main"]
 
@@ -14,7 +17,7 @@ BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code; an error is one line on the standard error stream.
+    """Run a command and return its exit code; errors and warnings are one line each on the standard error stream.
 
     Args:
         arguments: What stands behind ``potentia``; None takes those of the process.
@@ -22,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from potentia.cli.app import app
 
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="potentia")
+        with _warnings_in_a_line():
+            app(args=None if arguments is None else list(arguments), prog_name="potentia")
     except SystemExit as end:
         if end.code == INTERRUPTED:  # typer ends a command with it that was interrupted, and says nothing
             return _told("interrupted; the same command goes on", INTERRUPTED)
@@ -34,6 +38,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _told("interrupted; the same command goes on", INTERRUPTED)
     return 0
+
+
+@contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    """Write warnings of this package as errors are: whoever reads them has written no line of Python."""
+    usual = warnings.formatwarning
+
+    def formatted(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> str:
+        if issubclass(category, PotentiaWarning):
+            return f"warning: {' '.join(str(message).split())}\n"
+        return usual(message, category, *where, **more)
+
+    warnings.formatwarning = formatted
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 def _told(error: object, code: int) -> int:

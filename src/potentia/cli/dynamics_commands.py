@@ -102,8 +102,8 @@ def simulation_of(logs: int, seconds: float, dt: float, seed: int, noise: Sequen
 
 def simulate(out: Path, model: str, param: Sequence[str], suffix: str, settings: SimulationSettings) -> None:
     """Write logs of a model whose parameters are known; a folder with something in it is left alone."""
-    if out.is_dir() and any(out.iterdir()):
-        raise ConfigError(f"{out} is not empty: choose another folder for the logs")
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise ConfigError(f"{out} is {'a file' if out.is_file() else 'not empty'}: choose another folder for the logs")
     spec = get_model_spec(model)
     params = read_entries("--param", float, param)
     paths = write_logs(out, simulate_logs(spec, params, settings), f".{suffix.removeprefix('.')}")

@@ -75,6 +75,8 @@ def read_windows(path: Path, key: str) -> Windows | None:
     """
     if not path.exists():
         return None
+    if path.is_dir():
+        raise FileFormatError(f"{path} is a folder: the cache of windows is a file, name one")
     try:
         found = read_file(path, KIND, version=DATA_VERSION)
     except FileDamagedError:

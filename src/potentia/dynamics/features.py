@@ -15,12 +15,13 @@ from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.spec import ModelSpec
 from potentia.errors import ConfigError, DataError
 
-__all__ = ["FeatureMap", "FeatureSettings"]
+__all__ = ["MODES", "FeatureMap", "FeatureSettings"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Mode = Literal["auto", "none", "features", "features+state", "history", "features+history"]
 
 MODES = ("auto", "none", "features", "features+state", "history", "features+history")
+"""What a network may see."""
 CONSTANT = 1e-12
 """A deviation that is smaller than this part of the largest value is rounding: the column counts as constant."""
 
@@ -65,14 +66,17 @@ class FeatureSettings:
         if mode == "auto":
             mode = "features+state" if dataset.feature_names else "history" if dataset.past else "none"
         if "features" in mode and not dataset.feature_names:
-            raise DataError(f"mode={mode!r} needs columns of features, and these windows have none")
+            raise DataError(
+                f"feature mode {mode!r} needs columns of features, and these windows have none: cut them with "
+                "`features` that name columns of the logs"
+            )
         past = 0
         if "history" in mode:
             past = dataset.past if self.history is None else self.history
             if not 0 < past <= dataset.past:
                 raise DataError(
-                    f"mode={mode!r} needs a history of {max(past, 1)} steps, and these windows have {dataset.past}: "
-                    "cut them with a longer one"
+                    f"feature mode {mode!r} needs a history of {max(past, 1)} steps, and these windows have "
+                    f"{dataset.past}: cut them with a longer `history`"
                 )
         return replace(self, mode=mode, history=past or None, context=context)
 

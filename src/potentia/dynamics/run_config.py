@@ -7,14 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from potentia.checks import choice, integer
+from potentia.checks import choice, integer, number
 from potentia.config import from_dict, to_dict
-from potentia.dynamics.features import FeatureSettings
+from potentia.dynamics.features import MODES, FeatureSettings
 from potentia.dynamics.training_config import DynamicsTrainingConfig
 from potentia.dynamics.windows import WindowSettings
 from potentia.errors import ConfigError
 
 __all__ = ["RunConfig"]
+
+FREE = frozenset({
+    "dataset", "val_dataset", "root", "epochs", "max_time", "device", "dataset_cache", "val_dataset_cache",
+    "refresh_cache", "summary_chunk_size", "output", "flat_json", "analysis", "constant_fit", "analysis_scenarios",
+    "analysis_horizon", "wandb_project", "log_every", "checkpoint_interval", "run_dir", "progress",
+})  # fmt: skip
+"""Settings that may be others when a run goes on; of the data it is the content that must be the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +93,8 @@ class RunConfig:
     """Steps before a window that a network may see."""
     min_speed: float | None = None
     """Windows in which the speed is lower are left out (m/s); that of the model if left out."""
+    max_gap: float = 1.5
+    """Rows that are farther apart than so many steps have a gap between them, which no window crosses."""
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Windows in which a column leaves this range are left out: KEY=LOW,HIGH."""
     check_units: bool = True
@@ -123,7 +132,7 @@ class RunConfig:
     gauge: Literal["fix", "free"] = "fix"
     """Whether parameters that no data can tell apart are held at their defaults: fix or free."""
     polish: bool = False
-    """Bring the parameters to the exact minimum by Gauss-Newton steps after the training; feature_mode none only."""
+    """Gauss-Newton steps after the training: constants to their exact minimum, or the last bias of a network."""
     summary_chunk_size: int = 4096
     """Windows at a time when predictions are summarised: memory, not numbers."""
     output: str | None = None
@@ -158,6 +167,15 @@ class RunConfig:
         integer("analysis_scenarios", self.analysis_scenarios, low=1)
         integer("log_every", self.log_every, low=0)
         integer("checkpoint_interval", self.checkpoint_interval, low=1)
+        for name in ("lr", "min_lr", "weight_decay"):
+            if number(name, self.__dict__[name], low=0) == 0 and name == "lr":
+                raise ConfigError(f"lr must be greater than 0, got {self.lr}")
+        for nodes in self.model_hidden:
+            integer("model_hidden", nodes, low=1)
+        for key, value in self.fix.items():
+            number(f"fix: {key}", value)
+        choice("dtype", self.dtype, ("float32", "float64"))
+        choice("feature_mode", self.feature_mode, MODES)
         choice("sample_rule", self.sample_rule, ("head", "random"))
         choice("gauge", self.gauge, ("fix", "free"))
         if self.substeps != "auto":
@@ -176,6 +194,33 @@ class RunConfig:
     def plain(self) -> dict[str, Any]:
         """Return plain values that `from_mapping` takes."""
         return to_dict(self)
+
+    def require_same_training(self, before: RunConfig, where: str) -> None:
+        """Check that a run which was begun with other settings can go on with these.
+
+        Args:
+            before: Settings of the run.
+            where: What messages call it.
+
+        Raises:
+            ConfigError: something is not the same that decides what is learned; the message lists all of it.
+        """
+        if self.model != before.model:
+            raise ConfigError(
+                f"{where} was trained with model {before.model!r}, now {self.model!r} is asked for: resume it with its "
+                "own model, or begin a new run"
+            )
+        own = self.plain()
+        changed = [
+            f"{name} was {value!r}, now it is {own[name]!r}"
+            for name, value in before.plain().items()
+            if name not in FREE and value != own[name]
+        ]
+        if changed:
+            raise ConfigError(
+                f"{where} was begun with other settings: {'; '.join(changed)}. Leave them out to resume it, or begin a "
+                "new run"
+            )
 
     @property
     def stages(self) -> tuple[tuple[int, int], ...]:
@@ -203,6 +248,7 @@ class RunConfig:
             dt_hundredths=self.dt_hundredths,
             history=self.history,
             min_speed=self.min_speed,
+            max_gap=self.max_gap,
             ranges=self.ranges,
             features="*" if self.features == ("*",) else self.features,
             check_units=self.check_units,

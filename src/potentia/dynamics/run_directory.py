@@ -62,9 +62,11 @@ class RunDirectory:
         """Make the directory that was asked for, or take it if it is empty.
 
         Raises:
-            ConfigError: there is something in it.
+            ConfigError: there is something in it, or it is a file.
         """
         directory = Path(path)
+        if directory.is_file():
+            raise ConfigError(f"{directory} is a file: choose a run_dir that is new, or an empty folder")
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):
             raise ConfigError(f"{directory} is not empty: resume what is there, or choose another run_dir")
@@ -147,3 +149,8 @@ class RunDirectory:
         """Read the settings of the run."""
         found: dict[str, object] = load_json(self.config)
         return found
+
+    def data(self) -> dict[str, str]:
+        """Read the hash of the windows that the run was begun with, by the name of their part."""
+        found = load_json(self.provenance)["data"]
+        return {part: str(told["sha256"]) for part, told in found.items()}

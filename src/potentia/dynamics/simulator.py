@@ -18,7 +18,7 @@ from potentia.dynamics.logs import LOG_SUFFIXES, Log, write_log
 from potentia.dynamics.rollout import RolloutSettings
 from potentia.dynamics.signals import Signal
 from potentia.dynamics.spec import ModelSpec
-from potentia.errors import ConfigError, DataError
+from potentia.errors import ConfigError, DataError, warn_user
 from potentia.seeding import stream
 
 __all__ = [
@@ -78,6 +78,7 @@ def simulate_dataset(
     rows = past + steps + 1
     times: Floats = np.arange(rows, dtype=np.float64) * number("dt", dt)
     fixed = _params_of(spec, params, columns)
+    _tell_beyond_bounds(spec, [fixed])
     drive = default_excitation(spec) if excitation is None else excitation
     states, controls = run(spec, lambda _: fixed, drive, times, n, seed)
     measured = states + _noise(spec, noise, states[:, past:], states.shape, seed)
@@ -121,7 +122,9 @@ class SimulationSettings:
 
     def __post_init__(self) -> None:
         integer("n_logs", self.n_logs, low=1)
-        if not 0 < number("dt", self.dt) <= number("duration", self.duration):
+        if number("duration", self.duration) <= 0:
+            raise ConfigError(f"duration must be greater than 0 s, got {self.duration}")
+        if not 0 < number("dt", self.dt) <= self.duration:
             raise ConfigError(f"dt must be greater than 0 and at most duration={self.duration} s, got {self.dt}")
         for key, sigma in self.noise.items():
             number(f"noise of {key}", sigma, low=0)
@@ -149,13 +152,12 @@ def simulate_logs(
     times: Floats = np.arange(int(settings.duration / settings.dt + 1e-6) + 1, dtype=np.float64) * settings.dt
     drawn = [one.draw(times, n, stream(seed, "feature", key)) for key, one in settings.features.items()]
     columns = np.stack(drawn, -1) if drawn else None  # [logs, rows, features]
-    fixed = None if callable(params) and columns is not None else _params_of(spec, params, None)
-
-    def params_at(row: int) -> Mapping[str, Floats]:
-        return fixed or _params_of(spec, params, None if columns is None else columns[:, row])
-
+    by_row = _params_by_row(spec, params, columns, len(times))
+    _tell_beyond_bounds(spec, by_row)
     drive = default_excitation(spec) if settings.excitation is None else settings.excitation
-    states, controls = run(spec, params_at, drive, times, n, seed, settings.integration)
+    states, controls = run(
+        spec, lambda row: by_row[min(row, len(by_row) - 1)], drive, times, n, seed, settings.integration
+    )
     names = (*spec.state_names, *spec.control_names, *settings.features)
     for key in settings.noise:
         if key not in names:
@@ -193,7 +195,36 @@ def _params_of(
     for key in given:
         if key not in spec.param_keys:
             raise ConfigError(f"model {spec.name!r} has no parameter {key!r}{did_you_mean(key, spec.param_keys)}")
-    return {key: np.array(given.get(key, value), dtype=np.float64) for key, value in spec.default_params.items()}
+    found = {key: np.array(given.get(key, value), dtype=np.float64) for key, value in spec.default_params.items()}
+    for key, values in found.items():
+        if not np.isfinite(values).all():
+            raise ConfigError(f"parameter {key!r} of model {spec.name!r} must be finite numbers, got {values}")
+    return found
+
+
+def _params_by_row(
+    spec: ModelSpec, params: Mapping[str, ArrayLike] | Law | None, columns: Floats | None, rows: int
+) -> list[dict[str, Floats]]:
+    """Return all parameters of each row; of one row where they are the same in all."""
+    if not callable(params) or columns is None:
+        return [_params_of(spec, params, columns)]
+    return [_params_of(spec, params, columns[:, row]) for row in range(rows)]
+
+
+def _tell_beyond_bounds(spec: ModelSpec, by_row: Sequence[Mapping[str, Floats]]) -> None:
+    """Warn of parameters that a network of this model could never find."""
+    told = []
+    for one in spec.parameters:
+        low, high = one.bounds
+        values = np.stack([row[one.name] for row in by_row])
+        beyond = (values < low) | (values > high)
+        if beyond.any():
+            told.append(f"{one.name} = {values[beyond][0]:.6g}, whose bounds are {low.min():g} and {high.max():g}")
+    if told:
+        warn_user(
+            f"parameters of model {spec.name!r} beyond their bounds: {'; '.join(told)}: no network finds them unless "
+            "its bounds are widened"
+        )
 
 
 def _features_of(features: int | ArrayLike | None, runs: int, seed: int) -> Floats | None:

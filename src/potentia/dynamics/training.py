@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.described import probe
 from potentia.dynamics.divergence import Divergence
 from potentia.dynamics.features import FeatureMap, FeatureSettings
+from potentia.dynamics.last_bias import polish_last_bias
 from potentia.dynamics.losses import ScaledLoss, StateLoss, YawL1
 from potentia.dynamics.network import ParameterNetwork, places_of
 from potentia.dynamics.polish import FitSettings, fit_constant
@@ -139,7 +140,7 @@ class Training:
         record |= {"training_history": columns_of(run.history)}
         network = self.network_of(ready.features, run.model.state_dict())
         if config.polish != "off" and not run.interrupted:
-            record |= {"polish": self._polish(network, data, ready.rollout)}
+            record |= {"polish": self._polish(network, data, ready)}
         self._check_steps(network, data, ready)
         network.to(run.device)
         return Fitted(network, self.spec, ready.features, ready.rollout, record), out
@@ -167,11 +168,6 @@ class Training:
             require_checkpoint_of(self.kind, checkpoint.extra, checkpoint.path)
         seed = seed_of(config.seed, checkpoint)
         features = FeatureMap.fit(data, spec, self.features)
-        if config.polish != "off" and features.n_inputs:
-            raise ConfigError(
-                f"polish={config.polish!r} fits constants, but this network sees {features.n_inputs} inputs: take "
-                "FeatureSettings(mode='none')"
-            )
         substeps = resolved_substeps(spec, self.substeps, data)
         rollout = RolloutSettings(method=self.integration, substeps=substeps, compiled=config.compiled)
         with torch_seeded(torch.device("cpu"), seed, "weights"):  # the same on every device
@@ -203,9 +199,12 @@ class Training:
         network.load_state_dict({name: tensor.double() for name, tensor in weights.items()})
         return network.eval()
 
-    def _polish(self, network: ParameterNetwork, data: FeatureDataset, rollout: RolloutSettings) -> dict[str, Any]:
-        """Bring a network of constants to the least squares of the roll-outs, and say how it went."""
-        spec, settings = self.spec, FitSettings(rollout=rollout, gauge="free", priors=self.config.prior)
+    def _polish(self, network: ParameterNetwork, data: FeatureDataset, ready: Prepared) -> dict[str, Any]:
+        """Bring constants to the least squares of the roll-outs, or a last bias to a minimum of the loss; tell how."""
+        spec, settings = self.spec, FitSettings(rollout=ready.rollout, gauge="free", priors=self.config.prior)
+        if ready.features.n_inputs:
+            inputs, prior = torch.from_numpy(ready.features.matrix(data)), self._prior(torch.empty(0).double())
+            return asdict(polish_last_bias(network, inputs, spec, data, ready.rollout, ready.task.measure, prior))
         with torch.no_grad():
             start = {key: value[0].numpy() for key, value in network(torch.empty(1, 0).double()).items()}
         found = fit_constant(spec, data, settings, {key: np.array(value) for key, value in start.items()})

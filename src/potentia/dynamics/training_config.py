@@ -75,8 +75,9 @@ class DynamicsTrainingConfig:
     """What is known of parameters before: name → mean and standard deviation. It counts as much as one window more
     whose loss is half the square of the deviation from that mean, so data outweigh it."""
     polish: Literal["off", "gauss-newton"] = "off"
-    """``"gauss-newton"`` lets a fit by least squares follow (`fit_constant`), from the constants that were learned to
-    the last digit, with the same prior: for networks that see nothing."""
+    """``"gauss-newton"`` lets steps of second order follow, with the same prior: of a network that sees nothing, a fit
+    by least squares (`fit_constant`) from the constants that were learned to the last digit; of others, steps of the
+    last bias, which all windows share, to where the loss of the training windows is lowest near it."""
     seed: int | None = None
     """Seed of initial weights and order of the batches; None draws one, which `TrainOut.seed` tells."""
     device: str = "cpu"

@@ -18,7 +18,7 @@ from potentia.dynamics.run_analysis import Analysis, analyse
 from potentia.dynamics.run_config import RunConfig
 from potentia.dynamics.run_directory import RunDirectory
 from potentia.dynamics.run_inputs import RunInputs, read_inputs
-from potentia.errors import warn_user
+from potentia.errors import ConfigError, DataError, warn_user
 from potentia.train import Callback, Forecast, JsonLines, Recording, WandbLog, newest_checkpoint
 from potentia.train.history import export
 
@@ -61,15 +61,20 @@ def run_training(config: RunConfig, resume: str | os.PathLike[str] | None = None
 
     Raises:
         ConfigError: a setting cannot be; other settings than those of the run that is to go on.
-        DataError: logs cannot be used.
+        DataError: logs cannot be used, or are others than those of the run that is to go on.
         TrainingError: the training cannot go on.
     """
+    begun = None if resume is None else RunDirectory.existing(resume)
+    if begun is not None:
+        config.require_same_training(RunConfig.from_mapping(begun.settings()), str(begun.path))
     inputs = read_inputs(config)
     net = network_of(config, inputs)
-    directory = _directory(config, inputs) if resume is None else RunDirectory.existing(resume)
+    if begun is not None:
+        _require_same_data(begun, inputs)
+    directory = _directory(config, inputs) if begun is None else begun
     settings = {**config.plain(), "root": str(Path(config.root).absolute())}
-    write_content(directory.config, settings)
     write_content(directory.provenance, provenance(config.seed, inputs.parts))
+    write_content(directory.config, settings)  # last: what has it is a run that can be resumed
     out = net.train(
         inputs.training,
         config.training(directory.checkpoints),
@@ -95,8 +100,12 @@ def forecast_run(config: RunConfig) -> tuple[RunInputs, Forecast]:
 
 
 def network_of(config: RunConfig, inputs: RunInputs) -> DynamicsParameterNet:
-    """Return the network before its training."""
-    return DynamicsParameterNet(
+    """Return the network before its training.
+
+    Raises:
+        ConfigError: settings do not fit the model, or what is known of a parameter contradicts its bounds.
+    """
+    net = DynamicsParameterNet(
         inputs.spec,
         hidden=config.model_hidden,
         features=config.features_seen(),
@@ -106,6 +115,14 @@ def network_of(config: RunConfig, inputs: RunInputs) -> DynamicsParameterNet:
         integration=config.integration,
         substeps=config.substeps,
     )
+    for one in net.spec_.parameters:
+        mean, (low, high) = config.prior.get(one.name, (one.values, 0.0))[0], one.bounds
+        if (mean < low).any() or (mean > high).any():
+            raise ConfigError(
+                f"prior: mean of {one.name!r} is {mean}, beyond its bounds {low.min():g} and {high.max():g}: correct "
+                "it, or give other `bounds`"
+            )
+    return net
 
 
 def _directory(config: RunConfig, inputs: RunInputs) -> RunDirectory:
@@ -113,6 +130,18 @@ def _directory(config: RunConfig, inputs: RunInputs) -> RunDirectory:
         return RunDirectory.given(Path(config.root) / config.run_dir)
     mode = None if config.feature_mode == "auto" else config.feature_mode
     return RunDirectory.new(config.root, inputs.spec.name, mode)
+
+
+def _require_same_data(directory: RunDirectory, inputs: RunInputs) -> None:
+    """Raise `DataError` unless the windows are those that a run was begun with."""
+    before = directory.data()
+    for part in (*before, *inputs.parts):
+        now = inputs.parts.get(part)
+        if part not in before or now is None or before[part] != now.mark():
+            raise DataError(
+                f"{directory.path} was begun with other {part} windows: put its logs back as they were, or begin a new "
+                "run"
+            )
 
 
 def _recordings(config: RunConfig, directory: RunDirectory, inputs: RunInputs) -> list[Callback]:

@@ -29,6 +29,8 @@ REASONS = ("gap", "not_finite", "wrong_unit", "out_of_range", "slow")
 """Why a window is left out; the first that holds is counted."""
 SAME = 1e-3
 """Recorded steps that differ by less than this part of one are the same."""
+SHOWN = 8
+"""Logs that a message tells of one by one."""
 FINER = 0.9
 """A step that is shorter than this part of the recorded one is refused."""
 
@@ -151,13 +153,12 @@ def cut_windows(
     cuts = _limited([_cut(log, spec, settings, features, dt) for log in logs], samples, rule, seed)
     counts = pd.DataFrame([cut.counts for cut in cuts], index=pd.Index([log.name for log in logs], name="log"))
     suspicions = {log.name: cut.suspicion for log, cut in zip(logs, cuts, strict=True) if cut.suspicion}
-    told = "".join(f"\n{log.where}: {cut.suspicion}" for log, cut in zip(logs, cuts, strict=True) if cut.suspicion)
+    told = [f"{log.where}: {cut.suspicion}" for log, cut in zip(logs, cuts, strict=True) if cut.suspicion]
     if not counts["kept"].any():
-        raise DataError(
-            f"no window is left of {len(logs)} logs:\n{counts.to_string()}{told}{_advice(counts, settings)}"
-        )
+        lost = "; ".join([*_fates(counts), *told[:SHOWN]])
+        raise DataError(f"no window is left of {len(logs)} logs ({lost}): {_advice(counts, settings)}")
     if told:
-        warn_user(f"logs are left out (check_units=False keeps them):{told}")
+        warn_user(f"logs are left out (with check_units off they are kept): {'; '.join(told)}")
     return Windows(_dataset(logs, cuts, spec, settings, features, dt), counts, suspicions)
 
 
@@ -193,16 +194,17 @@ def _step_of(logs: Sequence[Log], settings: WindowSettings) -> float | None:
         return None
     recorded = {log.where: recorded_step(log.time) for log in logs if len(log) > 1}
     if not recorded:
-        raise DataError("no log has more than one row: there is nothing to cut windows from")
+        rows = ", ".join(log.where for log in logs[:SHOWN])
+        raise DataError(f"no log has more than one row ({rows}): there is nothing to cut windows from")
     if settings.step is None:
-        wanted = float(np.median(list(recorded.values())))
+        usual, wanted = sorted(recorded.items(), key=lambda one: one[1])[len(recorded) // 2]
         for where, own in recorded.items():
             if abs(own - wanted) > SAME * wanted:
                 raise DataError(
-                    f"{where} has a row each {own:.6g} s, others each {wanted:.6g} s: say which dt windows should "
-                    "have, or dt='log' for the rows as they are"
+                    f"{where} has a row each {own:.6g} s, {usual} each {wanted:.6g} s: say which dt windows should "
+                    "have, or 'log' as dt for the rows as they are"
                 )
-        return wanted
+        return float(np.median(list(recorded.values())))
     for where, own in recorded.items():
         if settings.step < own * FINER:
             raise DataError(
@@ -335,14 +337,23 @@ def _stretches(table: Floats, begin: NDArray[np.int64], rows: int) -> Floats:
     return np.asarray(every[begin].reshape(-1, rows, *columns))
 
 
+def _fates(counts: pd.DataFrame) -> list[str]:
+    """Return for each log how many windows were left out for which reason, of the first ones."""
+    found = [
+        f"{log}: {', '.join(f'{n} {reason}' for reason, n in row.items() if n)}"
+        for log, row in counts.head(SHOWN).iterrows()
+    ]
+    return [*found, f"{len(counts) - SHOWN} logs more"] if len(counts) > SHOWN else found
+
+
 def _advice(counts: pd.DataFrame, settings: WindowSettings) -> str:
     """Return what to try against the reason that took most."""
     worst = str(counts.drop(columns="kept").sum().idxmax())
     return {
-        "gap": f"\nchoose a shorter horizon, or max_gap above {settings.max_gap:g}",
-        "not_finite": "\nrepair the columns with NaN, or leave them out",
-        "wrong_unit": "\nsay the units in columns.yaml, or check_units=False where they are right",
-        "out_of_range": "\nwiden ranges",
-        "slow": "\nlower min_speed",
-        "too_short": "\nchoose a shorter horizon or history, or a smaller dt",
+        "gap": f"choose a shorter horizon, or max_gap above {settings.max_gap:g}",
+        "not_finite": "repair the columns with NaN, or leave them out",
+        "wrong_unit": "say the units in columns.yaml, or switch check_units off where they are right",
+        "out_of_range": "widen ranges",
+        "slow": "lower min_speed",
+        "too_short": "choose a shorter horizon or history, or a smaller dt",
     }[worst]

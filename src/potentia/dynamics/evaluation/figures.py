@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from potentia.dynamics.dataset import FeatureDataset
@@ -18,6 +20,7 @@ from potentia.dynamics.spec import ModelSpec
 from potentia.errors import ConfigError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from potentia.dynamics.evaluation.drawing import Look
@@ -27,6 +30,10 @@ __all__ = ["errors_over_time", "residuals", "scenario_figures"]
 Floats: TypeAlias = NDArray[np.float64]
 COLUMNS = 3
 """Panels of states beside each other."""
+ROOM = 4.0
+"""Errors over time are shown up to so many times the largest of what is no baseline,"""
+LEAST_ROOM = 0.01
+"""unless that is less than this part of what the baselines reach."""
 
 
 def scenario_figures(
@@ -77,8 +84,12 @@ def scenario_figures(
 
 
 def errors_over_time(spec: ModelSpec, evaluation: RolloutEvaluation, looks: Mapping[str, Look]) -> Figure:
-    """Draw how the errors of all predictions grow from step to step: the distance, then the RMSE of other states."""
+    """Draw how the errors of all predictions grow from step to step: the distance, then the RMSE of other states.
+
+    Baselines that are much worse leave the view: what is left can be compared.
+    """
     from potentia.plots.lines import Line, LinePanel, line_panels
+    from potentia.plots.style import GREY
 
     table = evaluation.over_time
     motion = Motion.of(spec)
@@ -87,8 +98,10 @@ def errors_over_time(spec: ModelSpec, evaluation: RolloutEvaluation, looks: Mapp
     for k, state in enumerate(spec.states):
         if k not in places:
             columns[f"rmse_{state.name}"] = (state.name, f"RMSE ({state.unit})" if state.unit else "RMSE")
+    own_names = [name for name, look in looks.items() if look.colour != GREY]
+    tops = [_top(table, column, own_names) for column in columns]
     panels = []
-    for column, (title, label) in columns.items():
+    for (column, (title, label)), top in zip(columns.items(), tops, strict=True):
         lines = [
             Line(
                 label=str(name),
@@ -99,8 +112,21 @@ def errors_over_time(spec: ModelSpec, evaluation: RolloutEvaluation, looks: Mapp
             )
             for name, own in table.groupby("prediction", sort=False)
         ]
-        panels.append(LinePanel(title=title, x_label="time (s)", y_label=label, lines=lines))
-    return line_panels(panels, columns=COLUMNS)
+        says = "" if top is None else "much larger errors are cut off"
+        panels.append(LinePanel(title=title, x_label="time (s)", y_label=label, lines=lines, says=says))
+    figure = line_panels(panels, columns=COLUMNS)
+    for axes, top in zip(figure.axes, tops, strict=False):  # behind them are the places of a row that stay empty
+        if top is not None:
+            axes.set_ylim(-0.04 * top, top)
+    return figure
+
+
+def _top(table: pd.DataFrame, column: str, own: Sequence[str]) -> float | None:
+    """Return where a panel of errors ends; None where it shows them all."""
+    finite = table[np.isfinite(table[column])]
+    largest = float(finite[column].max())
+    top = ROOM * float(finite.loc[finite["prediction"].isin(own), column].max())
+    return top if LEAST_ROOM * largest < top < largest else None  # False of NaN too
 
 
 def residuals(spec: ModelSpec, dataset: FeatureDataset, predictions: Mapping[str, Floats]) -> Figure:
@@ -115,13 +141,26 @@ def residuals(spec: ModelSpec, dataset: FeatureDataset, predictions: Mapping[str
     for k, state in enumerate(spec.states):
         groups = {name: one.states[..., k][one.counted] for name, one in errors.items()}
         groups = {name: values[np.isfinite(values)] for name, values in groups.items()}
-        draw_histogram(grid[k], groups, f"predicted − measured ({state.unit or '1'})")
+        draw_histogram(grid[k], groups, "")
+        _label_with_power(grid[k], state.unit)
         grid[k].set_ylim(top=1.25 * grid[k].get_ylim()[1])  # room for what is said of points farther out
         spreads = "   ".join(f"{rounded(float(np.sqrt(np.mean(one**2))))}" for one in groups.values() if one.size)
         heading(grid[k], state.name, [(f"RMSE {spreads} {state.unit}", GREY)])
     for axes in grid[len(spec.states) :]:
         axes.set_axis_off()
     return figure
+
+
+def _label_with_power(axes: Axes, unit: str) -> None:
+    """Label errors, the power of ten of small or large ones beside the unit: its own place would be on the label."""
+    from matplotlib.ticker import MaxNLocator
+
+    reach = max(abs(end) for end in axes.get_xlim())
+    power = 0 if 1e-2 <= reach < 1e4 else math.floor(math.log10(reach))
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value / 10.0**power:g}".replace("-", "−"))
+    words = [f"$10^{{{power}}}$"] if power else []
+    axes.set_xlabel(f"predicted − measured ({' '.join([*words, unit]).strip() or '1'})")
 
 
 def _file_word(name: str) -> str:

@@ -54,7 +54,9 @@ def parameters_over_columns(spec: ModelSpec, dataset: FeatureDataset, params: Ma
         _draw(axes, vector[:, k], columns, labels, float(defaults[k]), bounds)
         axes.set_ylabel(unit)
         at = float(table["at_lower"].iloc[k] + table["at_upper"].iloc[k])
-        heading(axes, names[k], [(f"{100 * at:.1f} % of the windows at a bound" if at else "never at a bound", GREY)])
+        says = f"{100 * at:.1f} % of the windows at a bound" if at else "never at a bound"
+        first = [("dashes: default, lines: bounds", GREY)] if k == chosen[0] else []
+        heading(axes, names[k], [*first, (says, GREY)])
     for axes in grid[len(chosen) :]:
         axes.set_axis_off()
     return figure

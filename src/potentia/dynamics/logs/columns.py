@@ -73,7 +73,8 @@ class Column:
     def __post_init__(self) -> None:
         choice("formula", self.formula, ("same", "hypot", "atan2", "rate", "turn_rate"))
         if self.unit not in UNITS:
-            raise ConfigError(f"there is no unit {self.unit!r} for a column{did_you_mean(self.unit, UNITS)}")
+            known = did_you_mean(self.unit, [unit for unit in UNITS if unit])
+            raise ConfigError(f"there is no unit {self.unit!r} for a column{known}")
         number("factor", self.factor)
         number("offset", self.offset)
         two = self.formula in {"hypot", "atan2"}

@@ -76,6 +76,6 @@ class Log:
             row = int(np.flatnonzero(steps <= 0)[0])
             what = "is there twice" if steps[row] == 0 else "goes back"
             raise DataError(
-                f"{self.where}: the time {what}, {self.time[row]:.17g} s in row {row} and {self.time[row + 1]:.17g} s "
-                "after it: leave one of the rows out, or cut the log there"
+                f"{self.where}: the time {what}, {float(self.time[row])!r} s in row {row} and "
+                f"{float(self.time[row + 1])!r} s after it: leave one of the rows out, or cut the log there"
             )

@@ -59,7 +59,7 @@ def read_csv(path: Path) -> Table:
     Lines that begin with ``#`` are comments. Where no header follows them, the last one is it.
 
     Raises:
-        FileFormatError: there is no header, or lines differ in their number of fields.
+        FileFormatError: there is no header, lines differ in their number of fields, or the last one breaks off.
     """
     header, separator, skipped = _csv_header(path)
     try:
@@ -77,6 +77,9 @@ def read_csv(path: Path) -> Table:
         raise FileFormatError(f"{path} holds no rows") from None
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise FileFormatError(f"{path} cannot be read as columns: {error}") from None
+    last = max(place for place, name in enumerate(header) if name)
+    if frame.shape[1] <= last or frame.iloc[:, last].isna().any():
+        _require_whole_lines(path, separator, skipped, last + 1)
     named = [name for name in header if name]
     if frame.shape[1] < len(named) or any(frame.iloc[:, len(header) :].notna().any()):
         raise FileFormatError(f"{path}: the header has {len(header)} fields, the rows have {frame.shape[1]}")
@@ -146,6 +149,25 @@ def _csv_header(path: Path) -> tuple[list[str], str, int]:
     raise FileFormatError(f"{path} has no header: its first line must name the columns, such as time,x,y")
 
 
+def _require_whole_lines(path: Path, separator: str, skipped: int, wanted: int) -> None:
+    """Raise `FileFormatError` where a line has fewer fields than so many: what is missing would be read as NaN."""
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            row = line.partition("#")[0].strip(" \r\n")
+            n = len(_fields(row, separator))
+            if number <= skipped or not row or n >= wanted:
+                continue
+            if not line.endswith("\n"):
+                raise FileFormatError(
+                    f"{path}, line {number}: the file breaks off inside of this row, after {n} of {wanted} fields: "
+                    "remove the row, or write the log again"
+                )
+            raise FileFormatError(
+                f"{path}, line {number} has {n} fields, the header has {wanted}: remove the row, or write what is "
+                "missing as empty fields"
+            )
+
+
 def _fields(line: str, separator: str) -> list[str]:
     fields = next(csv.reader([line.strip(" \r\n")], delimiter=separator, skipinitialspace=True), [])
     return [part.strip() for part in fields]
@@ -182,7 +204,7 @@ def _json_array(value: Any) -> NDArray[Any]:
 def _table_of(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Table:
     rows = max((max(value.shape) for value in arrays.values() if value.ndim and value.dtype.kind in "fiub"), default=0)
     if not rows:
-        raise FileFormatError(f"{path} holds no columns of numbers")
+        raise FileFormatError(f"{path} holds no columns of numbers: where it is no log, take it out of the folder")
     table = Table(path, rows, text={name: "" for name, value in arrays.items() if value.dtype.kind not in "fiub"})
     for name, value in arrays.items():
         if name in table.text:

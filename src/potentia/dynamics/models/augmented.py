@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
+from potentia.checks import choice
 from potentia.dynamics.models.limits import limited_acceleration, limited_steering
 from potentia.dynamics.models.registry import register_model_spec
 from potentia.dynamics.models.singletrack import SINGLETRACK, VEHICLE_CONTROLS, VEHICLE_STATES
@@ -30,6 +31,13 @@ GAINS = (
     Parameter(name="b_b", low=-0.5, high=0.5, default=0.0, unit="rad/s"),
 )
 """Of steering angle, acceleration, rate of psi_dot, rate of beta."""
+INSTRUMENTS = (
+    *GAINS[:5],
+    Parameter(name="b_r", low=-0.5, high=0.5, default=0.0, unit="rad/s"),
+    GAINS[6],
+    Parameter(name="b_b", low=-0.1, high=0.1, default=0.0, unit="rad"),
+)
+"""Of steering angle, acceleration, psi_dot, beta."""
 
 
 def as_felt(accel: Tensor, p: Params) -> Tensor:
@@ -68,6 +76,25 @@ class WithGains:
 
 
 @dataclass(frozen=True)
+class ThroughInstruments:
+    """Rates of another model, whose psi_dot and beta are measured with gains and biases, as its steering angle is."""
+
+    inner: DynamicsFunction
+    """Rates of the model."""
+    felt: Correction
+    """What the acceleration is before it comes to the model."""
+
+    def __call__(self, states: Tensor, controls: Tensor, p: Params) -> Tensor:
+        """Return the rates of x, y, delta, v, psi, psi_dot, beta as they are measured.  [..., states]"""
+        x, y, delta, v, psi, spin, slide = states.unbind(-1)
+        turn = limited_steering(delta, controls[..., 0], p)
+        accel = limited_acceleration(v, self.felt(controls[..., 1], p), p)
+        true = (p["a_d"] * delta + p["b_d"], v, psi, p["a_r"] * spin + p["b_r"], p["a_b"] * slide + p["b_b"])
+        rates = self.inner(torch.stack((x, y, *true), -1), torch.stack((turn, accel), -1), p).unbind(-1)
+        return torch.stack((*rates[:2], turn, *rates[3:5], rates[5] / p["a_r"], rates[6] / p["a_b"]), -1)
+
+
+@dataclass(frozen=True)
 class LimitWithGains:
     """Limits of another model, asked with the acceleration that it will feel."""
 
@@ -97,20 +124,26 @@ class StiffnessWithGains:
         return self.inner(states, p) * torch.maximum(p["a_r"], p["a_b"])
 
 
-def augmented(spec: ModelSpec, *, name: str | None = None) -> ModelSpec:
+def augmented(
+    spec: ModelSpec, *, augment_at: Literal["rates", "state"] = "rates", name: str | None = None
+) -> ModelSpec:
     """Return the model with gains and biases, which change nothing at their defaults.
 
     The steering angle that the model sees is ``a_d delta + b_d``, its acceleration ``a_v accel + b_v`` (unless it has
-    these itself), and its rates of psi_dot and beta become ``a_r (...) + b_r`` and ``a_b (...) + b_b``. The steering
-    itself moves, and stops, as it is measured. ``a_r`` and the moment of inertia are one number: it joins the gauge.
+    these itself). At the rates, those of psi_dot and beta become ``a_r (...) + b_r`` and ``a_b (...) + b_b``; ``a_r``
+    and the moment of inertia are one number then, so it joins the gauge. At the state, the model sees ``a_r psi_dot +
+    b_r`` and ``a_b beta + b_b``: what is measured is the model itself, through instruments that are off. The steering
+    moves, and stops, as it is measured.
 
     Args:
         spec: A model with states and controls of a single track.
-        name: What it is called; that of the model and ``-augmented`` if None.
+        augment_at: Where the gains and biases of psi_dot and beta are: ``"rates"`` or ``"state"``.
+        name: What it is called; that of the model and ``-augmented``, with ``-state`` for these, if None.
 
     Raises:
         ConfigError: the model has other states or controls, or no limits.
     """
+    choice("augment_at", augment_at, ("rates", "state"))
     wanted = (tuple(one.name for one in VEHICLE_STATES), tuple(one.name for one in VEHICLE_CONTROLS))
     if (spec.state_names, spec.control_names) != wanted or spec.limit_fn is None:
         raise ConfigError(
@@ -118,14 +151,21 @@ def augmented(spec: ModelSpec, *, name: str | None = None) -> ModelSpec:
             f"{', '.join(wanted[1])}, and limits"
         )
     has_own = "a_v" in (*spec.param_keys, *spec.constants)
-    gains = tuple(one for one in GAINS if not (has_own and one.name in {"a_v", "b_v"}))
     felt = unchanged if has_own else as_felt
-    return replace(
+    given = GAINS if augment_at == "rates" else INSTRUMENTS
+    gains = tuple(one for one in given if not (has_own and one.name in {"a_v", "b_v"}))
+    found = replace(
         spec,
-        name=f"{spec.name}-augmented" if name is None else name,
+        name=name or f"{spec.name}-augmented{'' if augment_at == 'rates' else '-state'}",
         parameters=(*spec.parameters, *gains),
-        dynamics_fn=WithGains(spec.dynamics_fn, felt),
+        dynamics_fn=ThroughInstruments(spec.dynamics_fn, felt),
         limit_fn=LimitWithGains(spec.limit_fn, felt, unchanged if has_own else as_commanded),
+    )
+    if augment_at == "state":
+        return found  # other units of the same states: no eigenvalue changes, and the inertia is told by psi_dot
+    return replace(
+        found,
+        dynamics_fn=WithGains(spec.dynamics_fn, felt),
         stiffness_fn=None if spec.stiffness_fn is None else StiffnessWithGains(spec.stiffness_fn),
         gauge=(*spec.gauge, "a_r") if "I" in spec.param_keys else spec.gauge,
     )
