@@ -142,17 +142,18 @@ def _tell(found: dict[str, dict[str, Times]], options: argparse.Namespace) -> No
     for setting, times in found.items():
         ours = {kind: times[f"machine code.{kind}"].least for kind in ("forward", "with gradient")}
         for way in dict.fromkeys(name.split(".", 1)[0] if "torch.c" not in name else "torch.compile" for name in times):
-            cells = []
-            for kind in ("forward", "with gradient"):
-                if f"{way}.{kind}" not in times:
-                    cells.append(f"{'–':>14}{'–':>12}{'–':>9}")
-                    continue
-                least = times[f"{way}.{kind}"].least
-                cells.append(f"{1e3 * least:11.2f} ms{count / least:12.3g}{least / ours[kind]:9.4g}")
+            cells = [_cell(times.get(f"{way}.{kind}"), least, count) for kind, least in ours.items()]
             print(f"{setting:24}{way:30}{''.join(cells)}")
     if options.json is not None:
         plain = {setting: {name: one.plain() for name, one in times.items()} for setting, times in found.items()}
         write_text(options.json, json.dumps({"machine": describe_machine(), "seconds": plain}, indent=1))
+
+
+def _cell(found: Times | None, ours: float, count: int) -> str:
+    """Return time, steps per second, and how many times ours that takes; dashes where it was not measured."""
+    if found is None:
+        return f"{'–':>14}{'–':>12}{'–':>9}"
+    return f"{1e3 * found.least:11.2f} ms{count / found.least:12.3g}{found.least / ours:9.4g}"
 
 
 def _options() -> argparse.Namespace:
