@@ -1,6 +1,6 @@
 """Parameters of dynamics from public recordings: `make bench-dynamics ARGS="--data FOLDER"`.
 
-Parts, each of minutes on two cores; what is not in the folder is left out:
+Parts, each of minutes on one core; what is not in the folder is left out:
 
 - ``recovery``: 17 coefficients of a simulated 1:43 race car (DYN-PP-ETHZ.npz), which are known. Shares of its rows are
   drawn by seeds, everything begins in the middle of the bounds. Without noise a row is one step of Euler's method, and
@@ -90,11 +90,12 @@ def main() -> None:
         if missing:
             print(f"\n## {name}: left out, {options.data} has no {', '.join(missing)}")
             continue
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         print(f"\n## {name}\n", flush=True)
         found[name] = measure(options)
         print(_printed(found[name]))
-        print(f"\n{time.perf_counter() - begun:.0f} s", flush=True)
+        spent = time.perf_counter() - begun, time.process_time() - worked
+        print(f"\n{spent[0]:.0f} s, {spent[1]:.0f} s of the processor", flush=True)
         if options.json is not None:
             write_text(options.json, json.dumps(found, indent=1) + "\n")
 
@@ -128,13 +129,14 @@ def drift(options: argparse.Namespace) -> Rows:
     true = [_drift_scores(tyres, runs, dict(tyres.default_params), seed, None) for seed in seeds]
     rows.append(_drift_row("the constants that it was simulated with", 0, true))
     for name, spec in models.items():
-        scores = []
+        scores, worked = [], time.process_time()
         for seed in range(options.mlp_seeds if name.startswith("mlp") else options.drift_seeds):
             fit, end = _drift_fit(spec, runs, seed, middle=spec is free)
             scores.append(_drift_scores(spec, runs, fit.params, seed, end))
         if scores:
             rows.append(_drift_row(name, spec.gauge_fixed().vector_size, scores))
-            print(f"{name}: {', '.join(number(score[0]) for score in scores)}", flush=True)
+            errors = ", ".join(number(score[0]) for score in scores)
+            print(f"{name}: {errors}; {time.process_time() - worked:.0f} s of the processor", flush=True)
     return rows
 
 
@@ -262,7 +264,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", default=["recovery", "drift", "car", "tanks"])
     parser.add_argument("--seeds", type=int, default=5, help="of the recovery")
     parser.add_argument("--drift-seeds", type=int, default=10)
-    parser.add_argument("--mlp-seeds", type=int, default=1, help="of the drift's model that is a network")
+    parser.add_argument("--mlp-seeds", type=int, default=10, help="of the drift's model that is a network")
     parser.add_argument("--network-seeds", type=int, default=3, help="of the car")
     parser.add_argument("--epochs", type=int, default=30, help="of the car's networks")
     parser.add_argument("--json", type=Path, help="also write the figures there")
