@@ -23,8 +23,6 @@ Floats: TypeAlias = NDArray[np.float64]
 
 FIRST_DAMPING = 1e-3
 LARGEST_DAMPING = 1e16
-CHANCES = 3
-"""So often entries are let go together that were held wrongly, without fewer of them; then one by one."""
 GOOD, POOR = 0.75, 0.25
 """Parts of the promised decrease above and below which the damping changes."""
 
@@ -112,18 +110,13 @@ def minimise(problem: Problem, places: Floats, *, max_iterations: int, tolerance
 
 
 def step_in_box(near: Linearised, damping: Floats, low: Floats, high: Floats) -> Floats:
-    """Return the damped step between ``low`` ≤ 0 and ``high`` ≥ 0, entries that would leave held at their ends.
-
-    Entries that need not be held are let go together, as in block principal pivoting (L. F. Portugal, J. J. Júdice and
-    L. N. Vicente, Math. Comput. 63, 625 (1994)): one by one, hundreds at bounds would take hundreds of solutions.
-    """
+    """Return the damped step between ``low`` ≤ 0 and ``high`` ≥ 0, entries that would leave held at their ends."""
     n = len(damping)
     matrix = np.concatenate((near.triangle, np.diag(damping)))
     wanted = np.concatenate((-near.residual, np.zeros(n)))
     step, free = np.zeros(n), np.ones(n, dtype=bool)
     slope = -matrix.T @ wanted
     free &= ~(((low >= 0) & (slope > 0)) | ((high <= 0) & (slope < 0)))  # at a bound, and pushed outwards
-    fewest, chances = n + 1, CHANCES
     for _ in range(2 * n + 2):
         if free.any():
             rest = wanted - matrix[:, ~free] @ step[~free]
@@ -137,9 +130,7 @@ def step_in_box(near: Linearised, damping: Floats, low: Floats, high: Floats) ->
         back = ~free & (((step <= low) & (slope < 0)) | ((step >= high) & (slope > 0))) & (low < high)
         if not back.any():
             break
-        wrong = int(back.sum())
-        fewest, chances = (wrong, CHANCES) if wrong < fewest else (fewest, chances - 1)
-        free |= back if chances > 0 else np.arange(n) == np.argmax(np.where(back, np.abs(slope), -1.0))
+        free[np.argmax(np.where(back, np.abs(slope), -1.0))] = True
     return step
 
 
