@@ -1,14 +1,14 @@
 """Roll-outs per second of the single track: in machine code, by torch, by a plain loop, by torch.compile, by SciPy.
 
 Forward, and with the gradient by all parameters; 1,024 windows of 50 steps with one RK4 step each, unless asked
-otherwise. Work per window-step is told from the programs themselves, an elementary function as one operation.
+otherwise. Work per window-step is told from the programs themselves, an elementary function as one operation. SciPy
+has rates of its own (`rollouts_scipy.py`), tolerances by which it is as right as one RK4 step, and no gradient.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 from machine import cores, describe_machine
-from scipy.integrate import solve_ivp
+from rollouts_scipy import Problem, all_at_once, error_of, one_by_one, require_same_rates, tolerance_for, truth
 from timing import Times, Work, alternate, seconds
 from torch import Tensor
 
@@ -27,8 +27,8 @@ from potentia.storage import write_text
 
 DT = 0.02
 """Length of a step (s)."""
-SCIPY_WINDOWS = 8
-"""SciPy solves so many, one after the other; the rest is extrapolated."""
+SCIPY_WINDOWS = 32
+"""One after the other, SciPy solves so many, and its time is scaled to all; errors are those of these windows."""
 Rolled = Callable[[Tensor, Tensor, dict[str, Tensor]], Tensor]
 
 
@@ -61,7 +61,7 @@ def _measure(options: argparse.Namespace, dtype: torch.dtype) -> dict[str, Times
     for name, way in ways.items():
         works[name] = partial(_both, way, states, controls, params)
     if dtype == torch.float64:
-        works["SciPy RK45"] = partial(_scipy, spec, states, controls, params)
+        works |= _scipy(spec, states, controls, params)
     return alternate(works, options.rounds, options.limit)
 
 
@@ -105,20 +105,27 @@ def _both(way: Rolled, states: Tensor, controls: Tensor, params: dict[str, Tenso
     return {"forward": forward, "with gradient": seconds(lambda: _with_gradient(way, states, controls, params))}
 
 
-def _scipy(spec: ModelSpec, states: Tensor, controls: Tensor, params: dict[str, Tensor]) -> dict[str, float]:
-    """Some windows, one after the other; each step from one change of the controls to the next."""
-
-    def one(window: int) -> None:
-        y, p = states[window], {key: value[window] for key, value in params.items()}
-        for number in range(controls.shape[1]):
-            u = controls[window, number]
-            solved = solve_ivp(
-                lambda t, y, u=u: spec.rates(torch.from_numpy(y), u, p).numpy(), (0, DT), y, rtol=1e-6, atol=1e-9
-            )
-            y = torch.from_numpy(solved.y[:, -1].copy())
-
-    few = min(SCIPY_WINDOWS, len(states))
-    return {"forward": seconds(lambda: [one(window) for window in range(few)]) * len(states) / few}
+def _scipy(spec: ModelSpec, states: Tensor, controls: Tensor, params: dict[str, Tensor]) -> dict[str, Work]:
+    """Return SciPy's ways, each as right as the roll-outs of the package, and say how right that is."""
+    arrays = {key: value.numpy() for key, value in params.items()}
+    problem = Problem(spec, states.numpy(), controls.numpy(), arrays, DT)
+    require_same_rates(problem)
+    few = problem.first(SCIPY_WINDOWS)
+    n, exact = len(few.states), truth(few)
+    own = rollout(spec, states[:n], controls[:n], {key: value[:n] for key, value in params.items()}, DT).numpy()
+    error, tolerances = error_of(own, exact), {}
+    print(f"RMS error in units of the spread, {n} windows: one RK4 step {error:.2g}", end="")
+    for name, solver in (("one by one", one_by_one), ("all at once", all_at_once)):
+        tolerances[name], found = tolerance_for(solver, few, exact, error)
+        print(f", SciPy {name} {found:.2g} by rtol={tolerances[name]:.2g}", end="")
+    print(flush=True)
+    scale = len(states) / n
+    return {
+        f"SciPy, {n} one by one, scaled": lambda: {
+            "forward": scale * seconds(lambda: one_by_one(few, tolerances["one by one"]))
+        },
+        "SciPy, all at once": lambda: {"forward": seconds(lambda: all_at_once(problem, tolerances["all at once"]))},
+    }
 
 
 def _tell(found: dict[str, dict[str, Times]], options: argparse.Namespace) -> None:
@@ -131,18 +138,22 @@ def _tell(found: dict[str, dict[str, Times]], options: argparse.Namespace) -> No
     print(f"\n{options.windows} windows x {options.steps} steps; least of {options.rounds} rounds, kernels on disk")
     print(f"operations of the rates: {rates.rates.operations}, of their derivative: {rates.rates_back.operations}")
     kinds = "".join(f"{kind:>14}{'steps/s':>12}{'ratio':>9}" for kind in ("forward", "gradient"))
-    print(f"{'':42}{kinds}")
+    print(f"{'':54}{kinds}")
     for setting, times in found.items():
         ours = {kind: times[f"machine code.{kind}"].least for kind in ("forward", "with gradient")}
         for way in dict.fromkeys(name.split(".", 1)[0] if "torch.c" not in name else "torch.compile" for name in times):
-            cells = []
-            for kind, width in (("forward", 11), ("with gradient", 11)):
-                least = times[f"{way}.{kind}"].least if f"{way}.{kind}" in times else math.nan
-                cells.append(f"{1e3 * least:{width}.2f} ms{count / least:12.3g}{least / ours[kind]:9.4g}")
-            print(f"{setting:24}{way:18}{''.join(cells)}")
+            cells = [_cell(times.get(f"{way}.{kind}"), least, count) for kind, least in ours.items()]
+            print(f"{setting:24}{way:30}{''.join(cells)}")
     if options.json is not None:
         plain = {setting: {name: one.plain() for name, one in times.items()} for setting, times in found.items()}
         write_text(options.json, json.dumps({"machine": describe_machine(), "seconds": plain}, indent=1))
+
+
+def _cell(found: Times | None, ours: float, count: int) -> str:
+    """Return time, steps per second, and how many times ours that takes; dashes where it was not measured."""
+    if found is None:
+        return f"{'–':>14}{'–':>12}{'–':>9}"
+    return f"{1e3 * found.least:11.2f} ms{count / found.least:12.3g}{found.least / ours:9.4g}"
 
 
 def _options() -> argparse.Namespace:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import lsq_linear
 
 from dynamics.known_drives import CAR, EULER, EXPLOSIVE, ORCA, combinations, drive, explosive_data, race, rolled
 from potentia.config import from_dict, to_dict
@@ -135,6 +136,27 @@ def test_a_fit_that_begins_at_a_bound_leaves_it():
     fit = fit_constant(LINE, line_data(), start={"slope": 0.0, "decay": 10.0})
     assert fit.params["slope"] == pytest.approx(2.0, rel=1e-9)
     assert fit.params["decay"] == pytest.approx(1.5, rel=1e-9)
+
+
+def test_where_most_parameters_end_at_bounds_they_are_those_of_scipy():
+    """One step of Euler's method with rates W·u is a linear problem, with correlated columns."""
+    n, random = 40, np.random.default_rng(3)
+    spec = ModelSpec(
+        name="linear",
+        states=(Variable(name="y"),),
+        controls=tuple(Variable(name=f"u{k}") for k in range(n)),
+        parameters=(Parameter(name="W", low=-1.0, high=1.0, default=0.1, shape=(n,)),),
+        dynamics_fn=lambda states, controls, p: (p["W"] * controls).sum(-1, keepdim=True),
+    )
+    u = random.standard_normal((80, n)) @ (np.eye(n) + 0.3 * random.standard_normal((n, n)))
+    targets = u @ (3.0 * random.standard_normal(n)) + random.standard_normal(80)
+    data = FeatureDataset(
+        np.zeros((80, 1)), u[:, None], targets[:, None, None], np.array(1.0), spec.state_names, spec.control_names
+    )
+    expected = lsq_linear(u, targets, (-1, 1), method="bvls", tol=1e-14)
+    fit = fit_constant(spec, data, FitSettings(rollout=EULER))
+    assert len(fit.at_bounds) == int(np.sum(expected.active_mask != 0)) > n / 4
+    np.testing.assert_allclose(fit.params["W"], expected.x, atol=1e-9)
 
 
 def test_fixed_parameters_stay_and_are_returned():

@@ -103,8 +103,23 @@ def test_skill_is_the_part_of_a_baselines_error_that_is_avoided():
     found = evaluate_rollouts(UNICYCLE, still(), {"one": one, "base": base}, baselines=["base"])
     assert value(found, "better than base") == pytest.approx(0.75)
     assert value(found, "better than base", "base") == 0.0
-    assert "* 75 % *" in found.text()
+    assert value(found, "error over that of base") == pytest.approx(0.25)
+    assert "* 0.25 × *" in found.text()
     assert "ADE (m)" in found.table().index
+
+
+def test_nothing_is_compared_with_a_baseline_that_is_exact_but_for_rounding():
+    """A fit to data without noise is right to 1e-13, and a network that is right to 1e-3 is no 1e10 times worse."""
+    network, fit, default = (np.full((4, 5, 4), off) for off in (1e-3, 1e-13, 1e-1))
+    found = evaluate_rollouts(
+        UNICYCLE, still(), {"network": network, "fit": fit, "default": default}, baselines=["fit", "default"]
+    )
+    assert np.isnan(value(found, "better than fit", "network"))
+    assert np.isnan(value(found, "error over that of fit", "network"))
+    assert value(found, "error over that of default", "network") == pytest.approx(0.01)
+    table = found.table(mark=False)
+    assert "error over that of fit" not in table.index  # nobody has one
+    assert table.loc["error over that of default"].tolist() == ["0.01 ×", "1e-12 ×", "1 ×"]
 
 
 def test_models_without_a_place_are_measured_by_how_far_their_states_move():

@@ -125,7 +125,7 @@ class RolloutProblem(Problem):
     def _pieces(self) -> list[slice]:
         columns = len(self._box.low) + (self._targets.shape[2] if self._fit_initial else 0)
         _, steps, states = self._targets.shape
-        size = windows_at_a_time(steps, states, columns, self._settings)
+        size = windows_at_a_time(steps, states, columns)
         return [slice(begin, begin + size) for begin in range(0, len(self._measured), size)]
 
     def _params(self, places: Floats) -> dict[str, Tensor]:

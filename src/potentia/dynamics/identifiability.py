@@ -238,7 +238,7 @@ def _triangle(
         drawn = stream(settings.seed, "windows of the identifiability").permutation(len(dataset))
         chosen = np.sort(drawn[: settings.windows])
     low, high = (np.concatenate([one.bounds[side].ravel() for one in spec.parameters]) for side in (0, 1))
-    size = windows_at_a_time(dataset.n_steps, len(spec.states), len(relative), settings.rollout)
+    size = windows_at_a_time(dataset.n_steps, len(spec.states), len(relative))
     found = torch.zeros(0, len(relative), dtype=torch.float64)
     for begin in range(0, len(chosen), size):
         part = dataset.take(chosen[begin : begin + size])

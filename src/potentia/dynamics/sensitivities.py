@@ -29,7 +29,7 @@ from potentia.dynamics.vector import unflatten_params
 __all__ = ["RolloutJacobian", "entry_names", "rollout_jacobian", "windows_at_a_time"]
 
 HELD = 2**22
-"""Derivatives of rates that are held at a time (32 MiB of float64)."""
+"""Derivatives that are held at a time, of states or of rates (32 MiB of float64)."""
 RUNGE_KUTTA = ((0.0, 0.5, 0.5, 1.0), (1 / 6, 1 / 3, 1 / 3, 1 / 6))
 EULER = ((0.0,), (1.0,))
 
@@ -60,6 +60,10 @@ class _Walk:
     """Controls of each substep.  [steps · substeps, windows, controls]"""
     h: Tensor
     """Length of each substep (s).  [steps · substeps, windows, 1]"""
+
+    def part(self, rows: slice) -> _Walk:
+        """Return some of the windows."""
+        return _Walk(self.states[rows], self.begun[:, rows], self.asked[:, rows], self.held[:, rows], self.h[:, rows])
 
 
 def rollout_jacobian(
@@ -103,16 +107,14 @@ def rollout_jacobian(
         h = (lengths / settings.substeps).T[..., None].repeat_interleave(settings.substeps, 0)
         with torch.no_grad():
             walk = _walk(spec, initial, controls, vector, h, settings)
-        states, jacobian = walk.states, _along(spec, walk, controls, vector, settings, by_initial)
+        states, jacobian = walk.states, _jacobian(spec, walk, controls, vector, settings, by_initial)
     entries = vector.shape[1]
     return RolloutJacobian(states, jacobian[..., :entries], jacobian[..., entries:] if by_initial else None)
 
 
-def windows_at_a_time(steps: int, states: int, columns: int, settings: RolloutSettings | None = None) -> int:
+def windows_at_a_time(steps: int, states: int, columns: int) -> int:
     """Return how many windows have derivatives that are held at a time."""
-    settings = RolloutSettings() if settings is None else settings
-    asked = steps * settings.substeps * len(_method(settings)[0])
-    return max(1, HELD // (asked * states * columns))
+    return max(1, HELD // (steps * states * columns))
 
 
 def entry_names(spec: ModelSpec) -> list[str]:
@@ -175,6 +177,17 @@ def _walk(
         if (k + 1) % settings.substeps == 0:
             states.append(state)
     return _Walk(torch.stack(states, 1), torch.stack(begun), torch.stack(asked), torch.stack(used), h)
+
+
+def _jacobian(
+    spec: ModelSpec, walk: _Walk, controls: Tensor, vector: Tensor, settings: RolloutSettings, by_initial: bool
+) -> Tensor:
+    """Return what `_along` does, for as many windows at a time as the derivatives of their rates can be held of."""
+    asked, windows, states = walk.asked.shape
+    size = windows_at_a_time(asked, states, vector.shape[1] + states)
+    parts = [slice(begin, begin + size) for begin in range(0, windows, size)]
+    found = [_along(spec, walk.part(rows), controls[rows], vector[rows], settings, by_initial) for rows in parts]
+    return torch.cat(found)
 
 
 def _along(

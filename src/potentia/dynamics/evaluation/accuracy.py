@@ -15,6 +15,7 @@ from potentia.checks import did_you_mean
 from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.evaluation.window_errors import WindowErrors
 from potentia.dynamics.losses import state_scales
+from potentia.dynamics.motion import Motion
 from potentia.dynamics.spec import ModelSpec
 from potentia.errors import ConfigError
 from potentia.evaluate import Metric, TableRow, as_text, metric_frame, summary
@@ -22,7 +23,9 @@ from potentia.evaluate import Metric, TableRow, as_text, metric_frame, summary
 __all__ = ["RolloutEvaluation", "evaluate_rollouts"]
 
 Floats: TypeAlias = NDArray[np.float64]
-ACCURACY, SKILL = "accuracy", "skill"
+ACCURACY, SKILL, RATIO = "accuracy", "skill", "ratio"
+EXACT = 1e-9
+"""A baseline whose error is a smaller part of what the states move is exact but for rounding: nothing compares."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +57,9 @@ class RolloutEvaluation:
             )
             for name in plain
         ]
-        skills = list(dict.fromkeys(metrics[self.metrics["block"] == SKILL]))
-        rows += [TableRow(label=name, block=SKILL, metric=name, style="percent", best="high") for name in skills]
-        return summary(self.metrics, rows, mark=mark)
+        ratios = list(dict.fromkeys(metrics[self.metrics["block"] == RATIO]))
+        rows += [TableRow(label=name, block=RATIO, metric=name, style="times") for name in ratios]
+        return summary(self.metrics, rows, mark=mark).replace("", "–")
 
     def text(self) -> str:
         """Return the table as plain text."""
@@ -80,8 +83,9 @@ def evaluate_rollouts(
         spec: The model.
         dataset: Windows with their targets.
         predictions: Name → predicted states [windows, steps, states].
-        baselines: Names among them that the others are compared with: skill is the part of a baseline's error that a
-            prediction avoids.
+        baselines: Names among them that the others are compared with: a ratio is a prediction's error over the
+            baseline's, skill the part of the baseline's error that is avoided. Neither exists where the baseline is
+            exact but for rounding.
         scales: What errors of each state are measured by where they are put together [states]; None for how far the
             states of these windows move.
 
@@ -96,9 +100,12 @@ def evaluate_rollouts(
     errors = {name: WindowErrors.of(spec, dataset, states, name) for name, states in predictions.items()}
     steps = tuple(sorted({1, max(1, dataset.n_steps // 2), dataset.n_steps}))
     metrics = [metric for name, one in errors.items() for metric in _metrics(name, spec, one, steps, scales)]
-    main = {name: _main(one, scales) for name, one in errors.items()}
+    main = {name: _main(spec, one, scales) for name, one in errors.items()}
     for name in errors:
-        metrics += [Metric(name, SKILL, f"better than {other}", _skill(main[name], main[other])) for other in baselines]
+        for other in baselines:
+            ratio = _ratio(main[name], main[other])
+            metrics.append(Metric(name, RATIO, f"error over that of {other}", ratio))
+            metrics.append(Metric(name, SKILL, f"better than {other}", 1.0 - ratio))
     columns = {name: one.by_window(scales) for name, one in errors.items()}
     return RolloutEvaluation(
         metrics=metric_frame(metrics),
@@ -139,12 +146,16 @@ def _scaled(errors: WindowErrors, scales: Floats, windows: NDArray[np.bool_] | N
     return errors.summed(np.abs(errors.states / scales).mean(-1), windows).mae
 
 
-def _main(errors: WindowErrors, scales: Floats) -> float:
-    return _scaled(errors, scales) if errors.place is None else errors.summed(errors.place).mae
+def _main(spec: ModelSpec, errors: WindowErrors, scales: Floats) -> float:
+    """Return the error that predictions are compared by, as a part of what the states move."""
+    motion = Motion.of(spec)
+    if errors.place is None or motion is None:
+        return _scaled(errors, scales)
+    return errors.summed(errors.place).mae / float(scales[motion.x])
 
 
-def _skill(error: float, reference: float) -> float:
-    return 1.0 - error / reference if reference > 0 and math.isfinite(reference) else math.nan
+def _ratio(error: float, reference: float) -> float:
+    return error / reference if reference > EXACT and math.isfinite(reference) else math.nan
 
 
 def _over_time(name: str, spec: ModelSpec, dataset: FeatureDataset, errors: WindowErrors) -> pd.DataFrame:
