@@ -16,7 +16,6 @@ from potentia.potentials.descriptors.chebyshev import species_weights
 from potentia.potentials.structure import Structure
 from potentials import brute_force
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 SYMBOLS = ("H", "O", "Si", "Ti", "Zr")
 
 
