@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import ast
 import functools
+import os
+from importlib.util import find_spec
 from pathlib import Path
 
-import torch
-
-import potentia
-
-ROOT = Path(potentia.__file__).parent
+ROOT = Path(find_spec("potentia").origin).parent
 
 
 def pytest_configure() -> None:
     """Take one thread, and remove compiled kernels that are older than a source of theirs.
 
-    What tests compute is too small for two threads, which would wait for each other beside other files' tests. Numba
-    looks at the file of a function alone, so a change in another file that it calls would go unseen.
+    What tests compute is too small for two threads, which would wait for each other beside the tests of other files;
+    the libraries look when they are imported, which nothing here does. Numba looks at the file of a function alone, so
+    a change in another file that it calls would go unseen.
     """
-    torch.set_num_threads(1)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     for compiled in ROOT.rglob("*.nb[ci]"):
         source = compiled.parent.parent / f"{compiled.name.split('.')[0]}.py"
         if not source.exists() or compiled.stat().st_mtime < max(path.stat().st_mtime for path in sources(source)):
