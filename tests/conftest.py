@@ -1,20 +1,49 @@
-"""What holds for all tests: compiled kernels belong to the sources that are tested."""
+"""What holds for all tests: one thread, and compiled kernels that belong to the sources that are tested."""
 
 from __future__ import annotations
 
+import ast
+import functools
+import os
+from importlib.util import find_spec
 from pathlib import Path
 
-import potentia
+ROOT = Path(find_spec("potentia").origin).parent
 
 
 def pytest_configure() -> None:
-    """Remove compiled kernels that are older than a source beside them, or than the SIMD vectors.
+    """Take one thread, and remove compiled kernels that are older than a source of theirs.
 
-    Numba looks at the file of a function alone, so a change in another file that it calls would go unseen.
+    What tests compute is too small for two threads, which would wait for each other beside the tests of other files;
+    the libraries look when they are imported, which nothing here does. Numba looks at the file of a function alone, so
+    a change in another file that it calls would go unseen.
     """
-    root = Path(potentia.__file__).parent
-    for folder in {path.parent for path in root.rglob("*_numba.py")}:
-        newest = max(path.stat().st_mtime for place in (folder, root / "simd") for path in place.glob("*.py"))
-        for compiled in (folder / "__pycache__").glob("*.nb[ci]"):
-            if compiled.stat().st_mtime < newest:
-                compiled.unlink(missing_ok=True)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    for compiled in ROOT.rglob("*.nb[ci]"):
+        source = compiled.parent.parent / f"{compiled.name.split('.')[0]}.py"
+        if not source.exists() or compiled.stat().st_mtime < max(path.stat().st_mtime for path in sources(source)):
+            compiled.unlink(missing_ok=True)
+
+
+@functools.cache
+def sources(source: Path) -> frozenset[Path]:
+    """Return a source and all of the package that it imports, at once or by others."""
+    found, left = set(), {source}
+    while left:
+        path = left.pop()
+        found.add(path)
+        left |= imported(path) - found
+    return frozenset(found)
+
+
+@functools.cache
+def imported(source: Path) -> frozenset[Path]:
+    """Return the sources of the package that a source imports."""
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == ROOT.name:
+            place = ROOT.parent.joinpath(*node.module.split("."))
+            for path in (place, *(place / alias.name for alias in node.names)):
+                found |= {file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()}
+    return frozenset(found)

@@ -17,14 +17,6 @@ every_depth = pytest.mark.parametrize(
 NEAR = {"rtol": 1e-13, "atol": 1e-15}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def points():
     """Both tails, the middle, and no point on the kink of relu."""
     return torch.cat((torch.linspace(-9, 9, 24), torch.tensor([-40.0, -1e-3, 1e-3, 40.0]))).double()

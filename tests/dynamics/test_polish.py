@@ -22,14 +22,6 @@ ETHZ = Path(__file__).parents[2] / "../shared/data/dynamics/DYN-PP-ETHZ.npz"
 TRACK = get_model_spec("singletrack")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def rates_of_line(states, controls, p):
     return (p["slope"] * controls[..., 0] - p["decay"] * states[..., 0])[..., None]
 

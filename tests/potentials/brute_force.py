@@ -1,4 +1,4 @@
-"""The Chebyshev descriptor straight from its definition: loops over images, neighbours and pairs of neighbours."""
+"""The Chebyshev descriptor straight from its definition: all images, neighbours and pairs of neighbours."""
 
 from __future__ import annotations
 
@@ -21,15 +21,12 @@ def neighbours(structure, cutoff):
         inverse = np.linalg.pinv(vectors)
         for k, axis in enumerate(periodic):
             reach[axis] = int(np.ceil((cutoff + spread) * np.linalg.norm(inverse[:, k]))) + 1
-    images = [np.array(n) @ cell for n in itertools.product(*(range(-r, r + 1) for r in reach))]
-    for i in range(len(x)):
-        found = [
-            (x[j] + image - x[i], structure.species[j])
-            for j in range(len(x))
-            for image in images
-            if 1e-10 < np.linalg.norm(x[j] + image - x[i]) < cutoff
-        ]
-        yield np.array([v for v, _ in found]).reshape(-1, 3), [s for _, s in found]
+    images = np.array(list(itertools.product(*(range(-r, r + 1) for r in reach)))) @ cell
+    for centre in x:
+        vectors = (x[:, None] + images - centre).reshape(-1, 3)  # [atoms · images, 3]
+        r = np.linalg.norm(vectors, axis=1)
+        near = np.flatnonzero((r > 1e-10) & (r < cutoff))
+        yield vectors[near], [structure.species[k // len(images)] for k in near]
 
 
 def cutoff_function(r, cutoff):

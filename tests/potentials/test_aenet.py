@@ -16,8 +16,6 @@ from potentials import brute_force
 from potentials.aenet_files import binaries, by_fortran, changed, descriptor, drawn, largest_difference, of
 from potentials.small_data import FREE, config, crystal, frames, fresh, molecule, trained, weights
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture
 def files(tmp_path):

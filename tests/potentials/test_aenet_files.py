@@ -12,8 +12,6 @@ from potentia.errors import FileFormatError
 from potentia.potentials.formats.aenet_network import AenetNetwork, read_aenet_network
 from potentials.aenet_files import binaries, drawn
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture
 def files(tmp_path):

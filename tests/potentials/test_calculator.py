@@ -21,8 +21,6 @@ from potentia.potentials.simulation import SimulationModel
 from potentials.small_data import CUTOFF, config, crystal, frames, fresh, molecule, trained
 from potentials.walks import atoms_of, every_structure, with_descriptor
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def heat(atoms: Atoms, kelvin: float) -> None:
     spread = np.sqrt(atoms.get_masses() * units.kB * kelvin)

@@ -34,8 +34,6 @@ from potentials.runs import in_memory
 from potentials.small_data import DESCRIPTOR, FREE, GRADIENTS
 from processes import environment
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 COLUMNS = [
     "index", "source_index", "identifier", "energy", "energy_mean", "energy_std", "member_energies",
     "max_force_uncertainty", "mean_force_uncertainty", "num_members", "aggregation", "reference_member",
@@ -46,11 +44,7 @@ COLUMNS = [
 def trained(tmp_path_factory):
     """Return a committee of three with forces, and what its training returned."""
     folder = tmp_path_factory.mktemp("committee") / "run"
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    found = train(folder, members=3, checkpoint_dir="any", save_best=False, **GRADIENTS)
-    torch.set_num_threads(before)
-    return found
+    return train(folder, members=3, checkpoint_dir="any", save_best=False, **GRADIENTS)
 
 
 # ------------------------------------------------------------------------------------------------- training

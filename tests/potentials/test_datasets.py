@@ -28,8 +28,6 @@ from potentia.potentials.surface import Featurised, featurise
 from potentials import small_data
 from potentials.small_data import DESCRIPTOR, FREE, without
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def mixed() -> list[Structure]:
     """Ten structures of which some lack a label."""

@@ -16,8 +16,6 @@ from potentials import small_data
 from potentials.runs import database, in_memory, of_every_kind, result, train
 from potentials.small_data import DESCRIPTOR, FREE, GRADIENTS, without
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SOME = [without(s, *(["forces", "stress"] if k % 4 == 1 else [])) for k, s in enumerate(small_data.frames(12))]
 """Frames of which some have energies alone."""
 KINDS = ["in memory", "cached", "database", "features", "pairs", "subset", "subset of a subset"]

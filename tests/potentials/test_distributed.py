@@ -18,7 +18,7 @@ from potentials import small_data
 from potentials.small_data import GRADIENTS, config, without
 from processes import reports, torchrun
 
-pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 FEW = {"force_weight": 0.4, "stress_weight": 0.2, "force_fraction": 0.6, "force_scale_unbiased": True}
 SETTINGS = {

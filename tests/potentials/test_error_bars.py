@@ -7,7 +7,6 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
 from torch.utils.data import Subset
 
 from potentia import (
@@ -29,8 +28,6 @@ from potentials.calibrated import HELD_OUT, assert_close, seen_by
 from potentials.runs import in_memory
 from potentials.small_data import DESCRIPTOR, FREE, GRADIENTS
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 METHOD = SplitConformal(smallest_group=5)
 WIDTHS = ["energy_half_width", "energy_half_width_per_atom", "max_force_half_width", "level"]
 OUTSIDE = ["atoms_outside", "worst_atom", "worst_feature", "worst_excess", "worst_distance"]
@@ -41,12 +38,9 @@ SQUEEZED = Structure([[0, 0, 0], [0.9, 0, 0], [0, 1.9, 0]], ["Ti", "O", "O"], na
 def trained(tmp_path_factory):
     """Return a committee of three with forces, in a directory."""
     folder = tmp_path_factory.mktemp("committee") / "run"
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
     committee = TorchCommitteePotential(small_data.fresh().arch, DESCRIPTOR)
     config = small_data.config(seed=None, split_seed=7, iterations=6, **GRADIENTS)
     committee.train(small_data.frames(20), config, TorchCommitteeConfig(3, base_seed=1, output_dir=folder))
-    torch.set_num_threads(before)
     return committee
 
 

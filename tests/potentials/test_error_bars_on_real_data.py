@@ -18,7 +18,7 @@ FREE = {"O": -432.503149303, "Ti": -1604.604515075}
 
 @pytest.mark.slow
 @needs_data
-def test_intervals_at_90_percent_cover_90_percent_and_the_worst_errors_are_uncertain(one_thread, tmp_path):
+def test_intervals_at_90_percent_cover_90_percent_and_the_worst_errors_are_uncertain(tmp_path):
     small = [s for s in read_structures(DATA).structures if s.n_atoms <= 30 and np.abs(s.forces).max() < 10]
     order = stream(1, "part").permutation(len(small))
     train, held_out = ([small[k] for k in part] for part in (order[:250], order[250:1650]))

@@ -33,8 +33,6 @@ from potentia.potentials.formats.xsf import write_xsf
 from potentials import killed_builds, small_data
 from potentials.small_data import DESCRIPTOR, FREE
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 TIO2 = Path(__file__).parents[2] / "../shared/referee/tio2"
 EVERYTHING = {"persist_features": True, "persist_force_derivatives": True}
 

@@ -22,8 +22,6 @@ from potentials import small_data
 from potentials.small_data import CUTOFF, DESCRIPTOR, FREE, SPECIES, without
 from potentials.test_datasets import assert_same_bits, mixed
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 EVERYTHING = {"persist_features": True, "persist_force_derivatives": True}
 
 

@@ -17,8 +17,6 @@ from ase.calculators.socketio import SocketClient
 
 from potentials.small_data import crystal, trained
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 INPUT = """
 <simulation verbosity='quiet'>
   <output prefix='run'>

@@ -21,8 +21,6 @@ from potentials.killed_trainings import SETTINGS
 from potentials.runs import result, train
 from potentials.small_data import GRADIENTS
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture(scope="module")
 def unbroken():

@@ -21,8 +21,6 @@ from potentia.potentials.lammps import MLIAPModel, use_external, use_mliap
 from potentials.lammps_runs import TYPES, box, cluster, committee, external, is_coupled, on_ranks, started
 from potentials.small_data import trained
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 class Rank:
     """One rank: its atoms, then ghosts within reach, and the pairs of its atoms in no order."""

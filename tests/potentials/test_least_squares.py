@@ -11,8 +11,6 @@ from potentia.train import Kalman, LevenbergMarquardt
 from potentials import small_data
 from potentials.small_data import GRADIENTS
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 EPOCHS = 8
 METHODS = {
     "kalman": Kalman(batchsize=4),

@@ -16,8 +16,6 @@ from potentia.potentials.task import LossSettings, PotentialTask
 from potentials import small_data
 from potentials.small_data import DESCRIPTOR, FREE, without
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 MIXED = [
     replace(s, weight=[1.0, 0.2, 3.0][k % 3], **({"forces": None} if k in {3, 4} else {}))
     for k, s in enumerate(small_data.frames())

@@ -16,9 +16,6 @@ from potentials import small_data
 from potentials.committees import train
 from potentials.small_data import GRADIENTS
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 # ------------------------------------------------------------------------------------------------- batched
 
 TOGETHER = {"checkpoint_dir": None, "iterations": 4}

@@ -141,9 +141,9 @@ def test_atoms_without_neighbours_have_empty_rows():
 def test_a_cell_much_smaller_than_the_cutoff_is_quick():
     cell = 2.87 / 2 * (np.ones((3, 3)) - np.eye(3))
     find_neighbours([[0, 0, 0]], cell, None, 8.0)  # compiles on the first call
-    start = time.perf_counter()
+    start = time.process_time()
     found = find_neighbours([[0, 0, 0]], cell, None, 8.0)
-    assert time.perf_counter() - start < 0.05
+    assert time.process_time() - start < 0.05
     np.testing.assert_array_equal(rows_of(found), all_images(np.zeros((1, 3)), cell, (True, True, True), 8.0))
 
 

@@ -15,8 +15,6 @@ from potentia.simd.exponentials import hyperbolic_tangent, logistic
 from potentia.simd.lanes import LANES, load, store
 from potentials.small_data import frames
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 COMPILED = ("linear", "tanh", "sigmoid", "silu", "mtanh", "twist")
 N_FEATURES = 19
 ROUNDING = {torch.float64: 1e-13, torch.float32: 2e-5}

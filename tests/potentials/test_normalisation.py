@@ -16,8 +16,6 @@ from potentia.potentials.normalisation import Normalisation, energy_scale, featu
 from potentials import small_data
 from potentials.small_data import DESCRIPTOR, FREE
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def buffers(structures=None, **changes):
     """Train for no epoch, and return what was set: indices of the training part, and the normalisation."""

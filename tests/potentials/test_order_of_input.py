@@ -18,8 +18,6 @@ from potentials import small_data
 from potentials.runs import database, in_memory, of_every_kind, result, train
 from potentials.small_data import DESCRIPTOR, FREE, GRADIENTS, without
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 LACKING = {1: ["forces", "stress"], 5: ["forces"], 8: ["stress"]}
 FRAMES = [
     replace(without(s, *LACKING.get(k, [])), info={"config_type": "abca"[k % 4], "run": k}, weight=1.0 + k % 2)

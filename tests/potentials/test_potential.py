@@ -15,8 +15,6 @@ from potentia.nn import ACTIVATIONS
 from potentials import small_data
 from potentials.small_data import FREE, SPECIES, crystal, molecule
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 STEP = 3e-4
 STENCIL = {1: 8, -1: -8, 2: -1, -2: 1}
 """Central differences of fourth order: Σ weight · E(step) / (12 · length of a step)."""

@@ -13,8 +13,6 @@ from potentia import PredictOut, Structure
 from potentia.errors import DataError, FileFormatError, NotFittedError
 from potentials import small_data
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

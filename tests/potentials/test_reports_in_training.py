@@ -22,10 +22,7 @@ from potentials import small_data
 from potentials.runs import database, in_memory, result, train
 from potentials.small_data import DESCRIPTOR, GRADIENTS, without
 
-pytestmark = [
-    pytest.mark.usefixtures("one_thread"),
-    pytest.mark.filterwarnings("ignore:.*with a validation set of only:potentia.errors.PotentiaWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:.*with a validation set of only:potentia.errors.PotentiaWarning")
 
 FRAMES = [
     replace(
@@ -279,7 +276,9 @@ def test_a_forecast_changes_nothing_and_writes_nothing(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("weights", [{}, GRADIENTS], ids=["energies", "gradients"])
-def test_a_forecast_comes_true(weights):
+def test_a_forecast_comes_true(weights, monkeypatch):
+    """In time of the processor, which other programs do not take."""
+    monkeypatch.setattr("time.perf_counter", time.process_time)
     frames = small_data.frames(400)
     config = small_data.config(iterations=10, method=Adam(batchsize=16), **weights)
     forecast = small_data.fresh().forecast(frames, config)

@@ -16,9 +16,6 @@ from potentials.repulsive import CLOSE, beside, committee, trained
 from potentials.small_data import frames
 from potentials.test_lammps import box, in_lammps, started
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 # ------------------------------------------------------------------------------------------------- ænet
 
 

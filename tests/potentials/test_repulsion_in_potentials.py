@@ -20,8 +20,6 @@ from potentials.runs import of_every_kind, result
 from potentials.small_data import DESCRIPTOR, FREE, GRADIENTS, SPECIES, config, crystal, frames
 from potentials.test_calculator import atoms_of
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 """It reaches farther than is wise, so that all the small structures feel it."""
 STREAMED = {"memory_limit": 0, "cache_features": True, "cache_feature_max_entries": 4}
 

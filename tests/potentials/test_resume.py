@@ -13,10 +13,7 @@ from potentials import small_data
 from potentials.runs import result
 from potentials.small_data import GRADIENTS
 
-pytestmark = [
-    pytest.mark.usefixtures("one_thread"),
-    pytest.mark.filterwarnings("ignore:.*with a validation set of only:potentia.errors.PotentiaWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:.*with a validation set of only:potentia.errors.PotentiaWarning")
 
 SCHEDULED = {"use_scheduler": True, "testpercent": 40, "method": Adam(mu=0.1, batchsize=3)}
 SETTINGS = {

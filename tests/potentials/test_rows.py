@@ -19,8 +19,6 @@ from potentia.potentials.task import LossSettings, PotentialTask
 from potentials import small_data
 from potentials.small_data import DESCRIPTOR, FREE, crystal, molecule, without
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 ALONE = Structure(np.zeros((1, 3)), ["O"], energy=FREE["O"] + 0.3, forces=np.zeros((1, 3)), name="alone")
 MIXED = [replace(s, weight=[1.0, 0.2, 3.0][k % 3]) for k, s in enumerate([*small_data.frames(9), ALONE])]
 MIXED[4] = without(MIXED[4], "forces", "stress")

@@ -18,8 +18,6 @@ from potentials import small_data
 from potentials.runs import result, train
 from potentials.small_data import FREE, GRADIENTS
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 FRAMES = small_data.frames(12)
 NOTHING = Adam(mu=1e-300, batchsize=20)
 """Weights rest, and an epoch is one batch."""

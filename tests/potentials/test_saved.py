@@ -17,8 +17,6 @@ from potentia.storage import flatten, write_file
 from potentia.train import Run, save_checkpoint
 from potentials import small_data
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture
 def saved(tmp_path):

@@ -11,9 +11,6 @@ from potentials import small_data
 from potentials.calibrated import HELD_OUT, assert_close, seen_by
 from potentials.small_data import DESCRIPTOR
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 GIVEN = {"mean": np.zeros(DESCRIPTOR.n_features), "std": np.ones(DESCRIPTOR.n_features)}
 
 

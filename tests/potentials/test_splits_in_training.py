@@ -13,8 +13,6 @@ from potentials import small_data
 from potentials.runs import database, in_memory, result, train
 from potentials.small_data import GRADIENTS
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 GROUPS = ["a"] * 5 + ["b"] * 3 + ["c"] * 2 + ["a"] * 2 + ["d"] * 4
 FRAMES = [
     replace(s, info={"config_type": g, "run": k // 4})

@@ -23,8 +23,6 @@ from potentials import small_data
 from potentials.runs import database, in_memory, result, train
 from potentials.small_data import GRADIENTS, without
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SOME = [without(s, *(["forces", "stress"] if k % 4 == 1 else [])) for k, s in enumerate(small_data.frames(12))]
 CACHES = {"cache_features": True, "cache_neighbors": True, "cache_force_triplets": True}
 DATA = in_memory(SOME)

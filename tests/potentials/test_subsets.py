@@ -13,8 +13,6 @@ from potentia.potentials.batches import gradient_subset, structure_batches
 from potentials import small_data
 from potentials.small_data import FREE
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 CANDIDATES = np.array([2, 3, 5, 7, 11, 13, 17, 19, 23, 29])
 
 

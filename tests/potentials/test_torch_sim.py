@@ -15,8 +15,6 @@ from potentia.potentials.torch_sim import TorchSimModel
 from potentials.lammps_runs import box, committee, repelled
 from potentials.small_data import fresh, molecule, trained
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture(scope="module")
 def ts():

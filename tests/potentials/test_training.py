@@ -16,8 +16,6 @@ from potentia.potentials.geometry import Geometry
 from potentials import small_data
 from potentials.small_data import FREE, GRADIENTS, config, without
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SOME = [
     without(s, *(["forces"] if k % 3 == 0 else []), *(["stress"] if k == 4 else []))
     for k, s in enumerate(small_data.frames(13))

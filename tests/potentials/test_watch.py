@@ -11,8 +11,6 @@ from potentia.potentials.watch import Watch
 from potentials.small_data import crystal, trained
 from potentials.walks import atoms_of
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 class Ranges:
     """Takes the first atom for the farther outside the longer the first radial feature is."""

@@ -22,8 +22,6 @@ from potentia.errors import (
 from potentials import small_data
 from potentials.small_data import FREE, without
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture
 def attempt(tmp_path):

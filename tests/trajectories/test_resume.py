@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 
 from potentia.errors import ConfigError
 from potentia.train import LBFGS, Adam, ExponentialAverage, Plateau, fit, newest_checkpoint
@@ -142,11 +141,3 @@ def first_epochs(resume_from, n, **changed):
     fit(ready.run, ready.task, ready.batches, n)
     state = ready.run.state()
     return {key: tensor.numpy().tobytes() for key, tensor in {**state["model"], **state["trained_on"]}.items()}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)

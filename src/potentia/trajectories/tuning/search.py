@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pandas as pd
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from sqlalchemy.exc import OperationalError
 
@@ -60,6 +61,7 @@ class Tuning:
         """Directory of the files."""
         self.url = database_url(config.storage, config.postgres_config, root, self.directory / "optuna.db")
         """Of the database, with its password."""
+        self._storage: BaseStorage | None = None  # while it runs, when nobody may put another in its place
         snapshot = self.directory / SNAPSHOT
         begun_with = read_yaml(snapshot).get("defaults") if snapshot.is_file() else None
         self.config, self.study = self._resolved(begun_with)
@@ -93,12 +95,11 @@ class Tuning:
             if not ours:
                 raise ConfigError(f"a search is at work in {self.directory}")
             self.config = config
-            for one in config.surrogates:
-                self._search(config, one)
-                write_yaml(self.directory / BEST, self.best())
-                self._report(one)
-            self._report_together()
-        return self.best()
+            self._storage = self._reached()
+            try:
+                return self._search_all(config)
+            finally:
+                self._storage = None
 
     def best(self) -> dict[str, Any]:
         """Return what was found, by surrogate: the settings with the lowest error.
@@ -249,6 +250,14 @@ class Tuning:
             raise ConfigError(f"the search has no surrogate {surrogate!r}{did_you_mean(surrogate, known)}")
         return known[surrogate]
 
+    def _search_all(self, config: TuningConfig) -> dict[str, Any]:
+        for one in config.surrogates:
+            self._search(config, one)
+            write_yaml(self.directory / BEST, self.best())
+            self._report(one)
+        self._report_together()
+        return self.best()
+
     def _search(self, config: TuningConfig, one: TunedSurrogate) -> None:
         search = self._opened(one)
         for trial in search.get_trials(states=(TrialState.RUNNING,)):  # of processes that are no more
@@ -273,12 +282,17 @@ class Tuning:
             )
 
     def _opened(self, one: TunedSurrogate) -> optuna.Study:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         goals = [optuna.study.StudyDirection.MINIMIZE] * (2 if self.config.multi_objective else 1)
         name = f"{self.config.tuning_id}_{one.name.lower()}"
+        storage = self._storage or self._reached()
+        return optuna.create_study(storage=storage, study_name=name, directions=goals, load_if_exists=True)
+
+    def _reached(self) -> BaseStorage:
+        """Return the database; Optuna reads all its migrations for that, which takes a tenth of a second."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.directory.mkdir(parents=True, exist_ok=True)
         try:
-            return optuna.create_study(storage=self.url, study_name=name, directions=goals, load_if_exists=True)
+            return optuna.storages.get_storage(self.url)
         except ImportError as error:
             raise ConfigError(f"{without_password(self.url)} needs a driver: {error}") from None
         except OperationalError as error:
