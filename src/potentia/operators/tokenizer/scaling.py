@@ -12,10 +12,14 @@ from torch import Tensor
 from potentia.errors import DataError
 from potentia.operators.features import ARCHITECTURE, Column, Features
 
-__all__ = ["FeatureScaling"]
+__all__ = ["BOUND", "FeatureScaling"]
 
 CONSTANT = 1e-6
 """A feature whose deviation, after the logarithm, is smaller in the training part is left out."""
+
+BOUND = 4.0
+"""Normalised features are as they are up to so many deviations, and level off towards half as many more: beyond, it
+counts that a feature is far out, not how far, so that no single one decides an error or a code."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +34,8 @@ class FeatureScaling:
     """Of the training part, after the signed log1p of heavy ones.  Float64, [kept]"""
     std: Tensor = field(repr=False)
     """Float64, [kept]"""
+    bound: float
+    """Deviations from the mean behind which values level off."""
     horizon: int
     channels: tuple[str, ...]
     version: str
@@ -53,7 +59,9 @@ class FeatureScaling:
         kept = (std > CONSTANT).nonzero()[:, 0]
         if len(kept) == 0:
             raise DataError(f"all {len(train.columns)} features are the same for all {len(train)} samples")
-        return cls(train.columns, kept, mean[kept], std[kept], train.horizon, train.channels, train.version)
+        return cls(
+            train.columns, kept, mean[kept], std[kept], BOUND, train.horizon, train.channels, train.version
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -76,7 +84,9 @@ class FeatureScaling:
         return tuple(dict.fromkeys(column.family for column in self.columns))
 
     def __call__(self, features: Features) -> Tensor:
-        """Return the kept features with mean 0 and deviation 1 over the training part.  [samples, kept]
+        """Return the kept features with mean 0 and deviation 1 over the training part, levelled off beyond ``bound``.
+
+        Shape: [samples, kept]
 
         Raises:
             DataError: they are not the same features.
@@ -84,7 +94,7 @@ class FeatureScaling:
         self.require_same(features)
         _require_finite(features.values, features.columns)
         shown = _shown(features.values, features.columns)[:, self.kept.to(features.values.device)]
-        return (shown - self.mean.to(shown)) / self.std.to(shown)
+        return _levelled((shown - self.mean.to(shown)) / self.std.to(shown), self.bound)
 
     def require_same(self, features: Features) -> None:
         """Raise `DataError` where features differ in version, names, channels or horizon from those of the training."""
@@ -122,6 +132,7 @@ class FeatureScaling:
             "kept": self.kept,
             "mean": self.mean,
             "std": self.std,
+            "bound": self.bound,
             "horizon": self.horizon,
             "channels": list(self.channels),
             "version": self.version,
@@ -138,6 +149,14 @@ def _shown(values: Tensor, columns: tuple[Column, ...]) -> Tensor:
     """Return values [samples, features] with the signed log1p of heavy ones."""
     heavy = torch.tensor([column.heavy for column in columns], device=values.device)
     return torch.where(heavy, values.sign() * values.abs().log1p(), values)
+
+
+def _levelled(deviations: Tensor, bound: float) -> Tensor:
+    """Return values that grow as they are up to a bound, and ever more slowly behind it: order and sign remain."""
+    tail = bound / 2
+    more = (deviations.abs() - bound).clamp_min(0)
+    levelled = deviations.sign() * (bound + more * tail / (more + tail))
+    return torch.where(more > 0, levelled, deviations)
 
 
 def _require_finite(values: Tensor, columns: tuple[Column, ...]) -> None:
