@@ -14,7 +14,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-__all__ = ["BANDS", "FLOOR", "TINY", "Frames", "log_above", "root", "slope_over_time"]
+__all__ = ["BANDS", "FLOOR", "TINY", "Frames", "has_band", "log_above", "root", "slope_over_time"]
 
 TINY = 1e-12
 """Keeps quotients and logarithms of fields that are 0 everywhere finite."""
@@ -40,6 +40,12 @@ def slope_over_time(series: Tensor) -> Tensor:
     """Return the slope of the straight line through series [samples, steps + 1, ...] over t/T, by least squares."""
     t = torch.linspace(-0.5, 0.5, series.shape[1], dtype=series.dtype, device=series.device)
     return torch.einsum("t,nt...->n...", t, series) / t.square().sum()
+
+
+def has_band(_channels: int, grid: tuple[int, ...], band: int) -> bool:
+    """Whether a mode of fields on this grid has a frequency in one of the `BANDS`."""
+    frames = Frames(torch.zeros(1, *grid), len(grid))
+    return bool((frames.bands == band).any())
 
 
 class Frames:
@@ -191,9 +197,13 @@ class Frames:
         return weighted / weighted.sum(-1, keepdim=True)
 
     @cached_property
+    def bands(self) -> Tensor:
+        """Which of the `BANDS` the frequency of each mode is in.  [modes]"""
+        edges = torch.tensor(BANDS[1:], dtype=self.fields.dtype, device=self.fields.device)
+        return torch.bucketize(self.frequencies, edges, right=True)
+
+    @cached_property
     def band_powers(self) -> Tensor:
         """`seen_power` in each of the `BANDS`.  [..., channels, bands]"""
-        edges = torch.tensor(BANDS[1:], dtype=self.fields.dtype, device=self.fields.device)
-        band = torch.bucketize(self.frequencies, edges, right=True)
-        members = torch.nn.functional.one_hot(band, len(BANDS)).to(self.fields.dtype)
+        members = torch.nn.functional.one_hot(self.bands, len(BANDS)).to(self.fields.dtype)
         return (self.seen_power * self.multiplicity) @ members

@@ -118,8 +118,8 @@ def late_to_early(movie: Movie) -> Tensor:
 
 @SUMMARY.add(heavy=True)
 def irreversibility(movie: Movie) -> Tensor:
-    """⟨d³⟩/⟨d²⟩^1.5 with d = u_{t+1} − u_t, over space and time."""
-    return movie.change.pow(3).mean((1, 3)) / movie.spread_over_time.pow(1.5)
+    """|⟨d³⟩|/⟨d²⟩^1.5 with d = u_{t+1} − u_t, over space and time; with signs, mirrored channels would cancel."""
+    return movie.change.pow(3).mean((1, 3)).abs() / movie.spread_over_time.pow(1.5)
 
 
 @SUMMARY.add(differentiable=False)
@@ -192,13 +192,13 @@ for _name, (_, _text) in INVARIANTS.items():
 @SUMMARY.add()
 def low_band_slope(movie: Movie) -> Tensor:
     """Slope over t/T of the log of the power below 0.16 of Nyquist."""
-    return slope_over_time(movie.band_powers[..., :2].sum(-1).log())
+    return slope_over_time(log_above(movie.band_powers[..., :2].sum(-1), movie.floor))
 
 
 @SUMMARY.add()
 def high_band_slope(movie: Movie) -> Tensor:
     """Slope over t/T of the log of the power above 0.36 of Nyquist."""
-    return slope_over_time(movie.band_powers[..., 3:].sum(-1).log())
+    return slope_over_time(log_above(movie.band_powers[..., 3:].sum(-1), movie.floor))
 
 
 @SUMMARY.add()

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from potentia.operators.features.families import Family, several_channels, two_axes
-from potentia.operators.features.frames import BANDS, FLOOR, root
+from potentia.operators.features.frames import BANDS, FLOOR, has_band, root
 from potentia.operators.features.movie import Movie
 
 __all__ = ["COEFFICIENTS", "TEMPORAL", "cosine_coefficients"]
@@ -52,8 +52,8 @@ def std(movie: Movie) -> Tensor:
 
 @TEMPORAL.add(heavy=True)
 def skew(movie: Movie) -> Tensor:
-    """⟨d³⟩/s³."""
-    return movie.deviation.pow(3).mean(-1) / movie.spread.pow(1.5)
+    """|⟨d³⟩|/s³; with signs, channels that mirror each other would cancel but for their errors."""
+    return movie.deviation.pow(3).mean(-1).abs() / movie.spread.pow(1.5)
 
 
 @TEMPORAL.add(heavy=True)
@@ -133,6 +133,7 @@ for _band, _begin in enumerate(BANDS):
         f"band_frac_{_band}",
         f"log₁₀(10⁻⁶ + part of Σ P with frequencies in [{_begin:g}, {_end}) of Nyquist).",
         partial(_band_fraction, band=_band),
+        needs=partial(has_band, band=_band),
     )
 
 

@@ -17,6 +17,10 @@ __all__ = ["BOUND", "FeatureScaling"]
 CONSTANT = 1e-6
 """A feature whose deviation, after the logarithm, is smaller in the training part is left out."""
 
+VARIES = 1e-3
+"""So is one whose deviation is a smaller part of its own size, of coefficients over time of the size of the largest: it
+would be rounding, or the noise of a prediction, that is made large."""
+
 BOUND = 4.0
 """Normalised features are as they are up to so many deviations, and level off towards half as many more: beyond, it
 counts that a feature is far out, not how far, so that no single one decides an error or a code."""
@@ -56,7 +60,7 @@ class FeatureScaling:
         _require_finite(train.values, train.columns)
         shown = _shown(train.values.detach().cpu().double(), train.columns)
         std, mean = torch.std_mean(shown, 0, correction=0)
-        kept = (std > CONSTANT).nonzero()[:, 0]
+        kept = ((std > CONSTANT) & (std > VARIES * _sizes(shown, train.columns))).nonzero()[:, 0]
         if len(kept) == 0:
             raise DataError(f"all {len(train.columns)} features are the same for all {len(train)} samples")
         return cls(
@@ -157,6 +161,16 @@ def _levelled(deviations: Tensor, bound: float) -> Tensor:
     more = (deviations.abs() - bound).clamp_min(0)
     levelled = deviations.sign() * (bound + more * tail / (more + tail))
     return torch.where(more > 0, levelled, deviations)
+
+
+def _sizes(shown: Tensor, columns: tuple[Column, ...]) -> Tensor:
+    """Return the root mean square of each feature, of coefficients over time the largest of one series.  [features]"""
+    series = [column.name.partition(".dct")[0] for column in columns]
+    largest: dict[str, float] = {}
+    sizes = shown.square().mean(0).sqrt().tolist()
+    for name, size in zip(series, sizes, strict=True):
+        largest[name] = max(size, largest.get(name, 0.0))
+    return shown.new_tensor([largest[name] for name in series])
 
 
 def _require_finite(values: Tensor, columns: tuple[Column, ...]) -> None:
