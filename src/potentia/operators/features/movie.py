@@ -110,7 +110,10 @@ class Movie(Frames):
 
     @cached_property
     def entropy(self) -> Tensor:
-        """Entropy over the points of |u| and the floor's root, as parts; 1 if all are equal.  [samples, steps + 1, channels]"""
+        """Entropy over the points of |u| and the floor's root, as parts; 1 if all are equal.
+
+        Shape: [samples, steps + 1, channels]
+        """
         sizes = self.flat.abs() + self.floor.sqrt()[..., None]
         p = sizes / sizes.sum(-1, keepdim=True)
         return -(p * p.log()).sum(-1) / math.log(p.shape[-1])

@@ -19,7 +19,7 @@ __all__ = ["SUMMARY"]
 SUMMARY: Family[Movie] = Family("summary")
 """Each has a value for each channel of a trajectory; E_t is the mean square after t of T steps, v_t the variance.
 
-What is below a logarithm or a stroke is at least f = 10⁻⁶ ⟨E⟩ over all steps; lengths and changes are at least its root.
+Beneath a logarithm or a stroke nothing is less than f = `FLOOR`² ⟨E⟩ over all steps, no length less than its root.
 """
 
 
@@ -109,7 +109,7 @@ def step_change_max(movie: Movie) -> Tensor:
 def late_to_early(movie: Movie) -> Tensor:
     """Log of the mean of ‖u_{t+1} − u_t‖/‖u_t‖ over the last quarter of the steps over that of the first quarter.
 
-    Means below 10⁻³ count as that.
+    Means below 10⁻² count as that.
     """
     quarter = max(movie.steps // 4, 1)
     early, late = movie.step_change[:, :quarter].mean(1), movie.step_change[:, -quarter:].mean(1)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from potentia.operators.features.families import Family, several_channels, two_axes
-from potentia.operators.features.frames import BANDS, FLOOR, has_band, root
+from potentia.operators.features.frames import BANDS, has_band, root
 from potentia.operators.features.movie import Movie
 
 __all__ = ["COEFFICIENTS", "TEMPORAL", "cosine_coefficients"]
@@ -18,7 +18,7 @@ __all__ = ["COEFFICIENTS", "TEMPORAL", "cosine_coefficients"]
 TEMPORAL: Family[Movie] = Family("temporal")
 """Each has a value for each step; `cosine_coefficients` makes numbers of a trajectory of them.
 
-Powers P are those of the field with white noise as strong as f = 10⁻⁶ ⟨u²⟩ over all steps; s² is at least f.
+Powers P are those of the field with white noise as strong as f = 10⁻⁴ ⟨u²⟩ over all steps; s² is at least f.
 """
 
 COEFFICIENTS = 4
@@ -124,14 +124,14 @@ def lap_rms(movie: Movie) -> Tensor:
 
 
 def _band_fraction(movie: Movie, band: int) -> Tensor:
-    return (movie.band_powers[..., band] / movie.band_powers.sum(-1) + FLOOR**2).log10()
+    return (movie.band_powers[..., band] / movie.band_powers.sum(-1)).log10()
 
 
 for _band, _begin in enumerate(BANDS):
     _end = f"{BANDS[_band + 1]:g}" if _band + 1 < len(BANDS) else "∞"
     TEMPORAL.put(
         f"band_frac_{_band}",
-        f"log₁₀(10⁻⁶ + part of Σ P with frequencies in [{_begin:g}, {_end}) of Nyquist).",
+        f"log₁₀ of the part of Σ P with frequencies in [{_begin:g}, {_end}) of Nyquist.",
         partial(_band_fraction, band=_band),
         needs=partial(has_band, band=_band),
     )

@@ -72,10 +72,11 @@ class TokenizerHealth:
         by_category = ", ".join(f"{name} {value:.3f}" for name, value in self.nmse.items())
         return "\n".join(
             [
-                f"{self.samples} samples: mean square error {self.mse:.4g} (1 is the mean), of principal components with "
-                f"as many bits {self.rounded_pca_mse:.4g}; without codes {self.unquantised_mse:.4g}, of as many "
+                f"{self.samples} samples: mean square error {self.mse:.4g} (1 is the mean), of principal components "
+                f"with as many bits {self.rounded_pca_mse:.4g}; without codes {self.unquantised_mse:.4g}, of as many "
                 f"principal components {self.pca_mse:.4g}",
-                f"{self.beyond:.2%} of the features were levelled off, more than {self.bound:g} deviations from the mean",
+                f"{self.beyond:.2%} of the features were levelled off, more than {self.bound:g} deviations from the "
+                "mean",
                 f"of each category, over its variance: {by_category}",
                 f"R² of features: median {self.r2.median():.3f}, worst {worst}",
                 f"{self.utilisation:.0%} of the codes are used, so many samples can use {self.reachable:.0%}; tokens "

@@ -51,7 +51,9 @@ class PrincipalCode:
         values = [column.mean(keepdims=True) for column in scores.T]
         finer = [_values(column, 1, seed, k) for k, column in enumerate(scores.T)]
         for _ in range(int(bits)):
-            gains = [_error(column, a) - _error(column, b) for column, a, b in zip(scores.T, values, finer, strict=True)]
+            gains = [
+                _error(column, a) - _error(column, b) for column, a, b in zip(scores.T, values, finer, strict=True)
+            ]
             k = int(np.argmax(gains))
             values[k] = finer[k]
             depth = min(len(values[k]).bit_length(), MOST_BITS)

@@ -63,9 +63,7 @@ class FeatureScaling:
         kept = ((std > CONSTANT) & (std > VARIES * _sizes(shown, train.columns))).nonzero()[:, 0]
         if len(kept) == 0:
             raise DataError(f"all {len(train.columns)} features are the same for all {len(train)} samples")
-        return cls(
-            train.columns, kept, mean[kept], std[kept], BOUND, train.horizon, train.channels, train.version
-        )
+        return cls(train.columns, kept, mean[kept], std[kept], BOUND, train.horizon, train.channels, train.version)
 
     @property
     def names(self) -> tuple[str, ...]:
