@@ -26,6 +26,7 @@ from potentia.train import Adam, Callback, Run
 from potentia.train.engine import take_step
 
 DATA = features()
+PAIR = np.array([3, 8])
 HELD_OUT = features(30, seed=1)
 KINDS = {
     "vq": {},
@@ -141,7 +142,10 @@ def test_statistics_are_those_of_the_training_part_and_do_not_depend_on_the_batc
     np.testing.assert_allclose(normalized[:, near].mean(0), 0, atol=1e-4)
     np.testing.assert_allclose(normalized[:, near].std(0, correction=0), 1, rtol=1e-3)
     np.testing.assert_allclose(one.normalize(DATA.take(np.array([3]))), normalized[[3]])
-    np.testing.assert_array_equal(one.tokens_of(DATA.take(np.array([3, 8]))), one.tokens_of(DATA)[[3, 8]])
+    whole, part = (
+        one.decode(one.quantize(one.encode(one.normalize(given))).latents) for given in (DATA, DATA.take(PAIR))
+    )  # tokens may differ: two codes of a level may be one and the same
+    np.testing.assert_allclose(part, whole[PAIR], atol=1e-3)
 
 
 def test_heavy_tails_are_normalised_after_a_logarithm(tokenizer):

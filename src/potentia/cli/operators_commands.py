@@ -116,7 +116,8 @@ def _draw_timeline(
     one = samples.take([asked.sample])
     fields = None if operator is None else operator.predict(one.initial, one.parameters, one.steps)
     found = token_timelines(made, one, fields, channels=data.channels, every=asked.every)
-    found.plot(time_step=data.time_step, outfile=asked.outfile)
+    title = f"{part}, sample {asked.sample}: tokens"
+    found.plot(time_step=data.time_step, title=title, outfile=asked.outfile)
 
 
 def diagnose(

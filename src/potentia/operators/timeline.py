@@ -42,13 +42,19 @@ class TokenTimelines:
         return found
 
     def plot(
-        self, sample: int = 0, *, time_step: float | None = None, outfile: str | os.PathLike[str] | None = None
+        self,
+        sample: int = 0,
+        *,
+        time_step: float | None = None,
+        title: str | None = None,
+        outfile: str | os.PathLike[str] | None = None,
     ) -> Figure:
         """Draw one sample, the truth above what is predicted, and write the figure if a file is named.
 
         Args:
             sample: Its place.
             time_step: Time between two fields, for the axis; by default windows are counted in steps.
+            title: Above it; by default it names the place.
             outfile: Where to write the figure (.png, .pdf or .svg), if anywhere.
         """
         integer("sample", sample, low=0)
@@ -59,7 +65,7 @@ class TokenTimelines:
             None if self.prediction is None else self.prediction[sample],
             names=self.names,
             times=self.begins * (1.0 if time_step is None else time_step),
-            title=f"tokens of sample {sample}",
+            title=f"tokens of sample {sample}" if title is None else title,
             outfile=outfile,
         )
 
