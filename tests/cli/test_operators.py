@@ -9,7 +9,7 @@ import pytest
 
 from operators import aligned
 from potentia.cli import main
-from potentia.operators import NeuralOperator
+from potentia.operators import BehaviorTokenizer, NeuralOperator
 from potentia.operators.hdf5 import write_operator_data, write_record
 from potentia.operators.make import make_record
 
@@ -74,7 +74,10 @@ def test_train_diagnose_validate_tokens(call, tmp_path):
     code, out, _ = call("validate", *known)
     assert code == 1  # one epoch is not enough
     assert "➜ failed" in out
-    assert call("tokens", *known, "--out", tmp_path / "tokens.csv")[0] == 0
+    assert call("tokens", *known, "--out", tmp_path / "tokens.csv", "--figure", tmp_path / "tokens.png")[0] == 0
+    assert (tmp_path / "tokens.png").read_bytes()[1:4] == b"PNG"
+    wrong = ["--figure", tmp_path / "none.png", "--sample", 24]
+    assert "--sample must be one of 0 to 23 of `test`, got 24" in call("validate", *known, *wrong)[2]
     table = pd.read_csv(tmp_path / "tokens.csv")
     assert list(table)[:4] == ["sample", "group", "initial.0", "initial.1"]
     samples = aligned.data().test
@@ -88,6 +91,10 @@ def test_a_tokenizer_is_trained_and_never_replaced(call, tmp_path):
     assert (code, err) == (0, "")
     assert "of the codes are used" in out
     assert "is there already" in call(*command)[2]
+    cut = ["tokenizer", "--out", tmp_path / "windows", "--epochs", 1, "--every", 2]
+    assert "give that, too" in call(*cut)[2]
+    assert call(*cut, "--timesteps", 4)[0] == 0
+    assert BehaviorTokenizer.load(tmp_path / "windows/tokenizer.safetensors").horizon == 4
 
 
 def test_options_that_do_nothing_are_refused(call):

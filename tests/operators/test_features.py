@@ -20,7 +20,7 @@ X = torch.arange(N, dtype=torch.float64) / N
 RAMP = torch.arange(N, dtype=torch.float64)
 QUARTER = torch.tensor([1.0] * 4 + [0.0] * 12, dtype=torch.float64)
 POINT = torch.tensor([1.0] + [0.0] * 15, dtype=torch.float64)
-EPSILON = 1e-8
+FLOOR = 1e-4
 
 
 def wave(k: int, n: int = N, phase: float = 0.0) -> torch.Tensor:
@@ -58,6 +58,25 @@ def histogram(*parts: float) -> float:
     return float(-(p * (p + 1e-12).log()).sum()) / math.log(32)
 
 
+def seen(value: float, white: float) -> float:
+    """Return what is seen of a mean over the spectrum, given that of white noise, which is as strong as the floor."""
+    return (value + FLOOR * white) / (1 + FLOOR)
+
+
+def slope(rate: float, modes: int) -> float:
+    """Return the slope of the log of the power of a wave of `BANDS`, with the noise of as many modes of 15."""
+    t = np.arange(5) / 4
+    noise = FLOOR * (np.exp(0.6 * t) + np.exp(-0.4 * t)).mean() * modes / 15
+    return float(np.polyfit(t, np.log(np.exp(rate * t) + noise), 1)[0])
+
+
+def quarter_entropy() -> float:
+    """Return the entropy of `QUARTER` beside the root of the floor that `HALVES` have."""
+    root = math.sqrt(FLOOR * 0.625)
+    p = (QUARTER + root) / (4 + N * root)
+    return float(-(p * p.log()).sum()) / math.log(N)
+
+
 TWO = wave(3) + 2 * wave(1)
 FIVE = sum(a * wave(k, 64) for a, k in ((1, 1), (2, 3), (3, 8), (4, 16), (5, 24)))
 MOVING = torch.stack([wave(1, phase=-2 * math.pi * t / N) for t in range(N)])[None, :, None]
@@ -89,10 +108,13 @@ STEPS = {
     "grad_max": (still(wave(3)), N * math.sin(6 * math.pi / N)),
     "grad_anisotropy": (still(along(wave(3), 1) + along(2 * wave(3), 0)), 3 / 5),
     "lap_rms": (still(wave(3)), 2 * N**2 * (1 - math.cos(6 * math.pi / N)) / math.sqrt(2)),
-    **{f"band_frac_{k}": (still(FIVE), (k + 1) ** 2 / 55) for k in range(5)},
-    "centroid": (still(TWO), 7 / 40),
-    "bandwidth": (still(TWO), 0.1),
-    "flatness": (still(wave(3)), math.exp((2 * math.log(7.5) + 13 * math.log(EPSILON)) / 15)),
+    **{
+        f"band_frac_{k}": (still(FIVE), math.log10(seen((k + 1) ** 2 / 55, modes / 63)))
+        for k, modes in enumerate((2, 8, 12, 18, 23))
+    },
+    "centroid": (still(TWO), seen(7 / 40, 8 / 15)),
+    "bandwidth": (still(TWO), math.sqrt(seen(2.6 / 64, 344 / 960) - seen(7 / 40, 8 / 15) ** 2)),
+    "flatness": (still(wave(3)), (2 * math.log10(7.5 + FLOOR) + 13 * math.log10(FLOOR)) / 15 - math.log10(1 + FLOOR)),
     "rms": (still(RAMP), math.sqrt(1240 / 16)),
     "step_change": (scaled(RAMP, 1, 1, 3, 3), (0, 0, 2, 0)),
     "corr_mean": (still(wave(1), -wave(1), wave(2)), -1 / 3),
@@ -120,12 +142,12 @@ WHOLE = {
     **{f"summary.{name}_drift": (ZIGZAG, 1) for name in ("l1", "l2", "linf", "variation")},
     **{f"summary.{name}_drift_std": (ZIGZAG, math.sqrt(2)) for name in ("l1", "l2", "linf", "variation")},
     **{f"summary.{name}_monotonicity": (ZIGZAG, 3 / 5) for name in ("l1", "l2", "linf", "variation")},
-    "summary.entropy_drift": (HALVES, -0.5 / 3),
-    "summary.entropy_drift_std": (HALVES, math.sqrt(2) / 3),
+    "summary.entropy_drift": (HALVES, (quarter_entropy() - 1) / 3),
+    "summary.entropy_drift_std": (HALVES, (1 - quarter_entropy()) * math.sqrt(8 / 9)),
     "summary.entropy_monotonicity": (HALVES, 1 / 3),
-    "summary.low_band_slope": (BANDS, 0.6),
-    "summary.high_band_slope": (BANDS, -0.4),
-    "summary.cascade": (BANDS, -1),
+    "summary.low_band_slope": (BANDS, slope(0.6, 2)),
+    "summary.high_band_slope": (BANDS, slope(-0.4, 11)),
+    "summary.cascade": (BANDS, slope(-0.4, 11) - slope(0.6, 2)),
     "summary.flow_speed": (MOVING, 2 * math.tan(TURN / 2) / (N * math.sin(TURN))),
     "summary.rank": (MOVING, 2 / N),
     "summary.top_mode": (MOVING, 0.5),
@@ -134,7 +156,7 @@ WHOLE = {
     "initial.autocorr": (still(along(wave(3))), (math.cos(6 * math.pi / N) + 1) / 2),
     "initial.centroid_dist": (still(POINT), 0),
     "initial.dominant_freq": (still(along(wave(3), 1)), 3 / 8),
-    "initial.spectral_centroid": (still(TWO), 7 / 40),
+    "initial.spectral_centroid": (still(TWO), seen(7 / 40, 8 / 15)),
     "initial.power_law_exp": (still(STEEP), 3),
     "initial.entropy": (still(QUARTER), histogram(0.75, 0.25)),
     "initial.local_entropy_var": (still(PATCHES), 3 / 16 * (histogram(0.5, 0.5) - histogram(1, 0)) ** 2),
@@ -185,7 +207,7 @@ def test_what_the_reference_of_this_field_had_constant_tells_fields_apart():
 
 
 def test_a_field_of_noise_has_a_flat_spectrum_and_a_point_too():
-    assert temporal_series(still(POINT))["flatness"][0, 0].item() == pytest.approx(1, abs=1e-6)
+    assert temporal_series(still(POINT))["flatness"][0, 0].item() == pytest.approx(0, abs=1e-6)
 
 
 def test_a_trajectory_is_summarised_by_the_cosine_coefficients_of_each_feature():
@@ -233,6 +255,18 @@ def test_fields_without_any_variation_have_finite_features_and_gradients(grid, v
     assert fields.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_what_is_left_of_a_field_that_has_died_tells_nothing(level):
+    """What is far below a hundredth of a field's size changes features little."""
+    dying = torch.stack([level + 10.0 ** (-2 * t) * wave(2) for t in range(9)])[None, :, None]
+    rest = dying + 1e-7 * noise(*dying.shape)
+    before, after = feature_set(dying, ["summary", "temporal"]), feature_set(rest, ["summary", "temporal"])
+    apart = (after.values - before.values).abs()[0] / (1 + before.values.abs()[0])
+    blind = ["permutation_entropy", "dominant_freq"]  # look at order and not at size
+    far = {name for name, one in zip(before.names, apart.tolist(), strict=True) if one > 0.01}
+    assert far <= {f"summary.{name}" for name in blind}
+
+
 @pytest.mark.parametrize("grid", [(16,), (8, 8)])
 def test_moving_the_origin_of_the_periodic_grid_changes_nothing(grid):
     fields = noise(2, 5, 2, *grid)
@@ -256,7 +290,7 @@ def test_gradients_of_a_field_do_not_depend_on_the_number_of_points():
 
 
 def test_what_is_not_defined_is_absent():
-    one, two = feature_set(noise(1, 5, 1, 16)), feature_set(noise(1, 5, 2, 8, 8))
+    one, two = feature_set(noise(1, 5, 1, 16)), feature_set(noise(1, 5, 2, 16, 16))
     absent = {
         name.removesuffix(".dct0") for name in set(two.names) - set(one.names) if not name.endswith(("1", "2", "3"))
     }
@@ -264,7 +298,8 @@ def test_what_is_not_defined_is_absent():
         "temporal.grad_anisotropy", "initial.symmetry", "temporal.corr_mean", "temporal.corr_absmax",
         "temporal.participation",
     }  # fmt: skip
-    assert len(feature_set(noise(1, 5, 1, 8, 8)).names) == 14 + 37 + 24 * 4
+    assert len(feature_set(noise(1, 5, 1, 64, 64)).names) == 14 + 37 + 24 * 4
+    assert "temporal.band_frac_0.dct0" not in one.names  # no mode of 16 points is so slow
     assert "initial.symmetry" not in feature_set(noise(1, 5, 1, 8, 12)).names
     assert "initial.local_entropy_var" not in feature_set(noise(1, 5, 1, 10)).names
 

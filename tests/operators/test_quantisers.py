@@ -11,6 +11,7 @@ from potentia.operators.tokenizer import TokenizerConfig
 from potentia.operators.tokenizer.categories import by_clusters, by_family
 from potentia.operators.tokenizer.fsq import FSQ
 from potentia.operators.tokenizer.network import TokenizerNetwork
+from potentia.operators.tokenizer.principal import PrincipalCode
 from potentia.operators.tokenizer.regularisers import orthogonality, topography
 from potentia.operators.tokenizer.residual_vq import ResidualVQ, k_means
 from potentia.seeding import stream
@@ -26,6 +27,39 @@ def codes(levels: int = 3, size: int = 5, decay: float = 0.9) -> ResidualVQ:
     quantiser = ResidualVQ(2, 3, levels, size, decay, 0.2)
     quantiser.start(latents(), seed=1)
     return quantiser
+
+
+@pytest.mark.parametrize("kind", [{}, {"quantizer": "fsq", "fsq_values": (8, 8)}])
+def test_a_network_begins_with_the_principal_components_of_each_category(kind):
+    draws = torch.Generator().manual_seed(0)
+    hidden = torch.randn(200, 2, generator=draws)
+    parts = [hidden @ torch.randn(2, width, generator=draws) for width in (2, 3)]
+    features = torch.cat(parts, 1)[:, [0, 2, 1, 3, 4]]  # rank 2, also of each category
+    settings = {"latent_dim": 2, "codes": 8, "levels": 3} | kind
+    network = TokenizerNetwork(TokenizerConfig(**settings), CATEGORIES)
+    network.start(features, seed=1)
+    left = (network(features).reconstruction - features).square().mean() / features.var()
+    assert left < 0.12
+    assert not network.decoder.bend(torch.randn(5, 4, generator=draws)).any()
+
+
+def test_rounded_components_have_no_more_bits_than_they_are_given_and_need_no_more_than_they_use():
+    draws = torch.Generator().manual_seed(0)
+    known = torch.randn(300, 6, generator=draws) * torch.tensor([4.0, 2.0, 1.0, 0.1, 0.1, 0.1]) + 3
+    errors = []
+    for bits in (0, 3, 6, 12):
+        code = PrincipalCode.fit(known, 3, bits, seed=1)
+        assert sum(np.log2(len(one)) for one in code.values) <= bits
+        errors.append((code.rounded(known) - known).square().mean().item())
+    assert errors[0] == pytest.approx(known.var(0, correction=0).mean().item(), rel=1e-5)
+    assert errors == sorted(errors, reverse=True)
+    sizes = [len(one) for one in code.values]
+    assert sizes == sorted(sizes, reverse=True)  # wide components get more
+    whole = (code.rebuilt(known) - known).square().mean().item()
+    assert whole == pytest.approx(0.005, rel=0.2)  # the three that are left out
+    assert whole < errors[-1]
+    again = PrincipalCode.from_state(code.to_state())
+    assert torch.equal(again.rounded(known), code.rounded(known))
 
 
 def test_each_level_has_the_code_nearest_to_what_the_ones_before_have_left():

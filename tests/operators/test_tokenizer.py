@@ -26,6 +26,7 @@ from potentia.train import Adam, Callback, Run
 from potentia.train.engine import take_step
 
 DATA = features()
+PAIR = np.array([3, 8])
 HELD_OUT = features(30, seed=1)
 KINDS = {
     "vq": {},
@@ -43,7 +44,7 @@ def tokenizer() -> BehaviorTokenizer:
 class Rounding:
     """The smallest tokenizer: one category, one level, whole numbers from −4 to 4."""
 
-    latent_dim, codebook_sizes, feature_version, horizon = 2, [81], "1", 8
+    latent_dim, codebook_sizes, feature_version, horizon = 2, [81], "2", 8
     feature_names = ("summary.energy_growth", "summary.energy_ratio")
     categories = {"all": (0, 1)}
 
@@ -116,8 +117,8 @@ def test_training_learns_and_uses_its_codes():
     health = one.health(HELD_OUT)
     assert out.stats["min_val_loss"] == pytest.approx(health.mse, rel=1e-4)
     assert out.errors["val_used"].iloc[out.kept_epoch - 1] == pytest.approx(health.utilisation)
-    assert out.stats["min_val_loss"] < 0.6 < out.errors["val_loss"].iloc[0]
-    assert health.utilisation > 0.6
+    assert out.stats["min_val_loss"] < 0.95 * out.errors["val_loss"].iloc[0]
+    assert health.utilisation > 0.5
     assert one.metadata["epochs"] == 30
     assert "validation part" in str(out)
     assert out.plot_training_errors().axes
@@ -125,7 +126,7 @@ def test_training_learns_and_uses_its_codes():
 
 def test_categories_are_families_and_constant_features_are_left_out(tokenizer):
     assert list(tokenizer.categories) == ["initial", "summary", "temporal"]
-    assert "temporal.band_frac_0.dct0" in tokenizer.left_out
+    assert "temporal.mean.dct0" in tokenizer.left_out  # rounding
     assert not set(tokenizer.left_out) & set(tokenizer.feature_names)
     assert len(tokenizer.left_out) + len(tokenizer.feature_names) == len(DATA.names)
     for name, columns in tokenizer.categories.items():
@@ -136,10 +137,15 @@ def test_statistics_are_those_of_the_training_part_and_do_not_depend_on_the_batc
     one = BehaviorTokenizer(TokenizerConfig(**SMALL))
     one.train(DATA, TokenizerTrainingConfig(epochs=1, seed=1), val=HELD_OUT)
     normalized = one.normalize(DATA)
-    np.testing.assert_allclose(normalized.mean(0), 0, atol=1e-4)
-    np.testing.assert_allclose(normalized.std(0, correction=0), 1, rtol=1e-3)
+    near = (normalized.abs() <= 4).all(0)  # others are levelled off
+    assert near.sum() > 20
+    np.testing.assert_allclose(normalized[:, near].mean(0), 0, atol=1e-4)
+    np.testing.assert_allclose(normalized[:, near].std(0, correction=0), 1, rtol=1e-3)
     np.testing.assert_allclose(one.normalize(DATA.take(np.array([3]))), normalized[[3]])
-    np.testing.assert_array_equal(one.tokens_of(DATA.take(np.array([3, 8]))), one.tokens_of(DATA)[[3, 8]])
+    whole, part = (
+        one.decode(one.quantize(one.encode(one.normalize(given))).latents) for given in (DATA, DATA.take(PAIR))
+    )  # tokens may differ: two codes of a level may be one and the same
+    np.testing.assert_allclose(part, whole[PAIR], atol=1e-3)
 
 
 def test_heavy_tails_are_normalised_after_a_logarithm(tokenizer):
@@ -254,12 +260,31 @@ def test_health_tells_what_is_rebuilt_and_how_much_of_the_codes_is_used(tokenize
         assert row["reachable"] == row["codes"] == 6
     assert health.bits == pytest.approx(6 * np.log2(6))
     assert 0 < health.entropy <= health.bits
-    assert health.pca_mse < health.mse
+    assert health.pca_mse < health.rounded_pca_mse
     columns = list(tokenizer.categories["summary"])
     nmse = (x - rebuilt).square()[:, columns].mean() / x[:, columns].var(0, correction=0).mean()
     assert health.nmse["summary"] == pytest.approx(nmse.item(), rel=1e-5)
     assert list(health.worst(3).index) == list(health.r2.sort_values().index[:3])
     assert "of the codes are used, so many samples can use 100%" in str(health)
+
+
+def test_features_far_from_those_of_the_training_level_off_and_are_counted(tokenizer):
+    k = tokenizer.feature_names.index("summary.energy_growth")
+    place = HELD_OUT.names.index("summary.energy_growth")
+    scaling = tokenizer.fitted().scaling
+    deviations = torch.tensor([-1000.0, -4.0, 0.0, 3.0, 4.0, 5.0, 6.0, 1000.0], dtype=torch.float64)
+    values = HELD_OUT.take(np.arange(8)).values.clone().double()
+    values[:, place] = deviations * scaling.std[k] + scaling.mean[k]
+    given = replace(HELD_OUT, values=values.requires_grad_())
+    found = tokenizer.normalize(given)[:, k]
+    np.testing.assert_allclose(found.detach(), [-5.996, -4, 0, 3, 4, 4 + 2 / 3, 5, 5.996], atol=1e-3)
+    (slope,) = torch.autograd.grad(found.sum(), values)
+    assert (slope[:, place] > 0).all()
+    health = tokenizer.health(replace(HELD_OUT, values=values.detach()))
+    normalized = tokenizer.normalize(replace(HELD_OUT, values=values.detach()))
+    assert health.beyond == pytest.approx((normalized.abs() > 4).double().mean().item())
+    assert health.beyond > 0
+    assert "levelled off, more than 4 deviations" in str(health)
 
 
 def test_few_samples_cannot_use_all_codes(tokenizer):
@@ -271,7 +296,7 @@ def test_few_samples_cannot_use_all_codes(tokenizer):
 
 
 def test_other_features_than_those_of_the_training_are_refused(tokenizer):
-    with pytest.raises(DataError, match="features of version 0, the tokenizer was trained on version 1"):
+    with pytest.raises(DataError, match="features of version 0, the tokenizer was trained on version 2"):
         tokenizer.normalize(replace(HELD_OUT, version="0"))
     with pytest.raises(DataError, match="trajectories of 8 steps, these features are of 9"):
         tokenizer.tokens(waves(3, steps=9))

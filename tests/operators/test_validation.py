@@ -9,6 +9,7 @@ import pytest
 
 from operators import aligned
 from potentia.errors import ConfigError, DataError
+from potentia.operators.features import feature_set
 from potentia.operators.validation import validate_tokens
 
 
@@ -26,6 +27,9 @@ def test_the_truth_itself_passes_with_ratio_1():
     assert (found.levels["agreement"] == 1).all()
     assert (found.levels["js"] == 0).all()
     assert (found.features["ks"] == 0).all()
+    assert found.token_distance == found.feature_distance == 0 < found.chance_distance
+    assert found.true_beyond == found.predicted_beyond
+    assert (found.features["error"] == found.features["true_error"]).all()
     assert "➜ passed" in str(found)
     assert json.loads(json.dumps(found.to_dict()))["ratio"] == 1
 
@@ -43,8 +47,24 @@ def test_noise_fails():
 def test_one_trajectory_for_all_fails_although_it_is_rebuilt_well():
     found = validated(aligned.mean_trajectory)
     assert found.ratio < 2
+    assert found.token_distance == pytest.approx(found.chance_distance, rel=1e-5)  # tells nothing of any sample
     assert found.levels["p"].iloc[0] == 1
     assert not found.passed
+
+
+def test_errors_are_of_rebuilt_features_against_their_own_and_distances_against_the_truth():
+    data, tokenizer = aligned.data(), aligned.tokenizer()
+    found = validated(aligned.noise)
+    z, q = (tokenizer.normalize(feature_set(one)) for one in (data.test.fields, aligned.noise(data.test.fields)))
+    x, y = (tokenizer.decode(tokenizer.quantize(tokenizer.encode(one)).latents) for one in (z, q))
+    assert found.true_error == pytest.approx((x - z).square().mean().item(), rel=1e-5)
+    assert found.predicted_error == pytest.approx((y - q).square().mean().item(), rel=1e-5)
+    assert found.feature_distance == pytest.approx((q - z).square().mean().item(), rel=1e-5)
+    assert found.token_distance == pytest.approx((y - x).square().mean().item(), rel=1e-5)
+    pairs = (y[:, None] - x).square().mean()
+    assert found.chance_distance == pytest.approx(pairs.item(), rel=1e-5)
+    assert found.predicted_beyond == pytest.approx((q.abs() > 4).double().mean().item())
+    assert found.predicted_beyond > found.true_beyond
 
 
 def test_a_small_error_changes_little():

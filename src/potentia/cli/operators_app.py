@@ -15,6 +15,9 @@ Dataset = Annotated[Path, typer.Option(help="HDF5 file of fields over time.")]
 Tokenizer = Annotated[Path, typer.Option("--vqvae-path", help="A trained tokenizer: its file, or directory.")]
 Checkpoint = Annotated[Path, typer.Option("--noa-checkpoint", help="A trained operator, or a checkpoint of one.")]
 Part = Annotated[str, typer.Option(help="Part of the data: train, val, test or extrapolation.")]
+TimelineFile = Annotated[Path | None, typer.Option("--figure", help="Draw the tokens of a sample over time there.")]
+TimelineSample = Annotated[int, typer.Option("--sample", help="Of --figure: the place of the sample.")]
+TimelineEvery = Annotated[int, typer.Option("--every", help="Of --figure: steps from one window to the next.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -72,13 +75,16 @@ def tokenizer(
     out: Annotated[Path, typer.Option(help="Directory of the tokenizer.")],
     epochs: Annotated[int, typer.Option(help="Epochs at most.")] = 300,
     timesteps: Annotated[int | None, typer.Option(help="Steps of the samples; all if left out.")] = None,
+    every: Annotated[
+        int | None, typer.Option(help="Take all windows of --timesteps that begin so many steps apart, not the first.")
+    ] = None,
     categories: Annotated[str, typer.Option(help="family or cluster.")] = "family",
     seed: Annotated[int, typer.Option(help="Of weights, codes and batches.")] = 42,
 ) -> None:
     """Train a tokenizer on the features of true trajectories, and tell its health on the validation part."""
     from potentia.cli import operators_commands
 
-    operators_commands.tokenizer(dataset, out, epochs, timesteps, categories, seed)
+    operators_commands.tokenizer(dataset, out, epochs, timesteps, every, categories, seed)
 
 
 @operators.command("tokens")
@@ -88,11 +94,15 @@ def tokens(
     out: Annotated[Path, typer.Option(help="CSV file of the tokens.")],
     noa_checkpoint: Annotated[Path | None, typer.Option(help="Take what this operator predicts.")] = None,
     part: Part = "test",
+    figure: TimelineFile = None,
+    sample: TimelineSample = 0,
+    every: TimelineEvery = 1,
 ) -> None:
     """Write the tokens of trajectories, true ones or those that an operator predicts."""
     from potentia.cli import operators_commands
 
-    operators_commands.tokens(dataset, vqvae_path, out, noa_checkpoint, part)
+    timeline = operators_commands.Timeline(outfile=figure, sample=sample, every=every)
+    operators_commands.tokens(dataset, vqvae_path, out, noa_checkpoint, part, timeline)
 
 
 @operators.command("validate")
@@ -103,11 +113,16 @@ def validate(
     n_samples: Annotated[int, typer.Option(help="Samples at most.")] = 100,
     part: Part = "test",
     as_json: AsJson = False,
+    figure: TimelineFile = None,
+    sample: TimelineSample = 0,
+    every: TimelineEvery = 1,
 ) -> None:
     """Tell whether predictions behave like the truth. Exit code 1 if they do not."""
     from potentia.cli import operators_commands
 
-    raise typer.Exit(operators_commands.validate(dataset, vqvae_path, noa_checkpoint, n_samples, part, as_json))
+    timeline = operators_commands.Timeline(outfile=figure, sample=sample, every=every)
+    asked = (dataset, vqvae_path, noa_checkpoint, n_samples, part, as_json, timeline)
+    raise typer.Exit(operators_commands.validate(*asked))
 
 
 @operators.command("diagnose")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +14,40 @@ from potentia.cli.operators_train import load_tokenizer
 from potentia.config import from_dict
 from potentia.errors import ConfigError
 from potentia.operators import diagnostics
+from potentia.operators.dataset import OperatorData, Samples
 from potentia.operators.estimator import NeuralOperator
-from potentia.operators.features import feature_set
+from potentia.operators.features import feature_set, windows
 from potentia.operators.hdf5 import read_operator_data, read_record
 from potentia.operators.run_directory import TOKENIZER, RunDirectory
+from potentia.operators.timeline import token_timelines
 from potentia.operators.tokenizer import BehaviorTokenizer, TokenizerConfig, TokenizerTrainingConfig
 from potentia.operators.validation import behaviour_samples, validate_tokens
 from potentia.storage import write_text
 
-__all__ = ["diagnose", "tokenizer", "tokens", "validate"]
+__all__ = ["Timeline", "diagnose", "tokenizer", "tokens", "validate"]
 
 
-def tokenizer(dataset: Path, out: Path, epochs: int, timesteps: int | None, categories: str, seed: int) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """A figure of tokens over time that is asked for."""
+
+    outfile: Path | None
+    """Where to write it; None for none."""
+    sample: int
+    """Place in the part."""
+    every: int
+    """Steps from the beginning of one window to that of the next."""
+
+
+def tokenizer(
+    dataset: Path, out: Path, epochs: int, timesteps: int | None, every: int | None, categories: str, seed: int
+) -> None:
     """Train a tokenizer, save it, and tell its health."""
     path = out / TOKENIZER
     if path.exists():
         raise ConfigError(f"{path} is there already: remove it or choose another directory by --out")
     data = read_operator_data(dataset)
-    parts = [part if timesteps is None else part.first_steps(timesteps) for part in (data.train, data.val)]
+    parts = [_steps_of(part, timesteps, every) for part in (data.train, data.val)]
     fitted, held_out = (feature_set(part, channels=data.channels) for part in parts)
     made = BehaviorTokenizer(from_dict(TokenizerConfig, {"categories": categories}))
     told = made.train(fitted, TokenizerTrainingConfig(epochs=epochs, seed=seed), val=held_out)
@@ -39,13 +56,24 @@ def tokenizer(dataset: Path, out: Path, epochs: int, timesteps: int | None, cate
     typer.echo(f"{told}\n{made.health(held_out)}\n{path}")
 
 
-def tokens(dataset: Path, vqvae_path: Path, out: Path, noa_checkpoint: Path | None, part: str) -> None:
+def _steps_of(part: Samples, timesteps: int | None, every: int | None) -> Samples:
+    """Return a part with its first steps, or all windows of so many."""
+    if every is None:
+        return part if timesteps is None else part.first_steps(timesteps)
+    if timesteps is None:
+        raise ConfigError("--every is between windows of --timesteps steps: give that, too")
+    return windows(part, timesteps, every)
+
+
+def tokens(
+    dataset: Path, vqvae_path: Path, out: Path, noa_checkpoint: Path | None, part: str, timeline: Timeline
+) -> None:
     """Write a row of tokens for each trajectory."""
     made, data = load_tokenizer(vqvae_path), read_operator_data(dataset)
+    operator = None if noa_checkpoint is None else NeuralOperator.load(noa_checkpoint)
     samples = behaviour_samples(data, part, None, made.horizon)
     fields: Any = samples.fields
-    if noa_checkpoint is not None:
-        operator = NeuralOperator.load(noa_checkpoint)
+    if operator is not None:
         fields = operator.predict(samples.initial, samples.parameters, samples.steps)
     found = made.tokens(fields, data.channels)
     levels = found.shape[1] // len(made.categories)
@@ -55,19 +83,41 @@ def tokens(dataset: Path, vqvae_path: Path, out: Path, noa_checkpoint: Path | No
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, frame.to_csv(index_label="sample"))
     typer.echo(f"{out}: {len(found)} trajectories, {found.shape[1]} tokens each")
+    _draw_timeline(timeline, made, data, part, operator)
 
 
-def validate(dataset: Path, vqvae_path: Path, noa_checkpoint: Path, n_samples: int, part: str, as_json: bool) -> int:
+def validate(
+    dataset: Path,
+    vqvae_path: Path,
+    noa_checkpoint: Path,
+    n_samples: int,
+    part: str,
+    as_json: bool,
+    timeline: Timeline,
+) -> int:
     """Tell whether predictions behave like the truth; return the exit code."""
-    found = validate_tokens(
-        NeuralOperator.load(noa_checkpoint),
-        load_tokenizer(vqvae_path),
-        read_operator_data(dataset),
-        part=part,
-        n_samples=n_samples,
-    )
+    operator, made = NeuralOperator.load(noa_checkpoint), load_tokenizer(vqvae_path)
+    data = read_operator_data(dataset)
+    found = validate_tokens(operator, made, data, part=part, n_samples=n_samples)
+    _draw_timeline(timeline, made, data, part, operator)
     typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
     return 0 if found.passed else 1
+
+
+def _draw_timeline(
+    asked: Timeline, made: BehaviorTokenizer, data: OperatorData, part: str, operator: NeuralOperator | None
+) -> None:
+    """Draw the tokens of one sample over all of its steps, with those of what is predicted for it below."""
+    if asked.outfile is None:
+        return
+    samples = data.parts()[part]
+    if not 0 <= asked.sample < len(samples):
+        raise ConfigError(f"--sample must be one of 0 to {len(samples) - 1} of `{part}`, got {asked.sample}")
+    one = samples.take([asked.sample])
+    fields = None if operator is None else operator.predict(one.initial, one.parameters, one.steps)
+    found = token_timelines(made, one, fields, channels=data.channels, every=asked.every)
+    title = f"{part}, sample {asked.sample}: tokens"
+    found.plot(time_step=data.time_step, title=title, outfile=asked.outfile)
 
 
 def diagnose(

@@ -7,13 +7,14 @@ from potentia.operators.dataset import OperatorData, Samples
 from potentia.operators.diagnostics import diagnose
 from potentia.operators.estimator import NeuralOperator
 from potentia.operators.evaluation import Evaluation, evaluate, parameter_sensitivity
-from potentia.operators.features import feature_set, feature_table
+from potentia.operators.features import feature_set, feature_table, windows
 from potentia.operators.hdf5 import read_operator_data, write_operator_data
 from potentia.operators.make import make_data, make_record
 from potentia.operators.networks.fno import FNOConfig
 from potentia.operators.networks.u_afno import UAFNOConfig
 from potentia.operators.results import TrainOut
 from potentia.operators.space import Boolean, Choice, Continuous, Integer, ParameterSpace
+from potentia.operators.timeline import token_timelines
 from potentia.operators.tokenizer import BehaviorTokenizer, TokenizerConfig, TokenizerTrainingConfig
 from potentia.operators.training_config import OperatorTrainingConfig
 from potentia.operators.validation import validate_tokens
@@ -46,6 +47,8 @@ __all__ = [
     "make_record",
     "parameter_sensitivity",
     "read_operator_data",
+    "token_timelines",
     "validate_tokens",
+    "windows",
     "write_operator_data",
 ]

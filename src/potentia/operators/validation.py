@@ -23,6 +23,7 @@ from potentia.operators.features import feature_set
 from potentia.operators.losses import error_figures, error_sums
 from potentia.operators.normaliser import Normaliser
 from potentia.operators.tokenizer import Tokenizer
+from potentia.operators.tokenizer.scaling import BOUND
 from potentia.seeding import stream
 
 __all__ = ["Behaviour", "TokenValidation", "behaviour_of", "behaviour_samples", "rebuilt_error", "validate_tokens"]
@@ -47,7 +48,19 @@ class TokenValidation:
     true_error: float
     """Mean square error of the normalised features of the truth, rebuilt from their codes."""
     predicted_error: float
-    """The same of predictions; NaN if all have diverged."""
+    """The same of predictions, each against its own features: how well the tokenizer knows what they do, and not
+    whether that is right. NaN if all have diverged."""
+    token_distance: float
+    """Mean square distance between what the tokens of predictions tell (features rebuilt from them) and what those of
+    the truth do: whether it is right."""
+    chance_distance: float
+    """The same between predictions and the truth of any sample."""
+    feature_distance: float
+    """Mean square distance between the normalised features of predictions and of the truth."""
+    true_beyond: float
+    """Part of the normalised features of the truth that are more than `BOUND` deviations from the mean."""
+    predicted_beyond: float
+    """The same of predictions. A tokenizer levels these off; where they are many, the ratio flatters."""
     nmse: float
     """Mean square error of predicted fields in parts of that of the mean of the training part."""
     levels: pd.DataFrame = field(repr=False)
@@ -57,11 +70,15 @@ class TokenValidation:
     and predicted tokens (bits, 0 is equal, 1 is disjoint), the mean over codebooks."""
     features: pd.DataFrame = field(repr=False)
     """By feature: ``ks``, the largest distance of the distributions; ``w1``, Wasserstein's distance in deviations of
-    the training part; ``error``, its part in `predicted_error`. Those with the largest ``ks`` come first."""
+    the training part; ``true_error`` and ``error``, mean square errors of rebuilt ones of truth and prediction;
+    ``beyond``, part of the predictions that are more than `BOUND` deviations off. The largest ``ks`` come first."""
 
     @property
     def ratio(self) -> float:
-        """Error of predictions over that of the truth. Low alone is no proof: the mean trajectory is rebuilt well."""
+        """Error of predictions over that of the truth, each rebuilt from its own tokens.
+
+        Low alone is no proof: the mean trajectory is rebuilt well.
+        """
         return self.predicted_error / self.true_error if self.true_error > 0 else math.nan
 
     @property
@@ -97,6 +114,10 @@ class TokenValidation:
             f"{self.samples} samples, {self.diverged} diverged; nmse {self.nmse:.4g}",
             f"features rebuilt with error {self.predicted_error:.4g}, of the truth {self.true_error:.4g}: ratio "
             f"{self.ratio:.3g}",
+            f"what tokens tell of predictions is {self.token_distance:.4g} from what they tell of the truth, by chance "
+            f"{self.chance_distance:.4g}; the features themselves {self.feature_distance:.4g}",
+            f"more than {BOUND:g} deviations from the mean: {self.predicted_beyond:.2%} of the features of "
+            f"predictions, {self.true_beyond:.2%} of the truth",
         ]
         for level, row in self.levels.iterrows():
             lines.append(
@@ -122,8 +143,20 @@ class Behaviour:
     """`NO_TOKEN` of those that are not finite.  [samples, entries]"""
     finite: NDArray[np.bool_] = field(repr=False)
     """Which have finite features.  [samples]"""
-    error: NDArray[np.float64] = field(repr=False)
-    """Square error of each feature, rebuilt from the codes.  [finite, features]"""
+    rebuilt: Tensor = field(repr=False)
+    """Features as the codes tell them.  [finite, features]"""
+
+    @property
+    def error(self) -> NDArray[np.float64]:
+        """Square error of each feature, rebuilt from the codes.  [finite, features]"""
+        found: NDArray[np.float64] = (self.rebuilt - self.normalized).square().double().cpu().numpy()
+        return found
+
+    @property
+    def beyond(self) -> NDArray[np.bool_]:
+        """Which features are more than `BOUND` deviations from the mean.  [finite, features]"""
+        found: NDArray[np.bool_] = (self.normalized.abs() > BOUND).cpu().numpy()
+        return found
 
 
 def validate_tokens(
@@ -164,6 +197,9 @@ def validate_tokens(
         diverged=int((~found.finite).sum()),
         true_error=float(true.error.mean()),
         predicted_error=rebuilt_error(found),
+        **_apart(true, found),
+        true_beyond=_mean(true.beyond),
+        predicted_beyond=_mean(found.beyond),
         nmse=figures["nmse"],
         levels=_levels(tokenizer, true.tokens, found.tokens, permutations, seed),
         features=_distances(tokenizer.feature_names, true, found),
@@ -205,19 +241,35 @@ def behaviour_of(tokenizer: AlignmentTokenizer, fields: NDArray[np.float32], cha
     if not finite.any():
         width = len(tokenizer.feature_names)
         nothing = torch.zeros(0, tokenizer.latent_dim)
-        return Behaviour(torch.zeros(0, width), [nothing] * entries, tokens, finite, np.zeros((0, width)))
+        return Behaviour(torch.zeros(0, width), [nothing] * entries, tokens, finite, torch.zeros(0, width))
     normalized = tokenizer.normalize(features)
     latents = tokenizer.encode(normalized)
     coded = tokenizer.quantize(latents)
     tokens[finite] = coded.tokens.cpu().numpy()
     rebuilt = tokenizer.decode(coded.latents).to(normalized)
-    error = (rebuilt - normalized).square().double().cpu().numpy()
-    return Behaviour(normalized, latents, tokens, finite, error)
+    return Behaviour(normalized, latents, tokens, finite, rebuilt)
 
 
 def rebuilt_error(behaviour: Behaviour) -> float:
     """Return the mean square error of rebuilt features, NaN where there are none."""
-    return float(behaviour.error.mean()) if len(behaviour.error) else math.nan
+    return _mean(behaviour.error)
+
+
+def _mean(values: NDArray[Any] | Tensor) -> float:
+    return float(values.mean()) if len(values) else math.nan
+
+
+def _apart(true: Behaviour, found: Behaviour) -> dict[str, float]:
+    """Return how far predictions are from the truth, by tokens and by features; NaN where all have diverged."""
+    kept = torch.from_numpy(np.flatnonzero(found.finite[true.finite]))
+    own, other = found.rebuilt.double().cpu(), true.rebuilt.double().cpu()[kept]
+    truth = true.normalized.double().cpu()[kept]
+    by_chance = (own.square().mean(0) + other.square().mean(0) - 2 * own.mean(0) * other.mean(0)).mean()
+    return {
+        "token_distance": _mean((own - other).square()),
+        "chance_distance": float(by_chance),
+        "feature_distance": _mean((found.normalized.double().cpu() - truth).square()),
+    }
 
 
 def _levels(
@@ -276,14 +328,17 @@ def _distances(names: Sequence[str], true: Behaviour, predicted: Behaviour) -> p
     """Return distances of the distributions of each feature, the largest first; of no data they are the largest."""
     index = pd.Index(names, name="feature")
     if not predicted.finite.any():
-        return pd.DataFrame({"ks": 1.0, "w1": math.inf, "error": math.nan}, index=index)
+        nothing = {"ks": 1.0, "w1": math.inf, "true_error": true.error.mean(0), "error": math.nan, "beyond": math.nan}
+        return pd.DataFrame(nothing, index=index)
     a, b = (one.normalized.double().cpu().numpy() for one in (true, predicted))
     columns = range(len(names))
     table = pd.DataFrame(
         {
             "ks": [float(stats.ks_2samp(a[:, k], b[:, k], method="asymp").statistic) for k in columns],
             "w1": [float(stats.wasserstein_distance(a[:, k], b[:, k])) for k in columns],
+            "true_error": true.error.mean(0),
             "error": predicted.error.mean(0),
+            "beyond": predicted.beyond.mean(0),
         },
         index=index,
     )

@@ -11,6 +11,7 @@ from potentia.operators.features.feature_set import (
     feature_table,
     temporal_series,
 )
+from potentia.operators.features.windows import windows
 
 __all__ = [
     "ARCHITECTURE",
@@ -22,4 +23,5 @@ __all__ = [
     "feature_set",
     "feature_table",
     "temporal_series",
+    "windows",
 ]

@@ -36,7 +36,7 @@ __all__ = [
     "temporal_series",
 ]
 
-VERSION = "1"
+VERSION = "2"
 """Changes whenever a formula does: a tokenizer refuses features of another version."""
 
 ARCHITECTURE = "architecture"

@@ -1,5 +1,8 @@
 """Fields as features look at them: what several features need (gradients, powers, sorted values) is computed once.
 
+What is smaller than `FLOOR` of a field's own size is none to features: quotients and logarithms of it would be of
+rounding, and a prediction that is right but for its noise would be as far from the truth as one that is wrong.
+
 Space is periodic and the domain has length 1 along each axis, so gradients do not depend on the number of points.
 Frequencies are in units of the Nyquist frequency of the axis with the fewest points.
 """
@@ -11,10 +14,13 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-__all__ = ["BANDS", "TINY", "Frames", "root", "slope_over_time"]
+__all__ = ["BANDS", "FLOOR", "TINY", "Frames", "has_band", "log_above", "root", "slope_over_time"]
 
 TINY = 1e-12
-"""Keeps quotients and logarithms of fields without any variation finite: they are 0 there, or log(TINY)."""
+"""Keeps quotients and logarithms of fields that are 0 everywhere finite."""
+
+FLOOR = 1e-2
+"""Part of the root mean square of a field, of a trajectory over all of its steps, below which nothing is told apart."""
 
 BANDS = (0.0, 0.04, 0.16, 0.36, 0.64)
 """Where the bands of frequencies begin; the last one has no end, for corners of the spectrum are beyond Nyquist."""
@@ -25,10 +31,21 @@ def root(squares: Tensor) -> Tensor:
     return (squares + TINY**2).sqrt()
 
 
+def log_above(values: Tensor, floor: Tensor) -> Tensor:
+    """Return logarithms of values, of which none counts as less than the floor."""
+    return torch.maximum(values, floor).log()
+
+
 def slope_over_time(series: Tensor) -> Tensor:
     """Return the slope of the straight line through series [samples, steps + 1, ...] over t/T, by least squares."""
     t = torch.linspace(-0.5, 0.5, series.shape[1], dtype=series.dtype, device=series.device)
     return torch.einsum("t,nt...->n...", t, series) / t.square().sum()
+
+
+def has_band(_channels: int, grid: tuple[int, ...], band: int) -> bool:
+    """Whether a mode of fields on this grid has a frequency in one of the `BANDS`."""
+    frames = Frames(torch.zeros(1, *grid), len(grid))
+    return bool((frames.bands == band).any())
 
 
 class Frames:
@@ -64,6 +81,16 @@ class Frames:
     def energy(self) -> Tensor:
         """Mean square.  [..., channels]"""
         return self.flat.square().mean(-1)
+
+    @cached_property
+    def floor(self) -> Tensor:
+        """Power that is none beside the field: the square of `FLOOR` times its root mean square.  [..., channels]"""
+        return FLOOR**2 * self.energy + TINY
+
+    @cached_property
+    def spread(self) -> Tensor:
+        """Variance over space, at least the floor.  [..., channels]"""
+        return torch.maximum(self.variance, self.floor)
 
     @cached_property
     def sorted(self) -> Tensor:
@@ -159,15 +186,24 @@ class Frames:
         return found
 
     @cached_property
+    def seen_power(self) -> Tensor:
+        """`power` with white noise as strong as the floor: a flat field has its spectrum.  [..., channels, modes]"""
+        return self.power + (self.floor / self.multiplicity.sum())[..., None]
+
+    @cached_property
     def spectrum(self) -> Tensor:
-        """Part of each mode, with its multiplicity, in the whole power.  [..., channels, modes]"""
-        weighted = self.power * self.multiplicity
-        return weighted / (weighted.sum(-1, keepdim=True) + TINY)
+        """Part of each mode, with its multiplicity, in the whole `seen_power`.  [..., channels, modes]"""
+        weighted = self.seen_power * self.multiplicity
+        return weighted / weighted.sum(-1, keepdim=True)
+
+    @cached_property
+    def bands(self) -> Tensor:
+        """Which of the `BANDS` the frequency of each mode is in.  [modes]"""
+        edges = torch.tensor(BANDS[1:], dtype=self.fields.dtype, device=self.fields.device)
+        return torch.bucketize(self.frequencies, edges, right=True)
 
     @cached_property
     def band_powers(self) -> Tensor:
-        """Power in each of the `BANDS`.  [..., channels, bands]"""
-        edges = torch.tensor(BANDS[1:], dtype=self.fields.dtype, device=self.fields.device)
-        band = torch.bucketize(self.frequencies, edges, right=True)
-        members = torch.nn.functional.one_hot(band, len(BANDS)).to(self.fields.dtype)
-        return (self.power * self.multiplicity) @ members
+        """`seen_power` in each of the `BANDS`.  [..., channels, bands]"""
+        members = torch.nn.functional.one_hot(self.bands, len(BANDS)).to(self.fields.dtype)
+        return (self.seen_power * self.multiplicity) @ members

@@ -40,7 +40,7 @@ def largest_cluster_frac(frames: Frames) -> Tensor:
 def autocorr(frames: Frames) -> Tensor:
     """Moran's I: ⟨d d'⟩/⟨d²⟩ over next neighbours d' along the axes."""
     products = (frames.deviation * frames.neighbour_sums.sum(0)).mean(-1)
-    return products / (2 * frames.n_axes * frames.variance + TINY)
+    return products / (2 * frames.n_axes * frames.spread)
 
 
 @INITIAL.add()
@@ -117,7 +117,7 @@ def predictability(frames: Frames) -> Tensor:
     ridge = 1e-6 * (gram.diagonal(dim1=-2, dim2=-1).sum(-1) + frames.variance) + TINY
     eye = torch.eye(frames.n_axes, dtype=gram.dtype, device=gram.device)
     weights = torch.linalg.solve(gram + ridge[..., None, None] * eye, shared)
-    found: Tensor = (weights * shared).sum(-1) / (frames.variance + TINY)
+    found: Tensor = (weights * shared).sum(-1) / frames.spread
     return found
 
 
@@ -139,7 +139,7 @@ def symmetry(frames: Frames) -> Tensor:
     shaped = frames.deviation.view(frames.fields.shape)
     turned = [torch.rot90(shaped, quarter, (-2, -1)).flatten(-2) for quarter in (1, 2, 3)]
     products = torch.stack([(frames.deviation * one).mean(-1) for one in turned])
-    return products.amax(0) / (frames.variance + TINY)
+    return products.amax(0) / frames.spread
 
 
 def _clusters(frames: Frames) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from potentia.operators.features.frames import TINY, Frames, root
+from potentia.operators.features.frames import FLOOR, TINY, Frames, root
 
 __all__ = ["Movie"]
 
@@ -27,6 +27,16 @@ class Movie(Frames):
         return int(self.fields.shape[1]) - 1
 
     @cached_property
+    def floor(self) -> Tensor:
+        """Power that is none beside the trajectory: one for all of its steps.  [samples, 1, channels]"""
+        return FLOOR**2 * self.energy.mean(1, keepdim=True) + TINY
+
+    @cached_property
+    def spread_over_time(self) -> Tensor:
+        """Mean square of the changes, at least the floor.  [samples, channels]"""
+        return torch.maximum(self.change.square().mean((1, 3)), self.floor[:, 0])
+
+    @cached_property
     def change(self) -> Tensor:
         """Field minus the one before.  [samples, steps, channels, points]"""
         return self.flat[:, 1:] - self.flat[:, :-1]
@@ -34,14 +44,14 @@ class Movie(Frames):
     @cached_property
     def step_change(self) -> Tensor:
         """Length of each change over that of the field before.  [samples, steps, channels]"""
-        return root(self.change.square().mean(-1)) / root(self.energy[:, :-1] + TINY)
+        return root(self.change.square().mean(-1)) / torch.maximum(self.energy[:, :-1], self.floor).sqrt()
 
     @cached_property
     def likeness(self) -> Tensor:
         """Cosine between the fields of two steps.  [samples, channels, steps + 1, steps + 1]"""
-        rows = self.flat.transpose(1, 2)
-        rows = rows / root(rows.square().sum(-1, keepdim=True) + TINY)
-        return rows @ rows.mT
+        rows = self.flat / torch.maximum(self.energy, self.floor).sqrt()[..., None]
+        rows = rows.transpose(1, 2)
+        return rows @ rows.mT / rows.shape[-1]
 
     @cached_property
     def fluctuation_gram(self) -> Tensor:
@@ -66,6 +76,12 @@ class Movie(Frames):
         return found
 
     @cached_property
+    def energy_power(self) -> Tensor:
+        """Sum of `energy_spectrum`, at least the power of `FLOOR` of the mean energy.  [samples, channels]"""
+        least = (FLOOR * self.energy.mean(1)).square() + TINY**2
+        return torch.maximum(self.energy_spectrum.sum(-1), least)
+
+    @cached_property
     def time_frequencies(self) -> Tensor:
         """Frequency of each mode of `energy_spectrum` in units of the Nyquist frequency of the steps.  [modes]"""
         n = self.steps + 1
@@ -74,8 +90,8 @@ class Movie(Frames):
     @cached_property
     def correlation(self) -> Tensor:
         """Correlation over space between channels.  [samples, steps + 1, channels, channels]"""
-        rows = self.deviation / root(self.deviation.square().sum(-1, keepdim=True) + TINY)
-        return rows @ rows.mT
+        rows = self.deviation / self.spread.sqrt()[..., None]
+        return rows @ rows.mT / rows.shape[-1]
 
     @cached_property
     def absolute(self) -> Tensor:
@@ -94,9 +110,13 @@ class Movie(Frames):
 
     @cached_property
     def entropy(self) -> Tensor:
-        """Entropy of p = |u|/Σ|u| over the points, 1 where all are equal.  [samples, steps + 1, channels]"""
-        p = self.flat.abs() / (self.absolute * self.flat.shape[-1] + TINY)[..., None]
-        return -(p * (p + TINY).log()).sum(-1) / math.log(p.shape[-1])
+        """Entropy over the points of |u| and the floor's root, as parts; 1 if all are equal.
+
+        Shape: [samples, steps + 1, channels]
+        """
+        sizes = self.flat.abs() + self.floor.sqrt()[..., None]
+        p = sizes / sizes.sum(-1, keepdim=True)
+        return -(p * p.log()).sum(-1) / math.log(p.shape[-1])
 
     @cached_property
     def variation(self) -> Tensor:

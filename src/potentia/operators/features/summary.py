@@ -11,34 +11,35 @@ import torch
 from torch import Tensor
 
 from potentia.operators.features.families import Family
-from potentia.operators.features.frames import TINY, root, slope_over_time
+from potentia.operators.features.frames import FLOOR, TINY, log_above, root, slope_over_time
 from potentia.operators.features.movie import Movie
 
 __all__ = ["SUMMARY"]
 
 SUMMARY: Family[Movie] = Family("summary")
-"""Each has a value for each channel of a trajectory; E_t is the mean square after t of T steps, v_t the variance."""
+"""Each has a value for each channel of a trajectory; E_t is the mean square after t of T steps, v_t the variance.
 
-EPS = 1e-8
-"""Beside invariants in a quotient."""
+Beneath a logarithm or a stroke nothing is less than f = `FLOOR`² ⟨E⟩ over all steps, no length less than its root.
+"""
 
 
 @SUMMARY.add()
 def energy_growth(movie: Movie) -> Tensor:
     """Slope of log E_t over t/T."""
-    return slope_over_time((movie.energy + TINY).log())
+    return slope_over_time(log_above(movie.energy, movie.floor))
 
 
 @SUMMARY.add()
 def variance_growth(movie: Movie) -> Tensor:
     """Slope of log v_t over t/T."""
-    return slope_over_time((movie.variance + TINY).log())
+    return slope_over_time(movie.spread.log())
 
 
 @SUMMARY.add()
 def energy_ratio(movie: Movie) -> Tensor:
     """log(E_T/E_0)."""
-    return (movie.energy[:, -1] + TINY).log() - (movie.energy[:, 0] + TINY).log()
+    logs = log_above(movie.energy, movie.floor)
+    return logs[:, -1] - logs[:, 0]
 
 
 @SUMMARY.add()
@@ -47,7 +48,7 @@ def trend_r2(movie: Movie) -> Tensor:
     means = movie.mean
     t = torch.linspace(-0.5, 0.5, movie.steps + 1, dtype=means.dtype, device=means.device)
     explained = slope_over_time(means).square() * t.square().mean()
-    return explained / (means.var(1, correction=0) + TINY)
+    return explained / torch.maximum(means.var(1, correction=0), movie.floor[:, 0])
 
 
 @SUMMARY.add(differentiable=False)
@@ -59,14 +60,13 @@ def dominant_freq(movie: Movie) -> Tensor:
 @SUMMARY.add()
 def temporal_centroid(movie: Movie) -> Tensor:
     """Σ f P/Σ P of the spectrum of E_t, straight line removed and Hann-windowed."""
-    spectrum = movie.energy_spectrum
-    return spectrum @ movie.time_frequencies / (spectrum.sum(-1) + TINY)
+    return movie.energy_spectrum @ movie.time_frequencies / movie.energy_power
 
 
 @SUMMARY.add()
 def peak_fraction(movie: Movie) -> Tensor:
     """Part of the largest mode in that spectrum."""
-    return movie.energy_spectrum.amax(-1) / (movie.energy_spectrum.sum(-1) + TINY)
+    return movie.energy_spectrum.amax(-1) / movie.energy_power
 
 
 @SUMMARY.add()
@@ -107,17 +107,19 @@ def step_change_max(movie: Movie) -> Tensor:
 
 @SUMMARY.add()
 def late_to_early(movie: Movie) -> Tensor:
-    """Log of the mean of ‖u_{t+1} − u_t‖/‖u_t‖ over the last quarter of the steps over that of the first quarter."""
+    """Log of the mean of ‖u_{t+1} − u_t‖/‖u_t‖ over the last quarter of the steps over that of the first quarter.
+
+    Means below 10⁻² count as that.
+    """
     quarter = max(movie.steps // 4, 1)
     early, late = movie.step_change[:, :quarter].mean(1), movie.step_change[:, -quarter:].mean(1)
-    return (late + EPS).log() - (early + EPS).log()
+    return late.clamp_min(FLOOR).log() - early.clamp_min(FLOOR).log()
 
 
 @SUMMARY.add(heavy=True)
 def irreversibility(movie: Movie) -> Tensor:
-    """⟨d³⟩/⟨d²⟩^1.5 with d = u_{t+1} − u_t, over space and time."""
-    change = movie.change
-    return change.pow(3).mean((1, 3)) / (change.square().mean((1, 3)) + TINY).pow(1.5)
+    """|⟨d³⟩|/⟨d²⟩^1.5 with d = u_{t+1} − u_t, over space and time; with signs, mirrored channels would cancel."""
+    return movie.change.pow(3).mean((1, 3)).abs() / movie.spread_over_time.pow(1.5)
 
 
 @SUMMARY.add(differentiable=False)
@@ -136,14 +138,14 @@ def roughness(movie: Movie) -> Tensor:
     """⟨|u_{t+1} − 2 u_t + u_{t−1}|²⟩/⟨d²⟩ with d = u_{t+1} − u_t, over space and time."""
     change = movie.change
     second = (change[:, 1:] - change[:, :-1]).square().mean((1, 3))
-    return second / (change.square().mean((1, 3)) + TINY)
+    return second / movie.spread_over_time
 
 
 INVARIANTS: dict[str, tuple[Callable[[Movie], Tensor], str]] = {
     "l1": (attrgetter("absolute"), "⟨|u|⟩"),
     "l2": (attrgetter("rms"), "√⟨u²⟩"),
     "linf": (attrgetter("peak"), "max |u|"),
-    "entropy": (attrgetter("entropy"), "−Σ p log p/log(points) with p = |u|/Σ|u|"),
+    "entropy": (attrgetter("entropy"), "−Σ p log p/log(points) with p = (|u| + √f)/Σ(|u| + √f)"),
     "variation": (attrgetter("variation"), "⟨|∇u|⟩"),
 }
 """What is followed over time: [samples, steps + 1, channels]."""
@@ -151,17 +153,27 @@ INVARIANTS: dict[str, tuple[Callable[[Movie], Tensor], str]] = {
 
 def _drift(movie: Movie, invariant: str) -> Tensor:
     series = INVARIANTS[invariant][0](movie)
-    return (series[:, -1] - series[:, 0]) / (movie.steps * (series[:, 0].abs() + EPS))
+    return (series[:, -1] - series[:, 0]) / (movie.steps * _start(series))
 
 
 def _drift_std(movie: Movie, invariant: str) -> Tensor:
     series = INVARIANTS[invariant][0](movie)
-    return root(series.diff(dim=1).var(1, correction=0)) / (series[:, 0].abs() + EPS)
+    return root(series.diff(dim=1).var(1, correction=0)) / _start(series)
 
 
 def _monotonicity(movie: Movie, invariant: str) -> Tensor:
-    change = INVARIANTS[invariant][0](movie).diff(dim=1)
-    return change.sum(1).abs() / (change.abs().sum(1) + EPS)
+    series = INVARIANTS[invariant][0](movie)
+    change = series.diff(dim=1)
+    return change.sum(1).abs() / torch.maximum(change.abs().sum(1), _least(series))
+
+
+def _start(series: Tensor) -> Tensor:
+    """Return the size of an invariant at the beginning, at least `FLOOR` of its mean size.  [samples, channels]"""
+    return torch.maximum(series[:, 0].abs(), _least(series))
+
+
+def _least(series: Tensor) -> Tensor:
+    return FLOOR * series.abs().mean(1) + TINY
 
 
 for _name, (_, _text) in INVARIANTS.items():
@@ -180,13 +192,13 @@ for _name, (_, _text) in INVARIANTS.items():
 @SUMMARY.add()
 def low_band_slope(movie: Movie) -> Tensor:
     """Slope over t/T of the log of the power below 0.16 of Nyquist."""
-    return slope_over_time((movie.band_powers[..., :2].sum(-1) + TINY).log())
+    return slope_over_time(log_above(movie.band_powers[..., :2].sum(-1), movie.floor))
 
 
 @SUMMARY.add()
 def high_band_slope(movie: Movie) -> Tensor:
     """Slope over t/T of the log of the power above 0.36 of Nyquist."""
-    return slope_over_time((movie.band_powers[..., 3:].sum(-1) + TINY).log())
+    return slope_over_time(log_above(movie.band_powers[..., 3:].sum(-1), movie.floor))
 
 
 @SUMMARY.add()
@@ -201,7 +213,7 @@ def flow_speed(movie: Movie) -> Tensor:
     between = [(one[:, 1:] + one[:, :-1]) / 2 for one in movie.gradient]
     moved = torch.stack([(movie.change * one).mean((1, 3)) for one in between])
     squares = torch.stack([one.square().mean((1, 3)) for one in between]).sum(0)
-    return root(moved.square().sum(0)) / (squares + TINY)
+    return root(moved.square().sum(0)) / torch.maximum(squares, movie.floor[:, 0])
 
 
 @SUMMARY.add()
@@ -209,7 +221,8 @@ def rank(movie: Movie) -> Tensor:
     """(Σ λ)²/Σ λ² over (T + 1), λ of the products between steps of the deviations from the mean over time."""
     gram = movie.fluctuation_gram
     trace = gram.diagonal(dim1=-2, dim2=-1).sum(-1)
-    return trace.square() / ((movie.steps + 1) * (gram.square().sum((-2, -1)) + TINY**2))
+    steps = movie.steps + 1
+    return trace.square() / (steps * torch.maximum(gram.square().sum((-2, -1)), (steps * movie.floor[:, 0]).square()))
 
 
 @SUMMARY.add()
@@ -217,5 +230,6 @@ def top_mode(movie: Movie) -> Tensor:
     """Largest λ over Σ λ: the variance that one fixed pattern explains."""
     gram = movie.fluctuation_gram
     trace = gram.diagonal(dim1=-2, dim2=-1).sum(-1)
-    found: Tensor = torch.linalg.eigvalsh(gram)[..., -1] / (trace + TINY)
+    whole = torch.maximum(trace, (movie.steps + 1) * movie.floor[:, 0])
+    found: Tensor = torch.linalg.eigvalsh(gram)[..., -1] / whole
     return found

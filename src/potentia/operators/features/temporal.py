@@ -10,13 +10,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from potentia.operators.features.families import Family, several_channels, two_axes
-from potentia.operators.features.frames import BANDS, TINY, root
+from potentia.operators.features.frames import BANDS, has_band, root
 from potentia.operators.features.movie import Movie
 
 __all__ = ["COEFFICIENTS", "TEMPORAL", "cosine_coefficients"]
 
 TEMPORAL: Family[Movie] = Family("temporal")
-"""Each has a value for each step; `cosine_coefficients` makes numbers of a trajectory of them."""
+"""Each has a value for each step; `cosine_coefficients` makes numbers of a trajectory of them.
+
+Powers P are those of the field with white noise as strong as f = 10⁻⁴ ⟨u²⟩ over all steps; s² is at least f.
+"""
 
 COEFFICIENTS = 4
 """Of each feature over time."""
@@ -49,14 +52,14 @@ def std(movie: Movie) -> Tensor:
 
 @TEMPORAL.add(heavy=True)
 def skew(movie: Movie) -> Tensor:
-    """⟨d³⟩/s³."""
-    return movie.deviation.pow(3).mean(-1) / (movie.variance + TINY).pow(1.5)
+    """|⟨d³⟩|/s³; with signs, channels that mirror each other would cancel but for their errors."""
+    return movie.deviation.pow(3).mean(-1).abs() / movie.spread.pow(1.5)
 
 
 @TEMPORAL.add(heavy=True)
 def kurt(movie: Movie) -> Tensor:
     """⟨d⁴⟩/s⁴ − 3."""
-    return movie.deviation.pow(4).mean(-1) / (movie.variance + TINY).square() - 3
+    return movie.deviation.pow(4).mean(-1) / movie.spread.square() - 3
 
 
 @TEMPORAL.add()
@@ -111,7 +114,7 @@ def grad_max(movie: Movie) -> Tensor:
 def grad_anisotropy(movie: Movie) -> Tensor:
     """|⟨u_x²⟩ − ⟨u_y²⟩|/(⟨u_x²⟩ + ⟨u_y²⟩)."""
     x, y = (one.square().mean(-1) for one in movie.gradient)
-    return (x - y).abs() / (x + y + TINY)
+    return (x - y).abs() / torch.maximum(x + y, movie.floor)
 
 
 @TEMPORAL.add(heavy=True)
@@ -121,15 +124,16 @@ def lap_rms(movie: Movie) -> Tensor:
 
 
 def _band_fraction(movie: Movie, band: int) -> Tensor:
-    return movie.band_powers[..., band] / (movie.band_powers.sum(-1) + TINY)
+    return (movie.band_powers[..., band] / movie.band_powers.sum(-1)).log10()
 
 
 for _band, _begin in enumerate(BANDS):
     _end = f"{BANDS[_band + 1]:g}" if _band + 1 < len(BANDS) else "∞"
     TEMPORAL.put(
         f"band_frac_{_band}",
-        f"Part of the variance with frequencies in [{_begin:g}, {_end}) of Nyquist.",
+        f"log₁₀ of the part of Σ P with frequencies in [{_begin:g}, {_end}) of Nyquist.",
         partial(_band_fraction, band=_band),
+        needs=partial(has_band, band=_band),
     )
 
 
@@ -148,10 +152,9 @@ def bandwidth(movie: Movie) -> Tensor:
 
 @TEMPORAL.add()
 def flatness(movie: Movie) -> Tensor:
-    """exp⟨log P⟩/⟨P⟩ over all modes but the constant one, powers below 10⁻⁸ of the mean counted as that."""
+    """⟨log₁₀ P⟩ − log₁₀⟨P⟩ over all modes but the constant one: 0 of white noise."""
     weights = movie.multiplicity / movie.multiplicity.sum()
-    relative = movie.power / ((movie.power @ weights)[..., None] + TINY)
-    return ((relative + 1e-8).log() @ weights).exp()
+    return movie.seen_power.log10() @ weights - (movie.seen_power @ weights).log10()
 
 
 @TEMPORAL.add()
@@ -180,10 +183,9 @@ def corr_absmax(movie: Movie) -> Tensor:
 
 @TEMPORAL.add(joint=True, needs=several_channels)
 def participation(movie: Movie) -> Tensor:
-    """(Σ λ)²/Σ λ² of the matrix of correlations between channels."""
-    matrix = movie.correlation
-    trace = matrix.diagonal(dim1=-2, dim2=-1).sum(-1)
-    return trace.square() / (matrix.square().sum((-2, -1)) + TINY)
+    """(Σ λ)²/Σ λ² of the matrix of correlations between channels, 1 on its diagonal."""
+    channels = movie.correlation.shape[-1]
+    return channels**2 / (channels + 2 * _pairs(movie).square().sum(-1))
 
 
 def _pairs(movie: Movie) -> Tensor:

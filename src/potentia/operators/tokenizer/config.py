@@ -43,8 +43,9 @@ class TokenizerConfig:
     """Batches after which codes of ``"vq"`` that are hardly used move to latents of the batch; 0 for never."""
     dead_below: float = 0.005
     """Hardly used is less than this part of the mean of a level."""
-    commitment: float = 0.3
-    """Weight of the distance between latents and their codes, which moves the encoder; of ``"vq"``."""
+    commitment: float = 0.1
+    """Weight of the distance between latents and their codes, which moves the encoder; of ``"vq"``. Latents begin with
+    the size of features: more than this pulls them together, and less of the features is rebuilt."""
     orthogonality: float = 0.0
     """Weight of the mean square correlation between latents of different categories."""
     topography: float = 0.0

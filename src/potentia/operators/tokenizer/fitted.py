@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
-from torch import Tensor
 
 from potentia.operators.tokenizer.config import TokenizerConfig
 from potentia.operators.tokenizer.network import TokenizerNetwork
+from potentia.operators.tokenizer.principal import PrincipalCode
 from potentia.operators.tokenizer.scaling import FeatureScaling
 from potentia.seeding import torch_seeded
 
@@ -25,9 +25,8 @@ class Fitted:
     scaling: FeatureScaling
     categories: dict[str, tuple[int, ...]]
     """Columns of normalised features of each."""
-    axes: Tensor
-    """Principal axes of the normalised features of the training part, as many as latents have numbers.
-    [axes, features]"""
+    principal: PrincipalCode
+    """As many principal components as latents have numbers, rounded with as many bits as tokens have."""
     record: dict[str, Any]
     """How it was trained."""
 
@@ -41,7 +40,7 @@ class Fitted:
         return {
             "scaling": self.scaling.to_state(),
             "categories": {name: list(columns) for name, columns in self.categories.items()},
-            "axes": self.axes,
+            "principal": self.principal.to_state(),
             "record": self.record,
         }
 
@@ -53,4 +52,5 @@ class Fitted:
             network = TokenizerNetwork(config, categories)
         network.load_state_dict(learned["model"])
         scaling = FeatureScaling.from_state(learned["scaling"])
-        return cls(network, scaling, categories, learned["axes"], learned["record"]).frozen()
+        principal = PrincipalCode.from_state(learned["principal"])
+        return cls(network, scaling, categories, principal, learned["record"]).frozen()

@@ -25,6 +25,7 @@ class FSQ(Quantiser):
     ([[-1.0, 0.0], [0.0, -1.0]], [[[3, 1]]])
     """
 
+    unit = True
     count: Tensor
     place: Tensor
 

@@ -39,7 +39,14 @@ class TokenizerHealth:
     """The same error with latents in place of codes: what the network costs, and the codes do not."""
     pca_mse: float
     """The same error of as many principal components of the training part as latents have numbers, not quantised: no
-    linear code of that many numbers is better there."""
+    linear code of that many numbers is better there. To be held against `unquantised_mse`."""
+    rounded_pca_mse: float
+    """The same error of these components, each rounded to so few values that they have as many bits as the tokens. To
+    be held against `mse`."""
+    bound: float
+    """Deviations from the mean behind which normalised features level off."""
+    beyond: float
+    """Part of the normalised features that are behind it."""
 
     @property
     def utilisation(self) -> float:
@@ -65,8 +72,11 @@ class TokenizerHealth:
         by_category = ", ".join(f"{name} {value:.3f}" for name, value in self.nmse.items())
         return "\n".join(
             [
-                f"{self.samples} samples: mean square error {self.mse:.4g} (1 is the mean; without codes "
-                f"{self.unquantised_mse:.4g}, principal components without codes {self.pca_mse:.4g})",
+                f"{self.samples} samples: mean square error {self.mse:.4g} (1 is the mean), of principal components "
+                f"with as many bits {self.rounded_pca_mse:.4g}; without codes {self.unquantised_mse:.4g}, of as many "
+                f"principal components {self.pca_mse:.4g}",
+                f"{self.beyond:.2%} of the features were levelled off, more than {self.bound:g} deviations from the "
+                "mean",
                 f"of each category, over its variance: {by_category}",
                 f"R² of features: median {self.r2.median():.3f}, worst {worst}",
                 f"{self.utilisation:.0%} of the codes are used, so many samples can use {self.reachable:.0%}; tokens "
@@ -91,7 +101,6 @@ def health(fitted: Fitted, features: Features) -> TokenizerHealth:
     unquantised = network.rebuilt(passed.coded.inputs[:, 0])  # the first level is given whole latents
     x, y = (one.double().cpu().numpy() for one in (truth, passed.reconstruction))
     squares, variance = np.square(y - x).mean(0), x.var(0)
-    axes = fitted.axes.numpy()
     categories = {name: list(columns) for name, columns in fitted.categories.items()}
     names = list(fitted.scaling.names)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -104,7 +113,10 @@ def health(fitted: Fitted, features: Features) -> TokenizerHealth:
         codebooks=_codebooks(passed.coded.tokens.cpu().numpy(), list(categories), network.quantiser.size),
         bits=passed.coded.tokens[..., 0].numel() * math.log2(network.quantiser.size),
         unquantised_mse=float((unquantised - truth).square().mean()),
-        pca_mse=float(np.square(x - x @ axes.T @ axes).mean()),
+        pca_mse=float((fitted.principal.rebuilt(truth) - truth).square().mean()),
+        rounded_pca_mse=float((fitted.principal.rounded(truth) - truth).square().mean()),
+        bound=fitted.scaling.bound,
+        beyond=float((truth.abs() > fitted.scaling.bound).double().mean()),
     )
 
 

@@ -47,6 +47,8 @@ class Quantiser(nn.Module, ABC):
     """Levels of each category."""
     size: int
     """Codes of each level."""
+    unit: bool = False
+    """Whether latents should have a deviation of about 1."""
 
     @abstractmethod
     def forward(self, latents: Tensor) -> Coded:

@@ -12,10 +12,18 @@ from torch import Tensor
 from potentia.errors import DataError
 from potentia.operators.features import ARCHITECTURE, Column, Features
 
-__all__ = ["FeatureScaling"]
+__all__ = ["BOUND", "FeatureScaling"]
 
 CONSTANT = 1e-6
 """A feature whose deviation, after the logarithm, is smaller in the training part is left out."""
+
+VARIES = 1e-3
+"""So is one whose deviation is a smaller part of its own size, of coefficients over time of the size of the largest: it
+would be rounding, or the noise of a prediction, that is made large."""
+
+BOUND = 4.0
+"""Normalised features are as they are up to so many deviations, and level off towards half as many more: beyond, it
+counts that a feature is far out, not how far, so that no single one decides an error or a code."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +38,8 @@ class FeatureScaling:
     """Of the training part, after the signed log1p of heavy ones.  Float64, [kept]"""
     std: Tensor = field(repr=False)
     """Float64, [kept]"""
+    bound: float
+    """Deviations from the mean behind which values level off."""
     horizon: int
     channels: tuple[str, ...]
     version: str
@@ -50,10 +60,10 @@ class FeatureScaling:
         _require_finite(train.values, train.columns)
         shown = _shown(train.values.detach().cpu().double(), train.columns)
         std, mean = torch.std_mean(shown, 0, correction=0)
-        kept = (std > CONSTANT).nonzero()[:, 0]
+        kept = ((std > CONSTANT) & (std > VARIES * _sizes(shown, train.columns))).nonzero()[:, 0]
         if len(kept) == 0:
             raise DataError(f"all {len(train.columns)} features are the same for all {len(train)} samples")
-        return cls(train.columns, kept, mean[kept], std[kept], train.horizon, train.channels, train.version)
+        return cls(train.columns, kept, mean[kept], std[kept], BOUND, train.horizon, train.channels, train.version)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -76,7 +86,9 @@ class FeatureScaling:
         return tuple(dict.fromkeys(column.family for column in self.columns))
 
     def __call__(self, features: Features) -> Tensor:
-        """Return the kept features with mean 0 and deviation 1 over the training part.  [samples, kept]
+        """Return the kept features with mean 0 and deviation 1 over the training part, levelled off beyond ``bound``.
+
+        Shape: [samples, kept]
 
         Raises:
             DataError: they are not the same features.
@@ -84,7 +96,7 @@ class FeatureScaling:
         self.require_same(features)
         _require_finite(features.values, features.columns)
         shown = _shown(features.values, features.columns)[:, self.kept.to(features.values.device)]
-        return (shown - self.mean.to(shown)) / self.std.to(shown)
+        return _levelled((shown - self.mean.to(shown)) / self.std.to(shown), self.bound)
 
     def require_same(self, features: Features) -> None:
         """Raise `DataError` where features differ in version, names, channels or horizon from those of the training."""
@@ -122,6 +134,7 @@ class FeatureScaling:
             "kept": self.kept,
             "mean": self.mean,
             "std": self.std,
+            "bound": self.bound,
             "horizon": self.horizon,
             "channels": list(self.channels),
             "version": self.version,
@@ -138,6 +151,24 @@ def _shown(values: Tensor, columns: tuple[Column, ...]) -> Tensor:
     """Return values [samples, features] with the signed log1p of heavy ones."""
     heavy = torch.tensor([column.heavy for column in columns], device=values.device)
     return torch.where(heavy, values.sign() * values.abs().log1p(), values)
+
+
+def _levelled(deviations: Tensor, bound: float) -> Tensor:
+    """Return values that grow as they are up to a bound, and ever more slowly behind it: order and sign remain."""
+    tail = bound / 2
+    more = (deviations.abs() - bound).clamp_min(0)
+    levelled = deviations.sign() * (bound + more * tail / (more + tail))
+    return torch.where(more > 0, levelled, deviations)
+
+
+def _sizes(shown: Tensor, columns: tuple[Column, ...]) -> Tensor:
+    """Return the root mean square of each feature, of coefficients over time the largest of one series.  [features]"""
+    series = [column.name.partition(".dct")[0] for column in columns]
+    largest: dict[str, float] = {}
+    sizes = shown.square().mean(0).sqrt().tolist()
+    for name, size in zip(series, sizes, strict=True):
+        largest[name] = max(size, largest.get(name, 0.0))
+    return shown.new_tensor([largest[name] for name in series])
 
 
 def _require_finite(values: Tensor, columns: tuple[Column, ...]) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,6 +22,7 @@ from potentia.operators.tokenizer.categories import by_clusters, by_family
 from potentia.operators.tokenizer.config import TokenizerConfig
 from potentia.operators.tokenizer.fitted import Fitted
 from potentia.operators.tokenizer.network import TokenizerNetwork
+from potentia.operators.tokenizer.principal import PrincipalCode
 from potentia.operators.tokenizer.results import TrainOut
 from potentia.operators.tokenizer.scaling import FeatureScaling
 from potentia.operators.tokenizer.task import FollowingCodes, TokenizerTask
@@ -115,8 +116,7 @@ class Training:
             "data": {"mark": _mark(train, held_out), "features": len(train.columns), "kept": len(scaling.kept)},
             "n_train_samples": len(train),
         }
-        numbers = len(categories) * network.quantiser.latent_dim
-        fitted = Fitted(network, scaling, categories, _axes(fitted_part, numbers), record)
+        fitted = Fitted(network, scaling, categories, _principal(fitted_part, network, len(categories), seed), record)
         fingerprint = {
             "recipe": to_dict(self.tokenizer),
             "config": config.fingerprint(),
@@ -156,8 +156,7 @@ class Training:
         """Return the network with new weights, and codes where its latents are."""
         with torch_seeded(torch.device("cpu"), seed, "weights"):
             network = TokenizerNetwork(self.tokenizer, categories)
-        with torch.no_grad():
-            network.quantiser.start(network.latents(train.cpu()), seed)
+        network.start(train.cpu(), seed)
         return network.to(train.device)
 
     def _seed(self, checkpoint: Checkpoint | None) -> int:
@@ -167,10 +166,11 @@ class Training:
         return fresh_seed() if checkpoint is None else int(checkpoint.run["seed"])
 
 
-def _axes(train: Tensor, numbers: int) -> Tensor:
-    """Return the principal axes of features [samples, features] with the largest variance.  [axes, features]"""
-    _, _, axes = np.linalg.svd(train.double().cpu().numpy(), full_matrices=False)
-    return torch.from_numpy(np.ascontiguousarray(axes[:numbers]))
+def _principal(train: Tensor, network: TokenizerNetwork, categories: int, seed: int) -> PrincipalCode:
+    """Return what the network is measured against: as many components and bits as it has."""
+    quantiser = network.quantiser
+    bits = categories * quantiser.levels * math.log2(quantiser.size)
+    return PrincipalCode.fit(train, categories * quantiser.latent_dim, bits, seed)
 
 
 def _mark(*parts: Features) -> str:
