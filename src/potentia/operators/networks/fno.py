@@ -51,7 +51,7 @@ class FNOConfig(FieldNetworkConfig):
     which is so on a periodic grid with the same equations everywhere."""
     isotropic: bool = False
     """Whether mirrored and, on a square grid, turned fields give such fields: right for scalars, such as densities,
-    under equations without direction. It has an eighth of the weights. Waves of both signs are kept below ``modes``."""
+    under equations without direction. It has an eighth of the weights, and keeps waves below ``modes`` of both signs."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,14 +85,9 @@ class FNO(FieldNetwork):
         film = config.conditioning == "film" and self.n_parameters > 0
         constant = 0 if film else self.n_parameters
         places = shape.n_axes if config.coordinates else 0
-        kept = ((2 * config.modes, config.modes) if shape.n_axes == 2 else (config.modes,))[: shape.n_axes]
         self.lift = nn.Linear(shape.n_channels + constant + places, config.width)
-        self.layers = nn.ModuleList(
-            IsotropicLayer(config.width, config.modes, shape.n_axes)
-            if config.isotropic
-            else FourierLayer(config.width, kept)
-            for _ in range(config.layers)
-        )
+        layer = IsotropicLayer if config.isotropic else FourierLayer
+        self.layers = nn.ModuleList(layer(config.width, config.modes, shape.n_axes) for _ in range(config.layers))
         self.conditioning = Conditioning(self.n_parameters, config.conditioning_width) if film else None
         self.modulations = nn.ModuleList(
             Modulation(config.conditioning_width, config.width) for _ in range(config.layers if film else 0)
@@ -158,13 +153,14 @@ class FourierLayer(nn.Module):
 
     Args:
         width: Channels in and out.
-        kept: Waves along each axis.
+        modes: Waves along each axis: 0 … modes − 1 along the last one, of both signs along the one before it.
+        n_axes: Axes of space.
     """
 
-    def __init__(self, width: int, kept: tuple[int, ...]) -> None:
+    def __init__(self, width: int, modes: int, n_axes: int) -> None:
         super().__init__()
-        self.kept = kept
-        drawn = torch.randn(*reversed(kept), width, 2, width) / math.sqrt(2 * width)
+        self.kept = (2 * modes, modes) if n_axes == 2 else (modes,)
+        drawn = torch.randn(*reversed(self.kept), width, 2, width) / math.sqrt(2 * width)
         self.waves = nn.Parameter(drawn)  # real and imaginary part: [*kept (last axis first), in, 2, out]
         self.point = nn.Linear(width, width)
 
