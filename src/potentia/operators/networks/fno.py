@@ -51,7 +51,7 @@ class FNOConfig(FieldNetworkConfig):
     which is so on a periodic grid with the same equations everywhere."""
     isotropic: bool = False
     """Whether mirrored and, on a square grid, turned fields give such fields: right for scalars, such as densities,
-    under equations without direction. It has an eighth of the weights, and keeps waves below ``modes`` of both signs."""
+    under equations without direction. It has an eighth of the weights, and waves of both signs below ``modes``."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
