@@ -61,6 +61,7 @@ def _in_two_parts(one_step: int, windows: int, lr: float = 4e-3) -> tuple[Operat
         weight_decay=1e-5,
         bptt_window=1,
         teacher_start=1.0,
+        teacher_end=1.0,
         lambda_ic=0.0,
         save_best=False,
     )
