@@ -2,18 +2,22 @@
 
 Trains every model of every problem from several seeds, one thread each, and measures on the held-out part: errors of
 the roll-out and of one step beside those of zero, mean, no change and the best linear step; what parameters are worth
-to it; and how well a tokenizer that knows the truth rebuilds what the model predicts. Nothing here passes or fails.
+to it; and whether a tokenizer that was trained on the truth finds the same behaviour in what the model predicts. With
+`--json`, what is measured is written part by part, and parts that are there already are not measured again. Nothing
+here passes or fails.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import hashlib
 import json
 import math
 import tempfile
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -28,7 +32,7 @@ from operator_problems import PROBLEMS, data_of
 from table import number, table
 
 from potentia.errors import PotentiaWarning
-from potentia.operators import NeuralOperator, baselines_of, evaluate
+from potentia.operators import NeuralOperator, baselines_of, evaluate, validate_tokens
 from potentia.operators.baselines import Predictor
 from potentia.operators.features import feature_set
 from potentia.operators.tokenizer import BehaviorTokenizer, TokenizerTrainingConfig
@@ -42,23 +46,26 @@ COLUMNS = {
     "one_step_vrmse": "VRMSE, one step",
     "valid_time": "valid time",
     "sensitivity": "sensitivity",
-    "tokens": "tokens",
+    "tokens": "tokens rebuilt",
+    "agreement": "tokens agree, %",
 }
 """Score → head of its column."""
-OVER_SPREAD = ("vrmse", "one_step_vrmse", "valid_time")
-"""Those that divide by the spread of a field in space."""
+IN_PERCENT = ("rel_l2", "agreement")
 
 
 @dataclass(frozen=True)
-class Trained:
-    """One training and what it is worth on the held-out part."""
+class Measured:
+    """A model of one seed, or a baseline, and what it is worth on the held-out part."""
 
     problem: str
     model: str
-    seed: int
-    weights: int
+    seed: int | None
+    """None for a baseline."""
+    settings: str
+    """Hash of all that the figures depend on but the code."""
+    weights: int | None
     """Numbers that are trained."""
-    cpu: float
+    cpu: float | None
     """Processor time of the training, s."""
     scores: dict[str, dict[str, float]]
     """Group of samples → score → value."""
@@ -67,54 +74,56 @@ class Trained:
 
 
 def main() -> None:
-    """Train and print."""
+    """Train what has not been trained yet, and print all that is known of the systems asked for."""
     options = _options()
     print("# Neural operators\n")
     print("\n".join(f"- {name}: {value}" for name, value in describe_machine().items()))
-    print(f"- {options.jobs} trainings at a time, one thread each; seeds 1 to {options.seeds}\n")
-    found: list[Trained] = []
-    for problem in options.problems:
-        own = trainings(problem, options)
-        base = baselines(problem)
-        print(told(problem, own, base), flush=True)
-        found += own
-        if options.json is not None:
-            write_text(options.json, json.dumps([asdict(one) for one in found], indent=1) + "\n")
+    print(f"- {options.jobs} trainings at a time, one thread each\n", flush=True)
+    found = _known(options.json)
+    for problem in options.systems:
+        for new in measurements(problem, found, options):
+            found += new
+            if options.json is not None:
+                write_text(options.json, json.dumps([asdict(one) for one in found], indent=1) + "\n")
+        own = [one for one in found if one.problem == problem]
+        print(told(problem, own), flush=True)
         if options.keep is not None:
-            growth: dict[str, list[list[float]]] = {}
-            for one in own:
-                growth.setdefault(one.model, []).append(one.growth)
+            models = dict.fromkeys(one.model for one in own if one.seed is not None)
+            growth = {name: [one.growth for one in own if one.model == name] for name in models}
             draw_figures(problem, options.keep, growth)
 
 
-def trainings(problem: str, options: argparse.Namespace) -> list[Trained]:
-    """Train every model from every seed; what fails is told and left out."""
+def measurements(problem: str, known: list[Measured], options: argparse.Namespace) -> Iterator[list[Measured]]:
+    """Yield what is missing as it is measured: every model from every seed, and the baselines; failures are told."""
+    done = {(one.model, one.seed) for one in known if one.problem == problem}
     tasks = [
         Task(f"{problem}, {model}, seed {seed}", partial(train, problem, model, seed, options.keep), 1)
+        for seed in options.seeds
         for model in PROBLEMS[problem].plans
-        for seed in range(1, options.seeds + 1)
+        if (model, seed) not in done and model in (options.models or PROBLEMS[problem].plans)
     ]
-    found: list[Trained] = []
+    if not any(seed is None for _, seed in done):
+        tasks.append(Task(f"{problem}, baselines", partial(baselines, problem), 1))
     with SpawnedProcesses(options.jobs) if options.jobs > 1 else nullcontext() as pool:
         for end in fan_out(tasks, pool):
             if end.result is None:
                 print(f"{end.name} failed: {end.error}", flush=True)
             else:
-                found.append(end.result)
-    return found
+                yield end.result
 
 
-def train(problem: str, model: str, seed: int, keep: Path | None = None) -> Trained:
+def train(problem: str, model: str, seed: int, keep: Path | None = None) -> list[Measured]:
     """Train one model, and measure it."""
     warnings.simplefilter("ignore", PotentiaWarning)
     torch.set_num_threads(1)
     data, plan = data_of(problem), PROBLEMS[problem].plans[model]
+    watched = replace(data, val=data.val.take(slice(0, PROBLEMS[problem].watched)))
     begun = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         before = None
         for k, settings in enumerate(plan.trainings):
             operator = NeuralOperator(plan.network)
-            operator.train(data, replace(settings, seed=seed), init_from=before)
+            operator.train(watched, replace(settings, seed=seed), init_from=before)
             before = Path(folder) / f"{k}.potentia"
             operator.save(before)
     used = time.process_time() - begun
@@ -122,7 +131,18 @@ def train(problem: str, model: str, seed: int, keep: Path | None = None) -> Trai
         operator.save(keep / f"{problem}-{model.replace(' ', '-')}-{seed}.potentia")
     weights = sum(one.numel() for one in operator.network_.parameters())
     scores, growth = measured(problem, {model: operator})
-    return Trained(problem, model, seed, weights, used, scores[model], growth[model])
+    mark = settings_of(problem, model)
+    return [Measured(problem, model, seed, mark, weights, used, scores[model], growth[model])]
+
+
+def baselines(problem: str) -> list[Measured]:
+    """Measure what a model must beat."""
+    warnings.simplefilter("ignore", PotentiaWarning)
+    torch.set_num_threads(1)
+    predictors = baselines_of(data_of(problem))
+    scores, growth = measured(problem, predictors)
+    mark = settings_of(problem, None)
+    return [Measured(problem, name, None, mark, None, None, scores[name], growth[name]) for name in predictors]
 
 
 def measured(
@@ -139,46 +159,63 @@ def measured(
         for name in predictors
     }
     if one.tokens:
-        for name, error in token_errors(problem, predictors).items():
-            scores[name]["all"]["tokens"] = error
+        for name, predictor in predictors.items():
+            shown = validate_tokens(predictor, tokenizer_of(problem), data, n_samples=None)
+            agreement = float(shown.levels["agreement"].iloc[0])
+            scores[name]["all"] |= {"tokens": shown.ratio, "agreement": agreement}
     return scores, {name: _growth(found.by_step.xs(name)) for name in predictors}
 
 
-def token_errors(problem: str, predictors: Mapping[str, Predictor]) -> dict[str, float]:
-    """Return how much worse features of predictions are rebuilt from tokens than those of the truth: 1 is as well."""
+@functools.cache
+def tokenizer_of(problem: str) -> BehaviorTokenizer:
+    """Return the tokenizer of the truth of a problem."""
     data = data_of(problem)
+    train, val = (feature_set(part, channels=data.channels) for part in (data.train, data.val))
     tokenizer = BehaviorTokenizer()
-    features, val = feature_set(data.train), feature_set(data.val)
-    tokenizer.train(features, TokenizerTrainingConfig(seed=1), val=val)
-    true = tokenizer.health(feature_set(data.test)).mse
-    found = {}
-    for name, predictor in predictors.items():
-        fields = predictor.predict(data.test.initial, data.test.parameters, data.test.steps)
-        found[name] = tokenizer.health(feature_set(fields)).mse / true
+    tokenizer.train(train, TokenizerTrainingConfig(seed=1), val=val)
+    return tokenizer
+
+
+def settings_of(problem: str, model: str | None) -> str:
+    """Return a hash of the settings of the data, and of a model unless it is None."""
+    one = PROBLEMS[problem]
+    data = (type(one.system).__name__, one.system.settings(), one.sizes, one.every)
+    plan = None if model is None else (one.plans[model], one.watched)
+    return hashlib.sha256(repr((data, plan)).encode()).hexdigest()[:16]
+
+
+def _known(path: Path | None) -> list[Measured]:
+    """Return what a file holds of the present settings."""
+    if path is None or not path.is_file():
+        return []
+    found = []
+    for one in (Measured(**record) for record in json.loads(path.read_text())):
+        problem = PROBLEMS.get(one.problem)
+        current = problem is not None and (one.seed is None or one.model in problem.plans)
+        if current and one.settings == settings_of(one.problem, None if one.seed is None else one.model):
+            found.append(one)
+        else:
+            print(f"- {one.problem}, {one.model}, seed {one.seed}: left out, its settings have changed", flush=True)
     return found
 
 
-def baselines(problem: str) -> dict[str, dict[str, dict[str, float]]]:
-    """Return the scores of what a model must beat."""
-    return measured(problem, baselines_of(data_of(problem)))[0]
-
-
-def told(problem: str, found: list[Trained], base: dict[str, dict[str, dict[str, float]]]) -> str:
+def told(problem: str, found: list[Measured]) -> str:
     """Return the tables of one problem, one for each group of samples."""
     lines = [f"## {problem}: {PROBLEMS[problem].about}\n"]
-    models: dict[str, list[Trained]] = {}
-    for one in found:
+    models: dict[str, list[Measured]] = {}
+    for one in sorted(found, key=lambda one: (one.seed is not None, one.seed or 0)):
         models.setdefault(one.model, []).append(one)
-    groups = list(next(iter(base.values())))
+    groups = list(found[0].scores) if found else []
     for group in groups:
-        flat = "alive" in groups and group != "alive"  # of flat fields, VRMSE divides by nothing
-        columns = [key for key in COLUMNS if not (flat and key in OVER_SPREAD)]
-        rows = [[name, "–", "–", *_cells([scores[group]], columns)] for name, scores in base.items()]
+        columns = [key for key in COLUMNS if any(key in one.scores[group] for one in found)]
+        rows = []
         for name, seeds in models.items():
-            about = [number(seeds[0].weights), _spread([one.cpu / 60 for one in seeds])]
+            trained = [one.cpu / 60 for one in seeds if one.cpu is not None]
+            about = [number(seeds[0].weights), _spread(trained) if trained else "–", str(len(trained) or "–")]
             rows.append([name, *about, *_cells([one.scores[group] for one in seeds], columns)])
         words = "" if len(groups) == 1 else f"Samples: {group}\n\n"
-        lines.append(words + table(["", "weights", "CPU min", *(COLUMNS[key] for key in columns)], rows) + "\n")
+        head = ["", "weights", "CPU min", "seeds", *(COLUMNS[key] for key in columns)]
+        lines.append(words + table(head, rows) + "\n")
     return "\n".join(lines)
 
 
@@ -191,7 +228,7 @@ def _growth(by_step: pd.DataFrame) -> list[float]:
 def _cells(scores: list[dict[str, float]], columns: list[str]) -> list[str]:
     cells = []
     for key in columns:
-        factor = 100 if key == "rel_l2" else 1
+        factor = 100 if key in IN_PERCENT else 1
         known = [factor * one[key] for one in scores if math.isfinite(one.get(key, math.nan))]
         cells.append(_spread(known) if known else "–")
     return cells
@@ -203,12 +240,13 @@ def _spread(values: list[float]) -> str:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("problems", nargs="*", default=list(PROBLEMS), choices=list(PROBLEMS), help="all by default")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time")
-    parser.add_argument("--json", type=Path, default=None, help="write all that was measured there")
-    parser.add_argument("--keep", type=Path, default=None, help="directory for the operators, figures and films")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--systems", nargs="+", default=list(PROBLEMS), choices=list(PROBLEMS))
+    parser.add_argument("--models", nargs="+", help="only these, by name")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
+    parser.add_argument("--json", type=Path, help="go on with what is there, and write all that is measured there")
+    parser.add_argument("--keep", type=Path, help="directory for the operators, figures and films")
     return parser.parse_args()
 
 

@@ -20,6 +20,7 @@ from potentia.operators import (
 from potentia.operators.baselines import LinearSteps, MeanFields
 from potentia.operators.evaluation import alive, valid_steps
 from potentia.operators.make import make_data
+from potentia.operators.normaliser import Normaliser
 from potentia.operators.systems import SYSTEMS
 
 
@@ -92,7 +93,9 @@ def test_valid_steps_end_at_the_first_one_that_is_not():
     truth = np.tile(np.sin(np.arange(8) * np.pi / 4), (2, 4, 1, 1)).astype(np.float32)
     predicted = truth.copy()
     predicted[1, 1] *= 0.4
-    assert valid_steps(predicted, truth).tolist() == [4, 1]
+    normaliser = Normaliser(torch.zeros(1).double(), torch.ones(1).double(), 1)
+    assert valid_steps(predicted, truth, normaliser).tolist() == [4, 1]
+    assert valid_steps(0 * predicted + 0.04, 0 * truth, normaliser).tolist() == [4, 4]  # flat, and nearly right
 
 
 def test_groups_are_told_apart_and_gray_scott_by_what_lives():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +11,7 @@ from potentia.errors import ConfigError, DataError
 from potentia.operators.networks.base import FieldNetworkConfig, FieldShape
 from potentia.operators.networks.fno import FNOConfig
 from potentia.operators.networks.u_afno import UAFNOConfig
+from potentia.operators.systems import GrayScott
 
 SMALL_U = {"base_channels": 4, "encoder_levels": 1, "modes": 4, "afno_blocks": 1, "mixing_groups": 2}
 SMALL = {
@@ -17,6 +19,7 @@ SMALL = {
     "fno_film": FNOConfig(width=6, modes=3, layers=2, conditioning="film", conditioning_width=5),
     "u_afno": UAFNOConfig(**SMALL_U, conditioning_width=5),
     "u_afno_deep": UAFNOConfig(**{**SMALL_U, "encoder_levels": 2}, residual_blocks=1, conditioning_width=5),
+    "isotropic": FNOConfig(width=6, modes=3, layers=2, isotropic=True),
     "direct": FNOConfig(width=6, modes=3, layers=2, update="direct"),
 }
 every_config = pytest.mark.parametrize("config", SMALL.values(), ids=SMALL)
@@ -66,6 +69,12 @@ def test_the_bottleneck_of_the_defaults_is_256_by_8_by_8():
     assert found["bottleneck"].shape == (1, 256, 8, 8)
     assert network.bottleneck_channels == 256
     assert [found[f"skip_{k}"].shape[1:] for k in range(3)] == [(64, 64, 64), (128, 32, 32), (256, 16, 16)]
+
+
+def test_an_isotropic_fno_has_one_real_matrix_for_each_wave_up_to_its_direction():
+    network = FNOConfig(width=4, modes=3, layers=1, isotropic=True).build(FieldShape(2, 2, 0))
+    assert network.layers[0].waves.shape == (6, 4, 4)  # (0, 0), (0, 1), (1, 1), (0, 2), (1, 2), (2, 2)
+    assert count(FNOConfig(width=24, modes=8, layers=4, isotropic=True, update="direct"), 2, 2, 4) == 88_106
 
 
 @every_config
@@ -135,7 +144,33 @@ def test_an_fno_without_places_moves_by_any_number_of_points(n_axes):
     assert not torch.allclose(found, wanted)
 
 
-@pytest.mark.parametrize("config", [SMALL["fno"], SMALL["fno_film"]], ids=["channels", "film"])
+@pytest.mark.parametrize(
+    "change",
+    [lambda a: a.rot90(1, (-2, -1)), lambda a: a.flip(-1), lambda a: a.flip(-2), lambda a: a.transpose(-2, -1)],
+    ids=["turned", "mirrored", "mirrored the other way", "transposed"],
+)
+def test_an_isotropic_fno_commutes_with_turns_and_mirrors_as_gray_scott_does(change):
+    system, draw = GrayScott(), np.random.default_rng(1)
+    before = system.initial(2, (16, 16), 0)
+    values = system.space.values(draw.random((2, 4)))
+    after = system.trajectories(before, values, 2)
+    torch.testing.assert_close(system.trajectories(change(before), values, 2), change(after), rtol=0, atol=1e-6)
+    fields, parameters = before.double(), torch.from_numpy(system.space.embed(values))
+    for name, commutes in (("isotropic", True), ("fno", False)):
+        network = build(SMALL[name], n_parameters=4)
+        found, wanted = network(change(fields), parameters), change(network(fields, parameters))
+        assert torch.allclose(found, wanted, rtol=1e-10, atol=1e-10) == commutes
+
+
+def test_an_isotropic_fno_of_one_axis_commutes_with_mirrors():
+    network, fields, parameters = build(SMALL["isotropic"], n_axes=1), drawn(2, 2, 15), drawn(2, 3)
+    found, wanted = network(fields.flip(2), parameters), network(fields, parameters).flip(2)
+    torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "config", [SMALL["fno"], SMALL["fno_film"], SMALL["isotropic"]], ids=["channels", "film", "isotropic"]
+)
 @pytest.mark.parametrize("n_axes", [1, 2])
 def test_an_fno_is_the_same_operator_on_a_finer_grid(config, n_axes):
     """Of linear layers exactly; activations make waves beyond the coarse grid's, fewer the finer it is."""
@@ -216,6 +251,8 @@ def test_parameters_that_are_not_there_are_named(config):
         (FNOConfig, {"width": 0}, "width must be an integer of at least 1"),
         (FNOConfig, {"conditioning": "fild"}, "did you mean 'film'"),
         (FNOConfig, {"coordinates": 1}, "coordinates must be"),
+        (FNOConfig, {"isotropic": 1}, "isotropic must be"),
+        (FNOConfig, {"isotropic": True, "coordinates": True}, "coordinates name a direction"),
         (FNOConfig, {"mode": 3}, "no setting 'mode'; did you mean 'modes'"),
         (FNOConfig, {"update": "residal"}, "did you mean 'residual'"),
         (UAFNOConfig, {"mixing_groups": 5}, "mixing_groups must divide the 256 channels at the bottom, got 5"),

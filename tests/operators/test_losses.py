@@ -86,6 +86,23 @@ def test_known_errors(normaliser):
     assert shifted["mse"] == pytest.approx((1 / 9 + 4) / 2)
 
 
+def test_errors_of_flat_fields_are_in_parts_of_a_tenth_of_the_spread_of_the_data(normaliser):
+    truth = torch.full((2, 3, 2, 4, 4), 5.0).double()
+    away = 0.2 * normaliser.std.view(2, 1, 1)
+    assert error_figures(error_sums(truth + away, truth, normaliser))["vrmse"] == pytest.approx(2)
+    pattern = normaliser.std.view(2, 1, 1) * torch.tensor([-1.0, 1.0]).double().repeat(2, 3, 2, 4, 2)
+    for height, wanted in ((0.05, 2), (0.1, 2), (0.2, 1), (1.0, 0.2)):
+        found = error_figures(error_sums(truth + height * pattern + away, truth + height * pattern, normaliser))
+        assert found["vrmse"] == pytest.approx(wanted)
+
+
+def test_vrmse_has_no_unit(normaliser):
+    prediction, truth = drawn(2, 3, 2, 4, 4), 1e-3 * drawn(2, 3, 2, 4, 4, seed=2)
+    kilo = Normaliser(1e3 * normaliser.mean, 1e3 * normaliser.std, 2)
+    found, same = error_sums(prediction, truth, normaliser), error_sums(1e3 * prediction, 1e3 * truth, kilo)
+    assert error_figures(same)["vrmse"] == pytest.approx(error_figures(found)["vrmse"])
+
+
 def test_rel_l2_is_a_mean_over_samples_and_nrmse_is_not(normaliser):
     truth = torch.ones(2, 1, 2, 4, 4).double()
     truth[1] *= 10

@@ -9,6 +9,7 @@ import torch
 
 from potentia.config import from_dict, plain
 from potentia.errors import ConfigError, DataError
+from potentia.operators import OperatorTrainingConfig
 from potentia.operators.networks.base import FieldShape
 from potentia.operators.networks.fno import FNOConfig
 from potentia.operators.rollout import rollout
@@ -147,6 +148,20 @@ def test_true_starts_become_rarer(progress, share):
     assert true == pytest.approx(1000 * share, abs=50)
 
 
+@pytest.mark.parametrize(("progress", "share"), [(0.0, 0.2), (0.5, 0.6), (1.0, 1.0)])
+def test_true_starts_may_become_more_frequent(progress, share):
+    one = Truncation(window=4, start="tail", teacher_start=0.2, teacher_end=1.0)
+    true = sum(one.draw(32, seed=1, number=n, progress=progress).true_start for n in range(1000))
+    assert true == pytest.approx(1000 * share, abs=50)
+
+
+def test_settings_of_the_training_can_keep_all_starts_true():
+    config = OperatorTrainingConfig(epochs=1, bptt_window=1, teacher_start=1.0, teacher_end=1.0)
+    drawn = [config.truncation().draw(32, seed=1, number=n, progress=n / 99) for n in range(100)]
+    assert all(window.true_start for window in drawn)
+    assert len({window.begin for window in drawn}) > 20
+
+
 def test_windows_longer_than_the_samples_are_all_steps():
     for start in ("random", "tail", "chunks"):
         window = Truncation(window=32, start=start).draw(5, seed=1, number=0, progress=1.0)
@@ -161,6 +176,7 @@ def test_windows_longer_than_the_samples_are_all_steps():
         ({"window": 0}, "window must be"),
         ({"start": "tial"}, "did you mean 'tail'"),
         ({"teacher_start": 1.5}, "teacher_start must be"),
+        ({"teacher_end": -0.1}, "teacher_end must be"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings, message):

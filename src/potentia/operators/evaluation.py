@@ -17,7 +17,7 @@ from potentia.errors import ConfigError, DataError
 from potentia.metrics import ErrorSum, merge
 from potentia.operators.baselines import Predictor
 from potentia.operators.dataset import PARTS, OperatorData, Samples
-from potentia.operators.losses import TINY, error_figures, error_sums
+from potentia.operators.losses import TINY, error_figures, error_sums, over_spread
 from potentia.operators.normaliser import Normaliser
 from potentia.operators.systems import FieldSystem
 
@@ -106,7 +106,7 @@ def evaluate(
             truth, found = part_of_it.fields[:, 1:], predicted[which, 1:]
             one_step = error_figures(_one_step(predictor, part_of_it, normaliser))["vrmse"]
             row = {**head, **_figures(found, truth, normaliser), "one_step_vrmse": one_step}
-            row["valid_time"] = float(valid_steps(found, truth).mean()) * data.time_step
+            row["valid_time"] = float(valid_steps(found, truth, normaliser).mean()) * data.time_step
             tables["scores"].append({**row, **_spectral(found, truth, normaliser), **ratio})
             for step in range(samples.steps):
                 figures = _figures(found[:, [step]], truth[:, [step]], normaliser)
@@ -167,15 +167,17 @@ def alive(samples: Samples) -> NDArray[np.bool_]:
     return living
 
 
-def valid_steps(predicted: NDArray[np.float32], truth: NDArray[np.float32]) -> NDArray[np.int64]:
+def valid_steps(
+    predicted: NDArray[np.float32], truth: NDArray[np.float32], normaliser: Normaliser
+) -> NDArray[np.int64]:
     """Return how many steps of each sample come before its VRMSE, mean over channels, is above 0.5.  [samples]
 
     Shape of both: [samples, steps, channels, *grid].
     """
-    error = np.square(predicted.astype(np.float64) - truth).reshape(*truth.shape[:3], -1).mean(3)
-    spread = truth.reshape(*truth.shape[:3], -1).var(3, dtype=np.float64)
-    vrmse = np.sqrt(error / (spread + TINY)).mean(2)  # [samples, steps]
-    return np.asarray(np.cumprod(vrmse <= VALID, axis=1).sum(1), dtype=np.int64)
+    vrmse = [
+        over_spread(found.double(), true.double(), normaliser).mean(2) for found, true in _chunks(predicted, truth)
+    ]
+    return np.asarray(np.cumprod(torch.cat(vrmse).numpy() <= VALID, axis=1).sum(1), dtype=np.int64)
 
 
 def _groups(

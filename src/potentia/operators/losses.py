@@ -16,10 +16,17 @@ from potentia.operators.networks.base import FieldNetwork
 from potentia.operators.normaliser import Normaliser
 from potentia.operators.rollout import rollout
 
-__all__ = ["LossSettings", "error_figures", "error_sums", "initial_loss", "trajectory_loss"]
+__all__ = ["LossSettings", "error_figures", "error_sums", "initial_loss", "over_spread", "trajectory_loss"]
 
 TINY = 1e-12
 """Keeps divisions by the size of a field finite where the field is 0 (its unit, squared)."""
+FLAT = 0.1
+"""Spread of a field in space, in deviations of its channel over the training part, below which it counts as flat.
+
+VRMSE is in parts of the spread. A field without any has no such error: whatever is left of its pattern in a prediction
+would be large beside nothing, and single fields would make the mean. So the error of a flat field is in parts of this
+spread. Patterns have more of it, and their errors are what they would be without a floor: of Gray-Scott, living ones
+0.3 and more, dead fields less than 0.001."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +120,6 @@ def error_sums(prediction: Tensor, truth: Tensor, normaliser: Normaliser) -> dic
     squared = (p - u).square()
     size = u.square().flatten(1).sum(1)  # [samples]
     relative = (squared.flatten(1).sum(1) / (size + TINY)).sqrt()
-    spread = (u - u.flatten(3).mean(3).view(*u.shape[:3], *(1,) * (u.ndim - 3))).square()
-    scaled = (squared.flatten(3).mean(3) / (spread.flatten(3).mean(3) + TINY)).sqrt()  # [samples, steps, channels]
     shown = normaliser.scaled(u)
     return {
         "fields": ErrorSum.of(normaliser.scaled(p) - shown),
@@ -122,8 +127,24 @@ def error_sums(prediction: Tensor, truth: Tensor, normaliser: Normaliser) -> dic
         "error": ErrorSum.of(p - u),
         "truth": ErrorSum.of(u),
         "rel_l2": ErrorSum.of(relative),
-        "vrmse": ErrorSum.of(scaled),
+        "vrmse": ErrorSum.of(over_spread(p, u, normaliser)),
     }
+
+
+def over_spread(prediction: Tensor, truth: Tensor, normaliser: Normaliser) -> Tensor:
+    """Return the error of each field in parts of its spread in space, or of that of a flat one, see `FLAT`.
+
+    Args:
+        prediction: In physical units.  [samples, steps, channels, *grid]
+        truth: Of the same shape.
+        normaliser: Its deviations are those of the training part.
+
+    Returns:
+        √(⟨(p − u)²⟩/max(⟨(u − ⟨u⟩)²⟩, (0.1 σ)²)), where ⟨ ⟩ is over points.  [samples, steps, channels]
+    """
+    squared = (prediction - truth).square().flatten(3).mean(3)
+    floor = (FLAT * normaliser.std.to(truth)).square()  # [channels]
+    return (squared / torch.maximum(truth.flatten(3).var(3, correction=0), floor)).sqrt()
 
 
 def error_figures(sums: Mapping[str, ErrorSum]) -> dict[str, float]:
@@ -134,7 +155,8 @@ def error_figures(sums: Mapping[str, ErrorSum]) -> dict[str, float]:
     * ``rel_l2``: mean over samples of ‖p − u‖/‖u‖ over steps, channels and points, in physical units.
     * ``nrmse``: ‖p − u‖/‖u‖ over all samples at once, in physical units.
     * ``vrmse``: mean over samples, steps and channels of √(⟨(p − u)²⟩/⟨(u − ⟨u⟩)²⟩), where ⟨ ⟩ is over points: the
-      mean of the field scores 1.
+      mean of the field scores 1. Below the bar is at least (0.1 σ)², with the deviation σ of the channel over the
+      training part: errors of flat fields are in parts of a tenth of it, see `over_spread`.
     """
     fields, mean = sums["fields"], sums["from_mean"]
     return {

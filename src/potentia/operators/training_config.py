@@ -62,7 +62,9 @@ class OperatorTrainingConfig:
     bptt_start: Literal["random", "tail", "chunks"] = "random"
     """Where this window is: anywhere, at the end, or one after the other over all steps, see `Truncation`."""
     teacher_start: float = 0.5
-    """Probability that a window begins from the true field, falling to 0 in the course of the training."""
+    """Probability that a window begins from the true field, when the training begins; else from a warm-up."""
+    teacher_end: float = 0.0
+    """That probability at the end; in between it changes evenly, see `Truncation`."""
     checkpoint_steps: bool = False
     """Compute each step of a window again for its gradient: far less memory, for a third more time."""
     lambda_traj: float = 1.0
@@ -162,7 +164,12 @@ class OperatorTrainingConfig:
 
     def truncation(self) -> Truncation:
         """Return which steps a batch learns from."""
-        return Truncation(window=self.bptt_window, start=self.bptt_start, teacher_start=self.teacher_start)
+        return Truncation(
+            window=self.bptt_window,
+            start=self.bptt_start,
+            teacher_start=self.teacher_start,
+            teacher_end=self.teacher_end,
+        )
 
     def losses(self) -> LossSettings:
         """Return how errors become a loss."""

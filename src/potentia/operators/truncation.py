@@ -90,12 +90,16 @@ class Truncation:
     before are never learned from; ``"chunks"`` all steps, cut into windows between which no gradient goes."""
     teacher_start: float = 0.5
     """Probability that a window begins from the true field instead of from a warm-up by the network, when training
-    begins; it falls evenly to 0 at the end. A warm-up by a network that knows nothing makes the target unreachable."""
+    begins. A warm-up by a network that knows nothing makes the target unreachable."""
+    teacher_end: float = 0.0
+    """That probability at the end; in between it changes evenly. With 1 for both no window is warmed up: what is
+    learned is the step from true fields, at the cost of the window alone."""
 
     def __post_init__(self) -> None:
         integer("window", self.window, low=1)
         choice("start", self.start, ("random", "tail", "chunks"))
-        number("teacher_start", self.teacher_start, low=0.0, high=1.0)
+        for name in ("teacher_start", "teacher_end"):
+            number(name, self.__dict__[name], low=0.0, high=1.0)
 
     def draw(self, steps: int, *, seed: int, number: int, progress: float) -> Window:
         """Return the window of one batch; equal arguments give the same one.
@@ -117,5 +121,6 @@ class Truncation:
         draws = stream(seed, "window", number)
         anywhere = int(draws.integers(steps - length + 1))
         begin = anywhere if self.start == "random" else steps - length
-        chance = self.teacher_start * (1 - min(max(progress, 0.0), 1.0))
+        done = min(max(progress, 0.0), 1.0)
+        chance = self.teacher_start * (1 - done) + self.teacher_end * done
         return Window(begin, length, length, true_start=begin == 0 or bool(draws.random() < chance))

@@ -18,6 +18,7 @@ from potentia.errors import ConfigError, DataError
 from potentia.nn import fields_of, modes_of
 from potentia.operators.networks.base import FieldNetwork, FieldNetworkConfig, FieldShape
 from potentia.operators.networks.film import Conditioning, Modulation, require_parameters
+from potentia.operators.networks.isotropic import IsotropicLayer
 
 __all__ = ["FNO", "FNOConfig"]
 
@@ -48,14 +49,20 @@ class FNOConfig(FieldNetworkConfig):
     coordinates: bool = False
     """Whether it sees where a point is. Without, moved fields give moved fields: right where nothing fixes the origin,
     which is so on a periodic grid with the same equations everywhere."""
+    isotropic: bool = False
+    """Whether mirrored and, on a square grid, turned fields give such fields: right for scalars, such as densities,
+    under equations without direction. It has an eighth of the weights, and waves of both signs below ``modes``."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("width", "modes", "layers", "conditioning_width"):
             integer(name, getattr(self, name), low=1)
         choice("conditioning", self.conditioning, ("channels", "film"))
-        if not isinstance(self.coordinates, bool):
-            raise ConfigError(f"coordinates must be True or False, got {self.coordinates!r}")
+        for name in ("coordinates", "isotropic"):
+            if not isinstance(self.__dict__[name], bool):
+                raise ConfigError(f"{name} must be True or False, got {self.__dict__[name]!r}")
+        if self.coordinates and self.isotropic:
+            raise ConfigError("coordinates name a direction, isotropic knows none: take one of them")
 
     def build(self, shape: FieldShape) -> FNO:
         """Return the network; its weights are drawn from torch's generators."""
@@ -78,9 +85,9 @@ class FNO(FieldNetwork):
         film = config.conditioning == "film" and self.n_parameters > 0
         constant = 0 if film else self.n_parameters
         places = shape.n_axes if config.coordinates else 0
-        kept = ((2 * config.modes, config.modes) if shape.n_axes == 2 else (config.modes,))[: shape.n_axes]
         self.lift = nn.Linear(shape.n_channels + constant + places, config.width)
-        self.layers = nn.ModuleList(FourierLayer(config.width, kept) for _ in range(config.layers))
+        layer = IsotropicLayer if config.isotropic else FourierLayer
+        self.layers = nn.ModuleList(layer(config.width, config.modes, shape.n_axes) for _ in range(config.layers))
         self.conditioning = Conditioning(self.n_parameters, config.conditioning_width) if film else None
         self.modulations = nn.ModuleList(
             Modulation(config.conditioning_width, config.width) for _ in range(config.layers if film else 0)
@@ -146,13 +153,14 @@ class FourierLayer(nn.Module):
 
     Args:
         width: Channels in and out.
-        kept: Waves along each axis.
+        modes: Waves along each axis: 0 … modes − 1 along the last one, of both signs along the one before it.
+        n_axes: Axes of space.
     """
 
-    def __init__(self, width: int, kept: tuple[int, ...]) -> None:
+    def __init__(self, width: int, modes: int, n_axes: int) -> None:
         super().__init__()
-        self.kept = kept
-        drawn = torch.randn(*reversed(kept), width, 2, width) / math.sqrt(2 * width)
+        self.kept = (2 * modes, modes) if n_axes == 2 else (modes,)
+        drawn = torch.randn(*reversed(self.kept), width, 2, width) / math.sqrt(2 * width)
         self.waves = nn.Parameter(drawn)  # real and imaginary part: [*kept (last axis first), in, 2, out]
         self.point = nn.Linear(width, width)
 
