@@ -7,11 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
-from potentia.errors import FileFormatError, NotFittedError
+from potentia.errors import NotFittedError
 from potentia.storage import flatten, read_file, unflatten, write_file
 from potentia.train.checkpoint import KIND as CHECKPOINT
+from potentia.train.checkpoint import require_checkpoint_of
 
-__all__ = ["Estimator", "FittedEstimator", "require_checkpoint_of"]
+__all__ = ["Estimator", "FittedEstimator"]
 
 
 class _Fitted(Protocol):
@@ -123,9 +124,3 @@ class FittedEstimator(Estimator, Generic[Learned]):
         self.require_trained()
         assert self.fitted_ is not None
         return self.fitted_
-
-
-def require_checkpoint_of(kind: str, extra: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Raise `FileFormatError` unless ``extra``, of the checkpoint at ``path``, names this kind of estimator."""
-    if extra.get("kind") != kind:
-        raise FileFormatError(f"{path} is a checkpoint of something else, not of a {kind}")
