@@ -119,7 +119,7 @@ class Training:
         extra = {"kind": self.kind, "recipe": describe(self.network), "learned": learned}
         shown = {"train": "train_loss", "val": "val_loss"}
         going_along = [BadSteps(config.max_bad_fraction), *callbacks]
-        ended = ready.carry_out(config, config.epochs, extra, shown, going_along, naming=StepNames())
+        ended = ready.carry_out(config.loop(), config.epochs, extra, shown, going_along, naming=StepNames())
         record |= ended.record
         samples = ready.task.train.samples
         out = TrainOut(**ended.told, n_train_samples=len(samples), n_steps=samples.steps)

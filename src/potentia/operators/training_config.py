@@ -12,7 +12,7 @@ from potentia.operators.losses import LossSettings
 from potentia.operators.truncation import Truncation
 from potentia.train import AdamW, Average, Cosine, Schedule, Warmup
 from potentia.train.device import DTYPES, require_device_name
-from potentia.train.loop_settings import check_loop_settings
+from potentia.train.loop_settings import LoopSettings
 
 __all__ = ["OperatorTrainingConfig"]
 
@@ -137,7 +137,7 @@ class OperatorTrainingConfig:
         if self.early_stop_patience is not None:
             integer("early_stop_patience", self.early_stop_patience, low=1)
         number("early_stop_min_delta", self.early_stop_min_delta, low=0)
-        check_loop_settings(self)
+        self.loop()
 
     def method(self) -> AdamW:
         """Return the optimizer; its batch is that of one step."""
@@ -174,6 +174,22 @@ class OperatorTrainingConfig:
             lambda_ic=self.lambda_ic,
         )
 
+    def loop(self) -> LoopSettings:
+        """Return what goes along with the training, by the names of all families."""
+        return LoopSettings(
+            save_best=self.save_best,
+            checkpoint_dir=self.checkpoint_dir,
+            checkpoint_interval=1,
+            checkpoint_batches=self.save_every,
+            max_checkpoints=self.keep_steps,
+            early_stopping=self.early_stop_patience,
+            early_stopping_min_delta=self.early_stop_min_delta,
+            max_time=self.max_time,
+            stop_on_signal=self.stop_on_signal,
+            show_progress=self.show_progress,
+            show_batch_progress=self.show_batch_progress,
+        )
+
     def plain(self) -> dict[str, Any]:
         """Return all settings as plain values."""
         return {field.name: plain(self.__dict__[field.name], field.name) for field in fields(self)}
@@ -191,31 +207,6 @@ class OperatorTrainingConfig:
             raise ConfigError("step_growth must be greater than 0: at 0, all steps but the first would not count")
         self.truncation()
         self.losses()
-
-    @property
-    def early_stopping(self) -> int | None:
-        """``early_stop_patience``, as the loop calls it."""
-        return self.early_stop_patience
-
-    @property
-    def early_stopping_min_delta(self) -> float:
-        """``early_stop_min_delta``, as the loop calls it."""
-        return self.early_stop_min_delta
-
-    @property
-    def checkpoint_interval(self) -> int:
-        """Epochs between checkpoints."""
-        return 1
-
-    @property
-    def checkpoint_batches(self) -> int:
-        """``save_every``, as the loop calls it."""
-        return self.save_every
-
-    @property
-    def max_checkpoints(self) -> int | None:
-        """``keep_steps``, as the loop calls it."""
-        return self.keep_steps
 
 
 FREE = frozenset({
