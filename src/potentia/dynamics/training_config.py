@@ -21,6 +21,8 @@ SCHEDULERS = ("plateau", "cosine", "constant")
 class DynamicsTrainingConfig(TrainingSettings):
     """How to train a network of parameters through the simulation.
 
+    Seed, device, checkpoints, stopping rules and progress are settings too, see `TrainingSettings`.
+
     Raises:
         ConfigError: a value cannot be; the message names the field.
 

@@ -40,7 +40,8 @@ class TorchTrainingConfig(LoopSettings):
     Features and pairs are computed once before the first epoch and kept in memory, as long as they take less than
     ``memory_limit``: then the caches are complete whatever is set for them. Larger data are streamed: features are read
     or made batch by batch, ``num_workers`` threads ahead, and ``cache_…`` says what of them is kept. The numbers are
-    the same to the bit in all these cases.
+    the same to the bit in all these cases. What goes along with a training is told of in `LoopSettings`; monitored is
+    the validation loss (eV/atom).
 
     Raises:
         ConfigError: a value cannot be; the message names the field.

@@ -36,6 +36,8 @@ TRAJECTORIES = 64
 class TrajectoryTrainingConfig(TrainingSettings):
     """How to train a trajectory surrogate.
 
+    Seed, device, checkpoints, stopping rules and progress are settings too, see `TrainingSettings`.
+
     Raises:
         ConfigError: a value cannot be; the message names the field.
 

@@ -14,7 +14,10 @@ __all__ = ["TokenizerTrainingConfig"]
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerTrainingConfig(TrainingSettings):
-    """How to train a tokenizer. The weights are those of the epoch with the lowest ``val_loss``.
+    """How to train a tokenizer.
+
+    Device, checkpoints, stopping rules and progress are settings too, see `TrainingSettings`; monitored is
+    ``val_loss``.
 
     Raises:
         ConfigError: a value cannot be; the message names the field.
