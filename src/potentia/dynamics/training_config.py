@@ -9,7 +9,9 @@ from typing import ClassVar, Literal
 from potentia.checks import choice, integer, number
 from potentia.errors import ConfigError
 from potentia.train import AdamW, Average, Cosine, Plateau, Schedule, TrainingMethod
+from potentia.train.averages import check_average
 from potentia.train.loop_settings import FREE, TrainingSettings
+from potentia.train.optimizers import check_clip_norm, check_positive
 
 __all__ = ["DynamicsTrainingConfig"]
 
@@ -147,17 +149,14 @@ class DynamicsTrainingConfig(TrainingSettings):
         return n_steps
 
     def _check_optimizer(self) -> None:
-        for name in ("learning_rate", "clip_norm"):
-            value = self.__dict__[name]
-            if value is not None and number(name, value, low=0) == 0:
-                raise ConfigError(f"{name} must be greater than 0, got {value!r}")
+        check_positive("learning_rate", self.learning_rate)
+        check_clip_norm(self.clip_norm)
         number("weight_decay", self.weight_decay, low=0)
         number("min_lr", self.min_lr, low=0)
         if not isinstance(self.scheduler, Schedule):
             choice("scheduler", self.scheduler, SCHEDULERS)
             Plateau(self.lr_patience, self.lr_factor, self.min_lr)  # names what cannot be
-        if self.average is not None and not isinstance(self.average, Average):
-            raise ConfigError(f"average must be ExponentialAverage(...) or another Average, got {self.average!r}")
+        check_average(self.average)
         if self.optimizer is None:
             return
         if not isinstance(self.optimizer, TrainingMethod):

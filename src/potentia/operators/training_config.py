@@ -11,8 +11,10 @@ from potentia.errors import ConfigError
 from potentia.operators.losses import LossSettings
 from potentia.operators.truncation import Truncation
 from potentia.train import AdamW, Average, Cosine, Schedule, Warmup
+from potentia.train.averages import check_average
 from potentia.train.device import DTYPES, require_device_name
 from potentia.train.loop_settings import LoopSettings
+from potentia.train.optimizers import check_positive
 
 __all__ = ["OperatorTrainingConfig"]
 
@@ -115,10 +117,9 @@ class OperatorTrainingConfig:
         for name in ("n_samples", "n_realizations", "timesteps"):
             if self.__dict__[name] is not None:
                 integer(name, self.__dict__[name], low=1)
-        for name in ("lr", "clip_grad"):
-            value = self.__dict__[name]
-            if value is not None and number(name, value, low=0) == 0:
-                raise ConfigError(f"{name} must be greater than 0, got {value!r}")
+        check_positive("lr", self.lr)
+        if self.clip_grad is not None:
+            check_positive("clip_grad", self.clip_grad)
         number("weight_decay", self.weight_decay, low=0)
         number("max_bad_fraction", self.max_bad_fraction, low=0, high=1)
         if self.seed is not None:
@@ -128,8 +129,7 @@ class OperatorTrainingConfig:
         choice("lr_schedule", self.lr_schedule, ("cosine", "constant"))
         choice("precision", self.precision, tuple(DTYPES))
         self._check_losses()
-        if self.average is not None and not isinstance(self.average, Average):
-            raise ConfigError(f"average must be ExponentialAverage(...) or another Average, got {self.average!r}")
+        check_average(self.average)
         require_device_name(self.device)
         integer("save_every", self.save_every, low=0)
         if self.keep_steps is not None:

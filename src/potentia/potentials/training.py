@@ -47,7 +47,7 @@ from potentia.train import (
     weights_by_error,
 )
 from potentia.train.checkpoint import checkpoint_of, go_on
-from potentia.train.device import usable_device
+from potentia.train.device import DTYPES, usable_device
 from potentia.train.history import columns_of
 from potentia.train.prepared import Prepared
 
@@ -59,7 +59,6 @@ KIND = "potential"
 """Kind of the files."""
 LOOKED_AT = 2_000
 """So many structures, any of them, are looked at for labels that cannot be right."""
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from potentia.train import (
     Stepper,
     TrainingMethod,
 )
+from potentia.train.averages import check_average
 from potentia.train.device import require_device_name
 from potentia.train.loop_settings import LoopSettings
 
@@ -252,8 +253,7 @@ class TorchTrainingConfig(LoopSettings):
             raise ConfigError(
                 f"schedule must be Cosine(...), StepDecay(...) or another Schedule, got {self.schedule!r}"
             )
-        if self.average is not None and not isinstance(self.average, Average):
-            raise ConfigError(f"average must be ExponentialAverage(...) or another Average, got {self.average!r}")
+        check_average(self.average)
 
     def _check_split(self) -> None:
         choice("split_by", self.split_by, ("structure", "group", "block"))

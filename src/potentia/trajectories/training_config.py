@@ -18,7 +18,9 @@ from potentia.train import (
     TrainingMethod,
     Warmup,
 )
+from potentia.train.averages import check_average
 from potentia.train.loop_settings import TrainingSettings
+from potentia.train.optimizers import check_clip_norm, check_positive
 
 __all__ = ["OPTIMIZERS", "SCHEDULERS", "TrajectoryTrainingConfig"]
 
@@ -129,10 +131,8 @@ class TrajectoryTrainingConfig(TrainingSettings):
         return OF_A_SCHEDULER[name][1] if given is None else float(given)
 
     def _check_optimizer(self) -> None:
-        for name in ("learning_rate", "clip_norm"):
-            value = self.__dict__[name]
-            if value is not None and number(name, value, low=0) == 0:
-                raise ConfigError(f"{name} must be greater than 0, got {value!r}")
+        check_positive("learning_rate", self.learning_rate)
+        check_clip_norm(self.clip_norm)
         number("regularization_factor", self.regularization_factor, low=0)
         if self.momentum is not None:
             number("momentum", self.momentum, low=0, high=1)
@@ -161,8 +161,7 @@ class TrajectoryTrainingConfig(TrainingSettings):
                 raise ConfigError(f"{name} belongs to scheduler={scheduler!r}; leave it out, got {self.scheduler!r}")
         if self.warmup_epochs is not None:
             number("warmup_epochs", self.warmup_epochs, low=0)
-        if self.average is not None and not isinstance(self.average, Average):
-            raise ConfigError(f"average must be ExponentialAverage(...) or another Average, got {self.average!r}")
+        check_average(self.average)
         if isinstance(self.scheduler, Schedule):
             if self.warmup_epochs is not None:
                 raise ConfigError(f"warmup_epochs does not go with scheduler={type(self.scheduler).__name__}(...)")

@@ -8,6 +8,7 @@ from potentia.checks import integer, number
 from potentia.errors import ConfigError
 from potentia.train import Adam, Schedule, TrainingMethod
 from potentia.train.loop_settings import TrainingSettings
+from potentia.train.optimizers import check_clip_norm, check_positive
 
 __all__ = ["TokenizerTrainingConfig"]
 
@@ -45,10 +46,8 @@ class TokenizerTrainingConfig(TrainingSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         integer("batch_size", self.batch_size, low=1)
-        for name in ("learning_rate", "clip_norm"):
-            value = self.__dict__[name]
-            if value is not None and number(name, value, low=0) == 0:
-                raise ConfigError(f"{name} must be greater than 0, got {value!r}")
+        check_positive("learning_rate", self.learning_rate)
+        check_clip_norm(self.clip_norm)
         if self.scheduler is not None and not isinstance(self.scheduler, Schedule):
             raise ConfigError(f"scheduler must be Cosine(...) or another Schedule, got {self.scheduler!r}")
         if not 0 < number("val_percent", self.val_percent) < 100:
