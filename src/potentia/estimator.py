@@ -7,11 +7,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
-from potentia.errors import FileFormatError, NotFittedError
+from torch import nn
+
+from potentia.errors import NotFittedError
 from potentia.storage import flatten, read_file, unflatten, write_file
 from potentia.train.checkpoint import KIND as CHECKPOINT
+from potentia.train.checkpoint import require_checkpoint_of
+from potentia.train.device import usable_device
 
-__all__ = ["Estimator", "FittedEstimator", "require_checkpoint_of"]
+__all__ = ["Estimator", "FittedEstimator", "NetworkEstimator"]
 
 
 class _Fitted(Protocol):
@@ -22,7 +26,16 @@ class _Fitted(Protocol):
         """How it was trained."""
 
 
+class _FittedNetwork(_Fitted, Protocol):
+    """What the training of one network has found."""
+
+    @property
+    def network(self) -> nn.Module:
+        """The trained network."""
+
+
 Learned = TypeVar("Learned", bound=_Fitted)
+LearnedNetwork = TypeVar("LearnedNetwork", bound=_FittedNetwork)
 
 
 class Estimator(ABC):
@@ -125,7 +138,11 @@ class FittedEstimator(Estimator, Generic[Learned]):
         return self.fitted_
 
 
-def require_checkpoint_of(kind: str, extra: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Raise `FileFormatError` unless ``extra``, of the checkpoint at ``path``, names this kind of estimator."""
-    if extra.get("kind") != kind:
-        raise FileFormatError(f"{path} is a checkpoint of something else, not of a {kind}")
+class NetworkEstimator(FittedEstimator[LearnedNetwork]):
+    """An estimator whose record holds one network, on the CPU after `load` and on any device after `to`."""
+
+    def to(self, device: str) -> Self:
+        """Return the same trained estimator on another device."""
+        moved = self.from_parts(self.recipe(), self.learned())
+        moved.fitted().network.to(usable_device(device))
+        return moved

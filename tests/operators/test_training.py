@@ -11,7 +11,7 @@ import torch
 from operators import fields_data
 from operators.fields_data import MeanAlignment, data, same, settings, trained, weights
 from potentia.errors import ConfigError, DataError, PotentiaWarning, TrainingError
-from potentia.operators import FNOConfig, NeuralOperator, OperatorTrainingConfig
+from potentia.operators import FNOConfig, NeuralOperator, OperatorTrainingConfig, TrainOut
 from potentia.operators.bad_steps import BadSteps
 from potentia.operators.checkpoints import load_checkpoint, resumed_lines
 from potentia.operators.networks.base import FieldShape
@@ -277,3 +277,9 @@ def test_forecast_changes_nothing_and_bad_steps_counts_over_epochs():
 def test_one_parameter_more_than_the_network_knows_is_one_error():
     with pytest.raises(DataError, match="needs 1 axes of at least 20 points, got the grid"):
         trained(network=FNOConfig(width=4, modes=10, layers=1))
+
+
+def test_figures_name_no_unit_where_there_is_none_and_are_drawn_before_any_epoch():
+    row = {"train_loss": 0.3, "val_loss": 0.4, "val_rel_l2": 0.5}
+    assert [axes.get_ylabel() for axes in TrainOut([row]).plot_training_summary().axes] == ["loss", "relative L2"]
+    assert len(TrainOut([]).plot_training_summary().axes) == 2

@@ -7,8 +7,7 @@ import time
 
 import torch
 
-from potentia.train import Callback
-from potentia.trajectories import training
+from potentia.train import Callback, prepared
 from trajectories import test_resume
 
 
@@ -19,8 +18,8 @@ class Slow(Callback):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    fit = training.fit
-    training.fit = lambda run, task, batches, epochs, callbacks: fit(run, task, batches, epochs, [*callbacks, Slow()])
+    fit = prepared.fit
+    prepared.fit = lambda run, task, batches, epochs, callbacks: fit(run, task, batches, epochs, [*callbacks, Slow()])
     test_resume.train(
         "MultiONet", checkpoint_dir=sys.argv[1], checkpoint_batches=1, epochs=1000, scheduler="schedulefree"
     )

@@ -218,7 +218,7 @@ def spoil(monkeypatch):
     def spoiled(run, task, batches, epochs, callbacks):
         fit(run, task, batches, epochs, [*callbacks, Spoiled()])
 
-    monkeypatch.setattr("potentia.trajectories.training.fit", spoiled)
+    monkeypatch.setattr("potentia.train.prepared.fit", spoiled)
 
 
 @pytest.mark.parametrize("scheduler", ["constant", "schedulefree"])

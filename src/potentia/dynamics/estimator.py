@@ -30,9 +30,8 @@ from potentia.dynamics.summary import ParameterSummary, summarize
 from potentia.dynamics.training import Fitted, Training
 from potentia.dynamics.training_config import DynamicsTrainingConfig
 from potentia.errors import ConfigError
-from potentia.estimator import FittedEstimator
+from potentia.estimator import NetworkEstimator
 from potentia.train import Callback, Forecast
-from potentia.train.device import usable_device
 
 __all__ = ["DynamicsParameterNet"]
 
@@ -40,7 +39,7 @@ Bounds = Mapping[str, tuple[ArrayLike, ArrayLike]]
 Integration = Literal["rk4", "euler", "rk4-clamped"]
 
 
-class DynamicsParameterNet(FittedEstimator[Fitted]):
+class DynamicsParameterNet(NetworkEstimator[Fitted]):
     """From what is known of a window to the parameters of a model, and by its simulation to the states that follow.
 
     Args:
@@ -237,12 +236,6 @@ class DynamicsParameterNet(FittedEstimator[Fitted]):
     def rollout_(self) -> RolloutSettings:
         """How the equations are solved, with the substeps that the training has had."""
         return self.fitted().rollout
-
-    def to(self, device: str) -> Self:
-        """Return the same trained network on another device."""
-        moved = self.from_parts(self.recipe(), self.learned())
-        moved.network_.to(usable_device(device))
-        return moved
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the constructor's arguments by name, as scikit-learn asks for them; ``deep`` changes nothing here."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, final
 
-import pandas as pd
-
-from potentia.train.history import TrainingHistory, final_and_lowest
+from potentia.train.history import ENGINE_COLUMNS, KeptHistory, final_and_lowest
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
     from potentia.plots import ErrorPanel
@@ -22,12 +20,12 @@ __all__ = ["TrainOut"]
 
 PathLike = str | os.PathLike[str]
 
-_OTHERS = {"learning_rate", "skipped", "epoch_time", "forward_time", "backward_time", "horizon", "diverged"}
+_OTHERS = {*ENGINE_COLUMNS, "horizon", "diverged"}
 
 
 @final
 @dataclass(frozen=True, eq=False, repr=False)
-class TrainOut(TrainingHistory):
+class TrainOut(KeptHistory):
     """History of a training: errors and times of each epoch, their summary and figures. Epochs are counted from 1.
 
     >>> out = TrainOut([{"train_loss": 0.3, "val_loss": 0.4}, {"train_loss": 0.1, "val_loss": 0.5}])
@@ -36,8 +34,6 @@ class TrainOut(TrainingHistory):
     """
 
     _: KW_ONLY
-    kept_epoch: int | None = None
-    """The epoch whose weights the network has."""
     n_windows: int | None = None
     """Windows that were trained on."""
     substeps: int | None = None
@@ -85,23 +81,23 @@ class TrainOut(TrainingHistory):
             panels.append(ErrorPanel(quantity="displacement", unit="m", columns=columns, marked="val_ade"))
         return error_curves(self._drawn, panels, rate=self._rate_column, outfile=outfile)
 
-    def __str__(self) -> str:
-        lines = [self._title()]
-        if not math.isnan(self.stats.get("min_val_loss", math.nan)):
-            lowest, epoch = self.stats["min_val_loss"], self.stats["epoch_min_val_loss"]
-            lines.append(f"The lowest validation loss was {lowest:.4g}, in epoch {epoch}.")
-            lines.append(f"In the last epoch it was {self.stats['final_val_loss']:.4g}.")
-        if self.kept_epoch is not None:
-            lines.append(f"The weights are those of epoch {self.kept_epoch}.")
+    @property
+    def _trained_on(self) -> str | None:
+        return None if self.n_windows is None else f"{self.n_windows} training windows"
+
+    @property
+    def _findings(self) -> list[str]:
+        return self._lowest("val_loss", "validation loss")
+
+    @property
+    def _remarks(self) -> list[str]:
+        lines = []
         if self.substeps is not None and self.substeps > 1:
             lines.append(f"A step of the data was solved in {self.substeps} steps.")
         at_bound = [f"{key} in {part:.0%}" for key, part in self.saturation.items() if part > 0]
         if at_bound:
             lines.append(f"At a bound: {', '.join(at_bound)} of the windows.")
-        return "\n".join([*lines, *self._remarks])
-
-    def __repr__(self) -> str:
-        return f"TrainOut({self._title()}; print it for the errors)"
+        return [*lines, *super()._remarks]
 
     @property
     def _drawn(self) -> pd.DataFrame:
@@ -114,9 +110,3 @@ class TrainOut(TrainingHistory):
 
         columns = {"loss": {"train": "train_loss", "validation": "val_loss"}}
         return ErrorPanel(quantity="loss", unit="", columns=columns, marked="val_loss")
-
-    def _title(self) -> str:
-        parts = [f"{len(self.history)} epoch{'s' * (len(self.history) != 1)}"]
-        parts += [] if self.n_windows is None else [f"{self.n_windows} training windows"]
-        parts += [] if self.seed is None else [f"seed {self.seed}"]
-        return ", ".join(parts)

@@ -27,25 +27,14 @@ from potentia.dynamics.results import TrainOut
 from potentia.dynamics.rollout import RolloutSettings
 from potentia.dynamics.spec import ModelSpec
 from potentia.dynamics.step_choice import STABLE, auto_substeps, fastest_in_windows, fastest_rates
-from potentia.dynamics.task import Batches, DynamicsTask, Prior, WindowTensors, batches_of
+from potentia.dynamics.task import DynamicsTask, Prior, WindowBatch, WindowTensors, batches_of
 from potentia.dynamics.training_config import DynamicsTrainingConfig
 from potentia.errors import ConfigError, DataError, warn_user
-from potentia.estimator import require_checkpoint_of
 from potentia.seeding import torch_seeded
-from potentia.train import (
-    BestWeights,
-    Callback,
-    Forecast,
-    Run,
-    fit,
-    forecast,
-    load_checkpoint,
-    seed_of,
-    settle_on,
-)
+from potentia.train import Callback, Forecast, Run, seed_of
+from potentia.train.checkpoint import checkpoint_of, go_on
 from potentia.train.device import DTYPES, usable_device
-from potentia.train.history import columns_of
-from potentia.train.loop_settings import loop_callbacks
+from potentia.train.prepared import Prepared
 
 __all__ = ["Fitted", "Training", "require_windows_of", "resolved_substeps"]
 
@@ -72,16 +61,12 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A training that stands before its first batch, or where a checkpoint has left it."""
+class Ready(Prepared[WindowBatch]):
+    """A training of a parameter network before its first batch."""
 
-    run: Run
     task: DynamicsTask
-    batches: Batches
     features: FeatureMap
     rollout: RolloutSettings
-    fingerprint: dict[str, Any]
-    """What a checkpoint belongs to."""
 
 
 @dataclass(frozen=True)
@@ -112,32 +97,16 @@ class Training:
         """Train, from new weights or from where a checkpoint stands."""
         ready, config = self.prepare(data, validation, resume_from, allow), self.config
         self._tell_why_slow(ready)
-        run, best = ready.run, BestWeights()
         record = self._record(data, validation, ready)
         learned = {"record": record, **self._learned(ready)}
         extra = {"kind": self.kind, "recipe": self.recipe, "learned": learned}
         shown = {"train": "train_loss", "val": "val_loss"}
-        going_along: list[Callback] = [
-            Divergence(ready.batches, config.max_diverged, config.checkpoint_dir),
-            *callbacks,
-            *loop_callbacks(config, config.epochs, ready.fingerprint, extra, shown),
-        ]
-        fit(run, ready.task, ready.batches, config.epochs, [best, *going_along] if config.save_best else going_along)
-        kept = settle_on(run, best if config.save_best else None)
-        saturation = self._saturation(run, ready.task.train)
-        out = TrainOut(
-            run.history,
-            seed=run.seed,
-            kept_epoch=kept,
-            n_windows=len(data),
-            substeps=ready.rollout.substeps,
-            saturation=saturation,
-            ended=run.stopped or run.interrupted,
-            resumable=bool(run.interrupted) and not run.stopped and config.checkpoint_dir is not None,
-        )
-        duration = sum(row["epoch_time"] for row in run.history)
-        record |= {"epochs": run.epoch, "kept_epoch": kept, "duration": duration, "saturation": saturation}
-        record |= {"training_history": columns_of(run.history)}
+        divergence = Divergence(ready.batches, config.max_diverged, config.checkpoint_dir)
+        ended = ready.carry_out(config, config.epochs, extra, shown, [divergence, *callbacks])
+        run, saturation = ready.run, self._saturation(ready.run, ready.task.train)
+        record |= {**ended.record, "saturation": saturation}
+        substeps = ready.rollout.substeps
+        out = TrainOut(**ended.told, n_windows=len(data), substeps=substeps, saturation=saturation)
         network = self.network_of(ready.features, run.model.state_dict())
         if config.polish != "off" and not run.interrupted:
             record |= {"polish": self._polish(network, data, ready)}
@@ -147,8 +116,7 @@ class Training:
 
     def forecast(self, data: FeatureDataset, validation: FeatureDataset | None) -> Forecast:
         """Measure the first batches of the training, and give back how long it would take."""
-        ready = self.prepare(data, validation, None, ())
-        return forecast(ready.run, ready.task, ready.batches, self.config.epochs)
+        return self.prepare(data, validation, None, ()).forecast(self.config.epochs)
 
     def prepare(
         self,
@@ -156,16 +124,14 @@ class Training:
         validation: FeatureDataset | None,
         resume_from: str | os.PathLike[str] | None,
         allow: Collection[str],
-    ) -> Prepared:
+    ) -> Ready:
         """Fit features and scales, choose the substeps, put all on the device, and set up network and run."""
         config, spec = self.config, self.spec
         device = usable_device(config.device)
         require_windows_of(spec, data, "the training windows")
         if validation is not None:
             require_windows_of(spec, validation, "the validation windows")
-        checkpoint = None if resume_from is None else load_checkpoint(resume_from)
-        if checkpoint is not None:
-            require_checkpoint_of(self.kind, checkpoint.extra, checkpoint.path)
+        checkpoint = checkpoint_of(self.kind, resume_from)
         seed = seed_of(config.seed, checkpoint)
         features = FeatureMap.fit(data, spec, self.features)
         substeps = resolved_substeps(spec, self.substeps, data)
@@ -182,15 +148,13 @@ class Training:
             "validation": None if validation is None else validation.mark(),
             "seed": seed,
         }
-        if checkpoint is not None:
-            checkpoint.resume(run, fingerprint, allow)
-            run.seed = seed
+        go_on(run, checkpoint, fingerprint, allow)
         like = torch.empty(0, dtype=DTYPES[config.precision], device=device)
         train = WindowTensors.of(data, spec, features, like)
         valid = None if validation is None else WindowTensors.of(validation, spec, features, like)
         task = DynamicsTask(spec, rollout, train, valid, self._loss(data), self._prior(like))
         batches = batches_of(config, len(data), data.n_steps, seed)
-        return Prepared(run, task, batches, features, rollout, fingerprint)
+        return Ready(run, task, batches, fingerprint, features, rollout)
 
     def network_of(self, features: FeatureMap, weights: Mapping[str, Tensor]) -> ParameterNetwork:
         """Return a network with these weights, in double precision on the CPU."""
@@ -258,7 +222,7 @@ class Training:
             warn_user(text)
         return found
 
-    def _tell_why_slow(self, ready: Prepared) -> None:
+    def _tell_why_slow(self, ready: Ready) -> None:
         """Warn where roll-outs on the CPU should be machine code, and the model does not allow it."""
         if not self.config.compiled or ready.run.device.type != "cpu":
             return
@@ -270,7 +234,7 @@ class Training:
             )
             warn_user(text)
 
-    def _check_steps(self, network: ParameterNetwork, data: FeatureDataset, ready: Prepared) -> None:
+    def _check_steps(self, network: ParameterNetwork, data: FeatureDataset, ready: Ready) -> None:
         """Warn where steps are too long for the parameters that are predicted; of Euler's method nothing is said."""
         if self.spec.stiffness_fn is None or self.integration == "euler":
             return
@@ -286,7 +250,7 @@ class Training:
             )
             warn_user(text)
 
-    def _record(self, data: FeatureDataset, validation: FeatureDataset | None, ready: Prepared) -> dict[str, Any]:
+    def _record(self, data: FeatureDataset, validation: FeatureDataset | None, ready: Ready) -> dict[str, Any]:
         loss, fingerprint = ready.task.measure, ready.fingerprint
         scales = list(loss.scales) if isinstance(loss, ScaledLoss) else None
         return {
@@ -304,7 +268,7 @@ class Training:
             "state_scales": scales,
         }
 
-    def _learned(self, ready: Prepared) -> dict[str, Any]:
+    def _learned(self, ready: Ready) -> dict[str, Any]:
         return {
             "features": ready.features.to_state(),
             "model_spec": plain(self.spec.describe()),

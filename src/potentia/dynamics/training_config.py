@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 from potentia.checks import choice, integer, number
-from potentia.config import plain
 from potentia.errors import ConfigError
 from potentia.train import AdamW, Average, Cosine, Plateau, Schedule, TrainingMethod
-from potentia.train.device import require_device_name
-from potentia.train.loop_settings import check_loop_settings
+from potentia.train.averages import check_average
+from potentia.train.loop_settings import FREE, TrainingSettings
+from potentia.train.optimizers import check_clip_norm, check_positive
 
 __all__ = ["DynamicsTrainingConfig"]
 
@@ -20,8 +20,10 @@ SCHEDULERS = ("plateau", "cosine", "constant")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DynamicsTrainingConfig:
+class DynamicsTrainingConfig(TrainingSettings):
     """How to train a network of parameters through the simulation.
+
+    Seed, device, checkpoints, stopping rules and progress are settings too, see `TrainingSettings`.
 
     Raises:
         ConfigError: a value cannot be; the message names the field.
@@ -31,6 +33,8 @@ class DynamicsTrainingConfig:
         >>> [config.steps_at(batch, 50) for batch in (0, 499, 500, 1499, 1500)]
         [8, 8, 16, 16, 50]
     """
+
+    free: ClassVar[frozenset[str]] = FREE | {"max_diverged"}
 
     epochs: int = 200
     """Epochs in all, with those before a checkpoint that is resumed."""
@@ -78,10 +82,6 @@ class DynamicsTrainingConfig:
     """``"gauss-newton"`` lets steps of second order follow, with the same prior: of a network that sees nothing, a fit
     by least squares (`fit_constant`) from the constants that were learned to the last digit; of others, steps of the
     last bias, which all windows share, to where the loss of the training windows is lowest near it."""
-    seed: int | None = None
-    """Seed of initial weights and order of the batches; None draws one, which `TrainOut.seed` tells."""
-    device: str = "cpu"
-    """torch device of the training."""
     precision: Literal["float32", "float64"] = "float32"
     """Of network and simulation in training."""
     compiled: bool = True
@@ -92,43 +92,19 @@ class DynamicsTrainingConfig:
     ``train_loss`` of the epochs whose windows were not cut."""
     max_diverged: float = 0.05
     """The training stops where more than this part of an epoch's windows could not be simulated."""
-    checkpoint_dir: str | None = None
-    """Directory of checkpoints; None for no files."""
-    checkpoint_interval: int = 10
-    """Epochs between checkpoints, of which the last one is followed by one in any case; 0 for none."""
-    checkpoint_batches: int = 0
-    """Batches between checkpoints inside an epoch; 0 for none."""
-    max_checkpoints: int | None = 2
-    """Keep the newest so many; None keeps all."""
-    early_stopping: int | None = None
-    """End when the monitored loss has not fallen for so many epochs; None never does."""
-    early_stopping_min_delta: float = 0.0
-    """Less than this is no fall (unit of the loss)."""
-    max_time: float | str | None = None
-    """Pause after this time (s, or ``"2h"``, ``"1h30m"``) with a checkpoint to resume from."""
-    stop_on_signal: bool = True
-    """Pause with a checkpoint when SIGTERM comes, as queues send it before they end a job."""
-    show_progress: bool = False
-    """Show a progress bar over epochs."""
-    show_batch_progress: bool = False
-    """Show a progress bar over the batches of each epoch."""
 
     def __post_init__(self) -> None:
-        integer("epochs", self.epochs, low=1)
+        super().__post_init__()
         integer("batch_size", self.batch_size, low=1)
-        if self.seed is not None:
-            integer("seed", self.seed, low=0)
         choice("loss", self.loss, LOSSES)
         choice("polish", self.polish, ("off", "gauss-newton"))
         if not isinstance(self.compiled, bool):
             raise ConfigError(f"compiled must be True or False, got {self.compiled!r}")
         choice("precision", self.precision, ("float32", "float64"))
         number("max_diverged", self.max_diverged, low=0, high=1)
-        require_device_name(self.device)
         self._check_optimizer()
         self._check_curriculum()
         self._check_loss()
-        check_loop_settings(self)
 
     def method(self) -> TrainingMethod:
         """Return the optimizer with its batch size."""
@@ -173,26 +149,15 @@ class DynamicsTrainingConfig:
             batch -= batches
         return n_steps
 
-    def plain(self) -> dict[str, Any]:
-        """Return all settings as plain values."""
-        return {name: plain(value, name) for name, value in self.__dict__.items()}
-
-    def fingerprint(self) -> dict[str, Any]:
-        """Return the settings that a resumed run must share, as plain values."""
-        return {name: value for name, value in self.plain().items() if name not in FREE}
-
     def _check_optimizer(self) -> None:
-        for name in ("learning_rate", "clip_norm"):
-            value = self.__dict__[name]
-            if value is not None and number(name, value, low=0) == 0:
-                raise ConfigError(f"{name} must be greater than 0, got {value!r}")
+        check_positive("learning_rate", self.learning_rate)
+        check_clip_norm(self.clip_norm)
         number("weight_decay", self.weight_decay, low=0)
         number("min_lr", self.min_lr, low=0)
         if not isinstance(self.scheduler, Schedule):
             choice("scheduler", self.scheduler, SCHEDULERS)
             Plateau(self.lr_patience, self.lr_factor, self.min_lr)  # names what cannot be
-        if self.average is not None and not isinstance(self.average, Average):
-            raise ConfigError(f"average must be ExponentialAverage(...) or another Average, got {self.average!r}")
+        check_average(self.average)
         if self.optimizer is None:
             return
         if not isinstance(self.optimizer, TrainingMethod):
@@ -229,10 +194,3 @@ class DynamicsTrainingConfig:
             number(f"prior: mean of {name}", known[0])
             if not number(f"prior: standard deviation of {name}", known[1]) > 0:
                 raise ConfigError(f"prior: standard deviation of {name} must be greater than 0, got {known[1]!r}")
-
-
-FREE = frozenset({
-    "seed", "device", "save_best", "max_diverged", "checkpoint_dir", "checkpoint_interval", "checkpoint_batches",
-    "max_checkpoints", "max_time", "stop_on_signal", "show_progress", "show_batch_progress",
-})  # fmt: skip
-"""Fields that do not change what is learned: a run may be resumed with others."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from potentia.config import differences, from_dict
 from potentia.errors import ConfigError
-from potentia.estimator import FittedEstimator
+from potentia.estimator import NetworkEstimator
 from potentia.operators.alignment_terms import AlignmentTerms
 from potentia.operators.checkpoints import part_of
 from potentia.operators.dataset import OperatorData
@@ -26,12 +26,11 @@ from potentia.operators.training import Fitted, Training, describe, describe_kno
 from potentia.operators.training_config import OperatorTrainingConfig
 from potentia.seeding import torch_seeded
 from potentia.train import Callback, Forecast
-from potentia.train.device import usable_device
 
 __all__ = ["NeuralOperator"]
 
 
-class NeuralOperator(FittedEstimator[Fitted]):
+class NeuralOperator(NetworkEstimator[Fitted]):
     """From initial fields and the parameters of the equations to the fields at all later steps.
 
     Args:
@@ -144,12 +143,6 @@ class NeuralOperator(FittedEstimator[Fitted]):
     def projector_state_(self) -> dict[str, Tensor]:
         """Weights of the projector of an alignment; empty where there was none."""
         return self.fitted().projector
-
-    def to(self, device: str) -> Self:
-        """Return the same trained operator on another device."""
-        moved = self.from_parts(self.recipe(), self.learned())
-        moved.network_.to(usable_device(device))
-        return moved
 
     def recipe(self) -> dict[str, Any]:
         """Return the settings of the network as plain values."""

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
-from typing import final
+from typing import TYPE_CHECKING, final
 
-import pandas as pd
-from matplotlib.figure import Figure
+from potentia.train.history import ENGINE_COLUMNS, KeptHistory, final_and_lowest
 
-from potentia.plots import ErrorPanel, error_curves
-from potentia.train.history import TrainingHistory, final_and_lowest
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from potentia.plots import ErrorPanel
 
 __all__ = ["TrainOut"]
 
 PathLike = str | os.PathLike[str]
 
-_OTHERS = {"learning_rate", "skipped", "epoch_time", "forward_time", "backward_time"}
-
 
 @final
 @dataclass(frozen=True, eq=False, repr=False)
-class TrainOut(TrainingHistory):
+class TrainOut(KeptHistory):
     """History of a training: losses and times of each epoch, their summary and figures. Epochs are counted from 1.
 
     >>> out = TrainOut([{"train_loss": 0.3, "val_loss": 0.4}, {"train_loss": 0.1, "val_loss": 0.5}])
@@ -32,8 +31,6 @@ class TrainOut(TrainingHistory):
     """
 
     _: KW_ONLY
-    kept_epoch: int | None = None
-    """The epoch whose weights the operator has."""
     n_train_samples: int | None = None
     """Samples that were trained on."""
     n_steps: int | None = None
@@ -48,7 +45,7 @@ class TrainOut(TrainingHistory):
         and ``val_loss`` that with the terms of an alignment; ``val_rel_l2`` is the norm of the error over that of the
         fields, in physical units, averaged over samples.
         """
-        return self._table[[name for name in self._table if name not in _OTHERS]]
+        return self._table[[name for name in self._table if name not in ENGINE_COLUMNS]]
 
     @cached_property
     def stats(self) -> dict[str, float]:
@@ -60,39 +57,35 @@ class TrainOut(TrainingHistory):
 
     def plot_training_errors(self, outfile: PathLike | None = None) -> Figure:
         """Draw the losses of both parts over the epochs, and write the figure if a file is named."""
+        from potentia.plots import error_curves  # matplotlib takes half a second: only who draws pays it
+
         return error_curves(self._drawn, [self._loss_panel], outfile=outfile)
 
     def plot_training_summary(self, outfile: PathLike | None = None) -> Figure:
         """Draw the losses, the relative error, and the learning rate if it changed."""
+        from potentia.plots import ErrorPanel, error_curves
+
         columns = {"relative error": {"validation": "val_rel_l2"}}
-        relative = ErrorPanel(quantity="relative L2", unit="1", columns=columns, marked="val_rel_l2")
+        relative = ErrorPanel(quantity="relative L2", unit="", columns=columns, marked="val_rel_l2")
         return error_curves(self._drawn, [self._loss_panel, relative], rate=self._rate_column, outfile=outfile)
 
-    def __str__(self) -> str:
-        lines = [self._title()]
-        if not math.isnan(self.stats.get("min_val_loss", math.nan)):
-            lowest, epoch = self.stats["min_val_loss"], self.stats["epoch_min_val_loss"]
-            lines.append(f"The lowest validation loss was {lowest:.4g}, in epoch {epoch}.")
-            lines.append(f"In the last epoch it was {self.stats['final_val_loss']:.4g}.")
-        if self.kept_epoch is not None:
-            lines.append(f"The weights are those of epoch {self.kept_epoch}.")
-        return "\n".join([*lines, *self._remarks])
+    @property
+    def _trained_on(self) -> str | None:
+        samples = self.n_train_samples
+        return None if samples is None else f"{samples} training samples of {self.n_steps} steps"
 
-    def __repr__(self) -> str:
-        return f"TrainOut({self._title()}; print it for the losses)"
+    @property
+    def _findings(self) -> list[str]:
+        return self._lowest("val_loss", "validation loss")
 
     @property
     def _drawn(self) -> pd.DataFrame:
-        return self._table.reindex(columns=[*self.errors, "learning_rate"])
+        drawn = ["train_loss", "val_loss", "val_rel_l2", "learning_rate"]
+        return self._table.reindex(columns=drawn)  # also before any epoch
 
     @property
     def _loss_panel(self) -> ErrorPanel:
-        columns = {"loss": {"train": "train_loss", "validation": "val_loss"}}
-        return ErrorPanel(quantity="loss", unit="1", columns=columns, marked="val_loss")
+        from potentia.plots import ErrorPanel
 
-    def _title(self) -> str:
-        parts = [f"{len(self.history)} epoch{'s' * (len(self.history) != 1)}"]
-        samples = self.n_train_samples
-        parts += [] if samples is None else [f"{samples} training samples of {self.n_steps} steps"]
-        parts += [] if self.seed is None else [f"seed {self.seed}"]
-        return ", ".join(parts)
+        columns = {"loss": {"train": "train_loss", "validation": "val_loss"}}
+        return ErrorPanel(quantity="loss", unit="", columns=columns, marked="val_loss")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,6 @@ from torch import Tensor
 
 from potentia.config import from_dict, plain, to_dict
 from potentia.errors import ConfigError, DataError
-from potentia.estimator import require_checkpoint_of
 from potentia.operators.alignment_terms import AlignmentTerms
 from potentia.operators.bad_steps import BadSteps
 from potentia.operators.checkpoints import resume
@@ -36,22 +35,10 @@ from potentia.operators.task import (
 )
 from potentia.operators.training_config import OperatorTrainingConfig
 from potentia.seeding import torch_seeded
-from potentia.train import (
-    BestWeights,
-    Callback,
-    Checkpoint,
-    Forecast,
-    Run,
-    StepNames,
-    fit,
-    forecast,
-    load_checkpoint,
-    seed_of,
-    settle_on,
-)
+from potentia.train import Callback, Checkpoint, Forecast, Run, StepNames, seed_of
+from potentia.train.checkpoint import checkpoint_of, go_on
 from potentia.train.device import DTYPES, usable_device
-from potentia.train.history import columns_of
-from potentia.train.loop_settings import loop_callbacks
+from potentia.train.prepared import Prepared
 
 __all__ = ["Fitted", "Known", "Training", "describe", "describe_known", "known_from"]
 
@@ -97,17 +84,13 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A training that stands before its first step, or where a checkpoint has left it."""
+class Ready(Prepared[FieldBatch]):
+    """A training of an operator before its first step."""
 
-    run: Run
+    task: OperatorTask
     model: FieldModel
     """The model of ``run``."""
-    task: OperatorTask
-    batches: Callable[[int], Sequence[FieldBatch]]
     known: Known
-    fingerprint: dict[str, Any]
-    """What a checkpoint belongs to."""
 
 
 @dataclass(frozen=True)
@@ -131,48 +114,30 @@ class Training:
     ) -> tuple[Fitted, TrainOut]:
         """Train, from new weights, those of another operator, or from where a checkpoint stands."""
         ready, config = self.prepare(data, resume_from, allow), self.config
-        run, best, samples = ready.run, BestWeights(), ready.task.train.samples
         record = self._record(data, ready)
         learned = {**describe_known(ready.known), "record": record}
         extra = {"kind": self.kind, "recipe": describe(self.network), "learned": learned}
         shown = {"train": "train_loss", "val": "val_loss"}
-        saving = loop_callbacks(config, config.epochs, ready.fingerprint, extra, shown, naming=StepNames())
-        going_along = [BadSteps(config.max_bad_fraction), *callbacks, *saving]
-        fit(run, ready.task, ready.batches, config.epochs, [best, *going_along] if config.save_best else going_along)
-        kept = settle_on(run, best if config.save_best else None)
-        run.model.eval()
-        out = TrainOut(
-            run.history,
-            seed=run.seed,
-            kept_epoch=kept,
-            n_train_samples=len(samples),
-            n_steps=samples.steps,
-            ended=run.stopped or run.interrupted,
-            resumable=bool(run.interrupted) and not run.stopped and config.checkpoint_dir is not None,
-        )
-        duration = sum(row.get("epoch_time", 0.0) for row in run.history)
-        record |= {"epochs": run.epoch, "kept_epoch": kept, "duration": duration}
-        record |= {"training_history": columns_of(run.history)}
+        going_along = [BadSteps(config.max_bad_fraction), *callbacks]
+        ended = ready.carry_out(config.loop(), config.epochs, extra, shown, going_along, naming=StepNames())
+        record |= ended.record
+        samples = ready.task.train.samples
+        out = TrainOut(**ended.told, n_train_samples=len(samples), n_steps=samples.steps)
         projector = {} if ready.model.projector is None else dict(ready.model.projector.state_dict())
         return Fitted(ready.model.network, ready.known, projector, record), out
 
     def forecast(self, data: OperatorData) -> Forecast:
         """Measure the first steps of the training, and give back how long it would take."""
-        ready = self.prepare(data, None, ())
-        return forecast(ready.run, ready.task, ready.batches, self.config.epochs)
+        return self.prepare(data, None, ()).forecast(self.config.epochs)
 
-    def prepare(
-        self, data: OperatorData, resume_from: str | os.PathLike[str] | None, allow: Collection[str]
-    ) -> Prepared:
+    def prepare(self, data: OperatorData, resume_from: str | os.PathLike[str] | None, allow: Collection[str]) -> Ready:
         """Cut the data to size, fit the normaliser, and set up network and run on the device."""
         config, device = self.config, usable_device(self.config.device)
         train, valid = self._parts(data)
         if self.alignment is not None:
             self.alignment.require(data, train.steps)
         old = resume_from is not None and is_old_checkpoint(resume_from)
-        checkpoint = None if resume_from is None or old else load_checkpoint(resume_from)
-        if checkpoint is not None:
-            require_checkpoint_of(self.kind, checkpoint.extra, checkpoint.path)
+        checkpoint = checkpoint_of(self.kind, None if old else resume_from)
         seed = seed_of(config.seed, checkpoint)
         known = self._known(data, train, checkpoint)
         model = self._fresh(known, train.grid, seed).to(device)
@@ -185,15 +150,13 @@ class Training:
             "data": data.mark(),
             "seed": seed,
         }
-        if checkpoint is not None:
-            checkpoint.resume(run, fingerprint, allow)
-            run.seed = seed
-        elif resume_from is not None:
+        go_on(run, checkpoint, fingerprint, allow)
+        if resume_from is not None and checkpoint is None:
             resume(run, model, resume_from, steps, strict=config.strict_resume)
         like = torch.empty(0, dtype=DTYPES[config.precision], device=device)
         tensors = [FieldTensors.of(part, known.space, known.normaliser, like) for part in (train, valid)]
         task = OperatorTask(tensors[0], tensors[1], config, seed, self.alignment)
-        return Prepared(run, model, task, batches_of(config, len(train), seed), known, fingerprint)
+        return Ready(run, task, batches_of(config, len(train), seed), fingerprint, model, known)
 
     def _parts(self, data: OperatorData) -> tuple[Samples, Samples]:
         """Return what is used of the training and of the validation part."""
@@ -245,7 +208,7 @@ class Training:
                 raise ConfigError(f"init_from was trained on the {what} {', '.join(then)}, not on {', '.join(now)}")
         return replace(Known.of(data, train), normaliser=before.normaliser, space=before.space)
 
-    def _record(self, data: OperatorData, ready: Prepared) -> dict[str, Any]:
+    def _record(self, data: OperatorData, ready: Ready) -> dict[str, Any]:
         train = ready.task.train.samples
         return {
             "training_config": self.config.plain(),

@@ -11,8 +11,10 @@ from potentia.errors import ConfigError
 from potentia.operators.losses import LossSettings
 from potentia.operators.truncation import Truncation
 from potentia.train import AdamW, Average, Cosine, Schedule, Warmup
+from potentia.train.averages import check_average
 from potentia.train.device import DTYPES, require_device_name
-from potentia.train.loop_settings import check_loop_settings
+from potentia.train.loop_settings import LoopSettings
+from potentia.train.optimizers import check_positive
 
 __all__ = ["OperatorTrainingConfig"]
 
@@ -117,10 +119,9 @@ class OperatorTrainingConfig:
         for name in ("n_samples", "n_realizations", "timesteps"):
             if self.__dict__[name] is not None:
                 integer(name, self.__dict__[name], low=1)
-        for name in ("lr", "clip_grad"):
-            value = self.__dict__[name]
-            if value is not None and number(name, value, low=0) == 0:
-                raise ConfigError(f"{name} must be greater than 0, got {value!r}")
+        check_positive("lr", self.lr)
+        if self.clip_grad is not None:
+            check_positive("clip_grad", self.clip_grad)
         number("weight_decay", self.weight_decay, low=0)
         number("max_bad_fraction", self.max_bad_fraction, low=0, high=1)
         if self.seed is not None:
@@ -130,8 +131,7 @@ class OperatorTrainingConfig:
         choice("lr_schedule", self.lr_schedule, ("cosine", "constant"))
         choice("precision", self.precision, tuple(DTYPES))
         self._check_losses()
-        if self.average is not None and not isinstance(self.average, Average):
-            raise ConfigError(f"average must be ExponentialAverage(...) or another Average, got {self.average!r}")
+        check_average(self.average)
         require_device_name(self.device)
         integer("save_every", self.save_every, low=0)
         if self.keep_steps is not None:
@@ -139,7 +139,7 @@ class OperatorTrainingConfig:
         if self.early_stop_patience is not None:
             integer("early_stop_patience", self.early_stop_patience, low=1)
         number("early_stop_min_delta", self.early_stop_min_delta, low=0)
-        check_loop_settings(self)
+        self.loop()
 
     def method(self) -> AdamW:
         """Return the optimizer; its batch is that of one step."""
@@ -181,6 +181,22 @@ class OperatorTrainingConfig:
             lambda_ic=self.lambda_ic,
         )
 
+    def loop(self) -> LoopSettings:
+        """Return what goes along with the training, by the names of all families."""
+        return LoopSettings(
+            save_best=self.save_best,
+            checkpoint_dir=self.checkpoint_dir,
+            checkpoint_interval=1,
+            checkpoint_batches=self.save_every,
+            max_checkpoints=self.keep_steps,
+            early_stopping=self.early_stop_patience,
+            early_stopping_min_delta=self.early_stop_min_delta,
+            max_time=self.max_time,
+            stop_on_signal=self.stop_on_signal,
+            show_progress=self.show_progress,
+            show_batch_progress=self.show_batch_progress,
+        )
+
     def plain(self) -> dict[str, Any]:
         """Return all settings as plain values."""
         return {field.name: plain(self.__dict__[field.name], field.name) for field in fields(self)}
@@ -198,31 +214,6 @@ class OperatorTrainingConfig:
             raise ConfigError("step_growth must be greater than 0: at 0, all steps but the first would not count")
         self.truncation()
         self.losses()
-
-    @property
-    def early_stopping(self) -> int | None:
-        """``early_stop_patience``, as the loop calls it."""
-        return self.early_stop_patience
-
-    @property
-    def early_stopping_min_delta(self) -> float:
-        """``early_stop_min_delta``, as the loop calls it."""
-        return self.early_stop_min_delta
-
-    @property
-    def checkpoint_interval(self) -> int:
-        """Epochs between checkpoints."""
-        return 1
-
-    @property
-    def checkpoint_batches(self) -> int:
-        """``save_every``, as the loop calls it."""
-        return self.save_every
-
-    @property
-    def max_checkpoints(self) -> int | None:
-        """``keep_steps``, as the loop calls it."""
-        return self.keep_steps
 
 
 FREE = frozenset({

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy import stats
 from torch import Tensor
 
 from potentia.checks import choice, integer
@@ -318,6 +317,8 @@ def _telling(tokenizer: Tokenizer) -> list[int]:
 
 def _divergence(true: NDArray[np.int64], predicted: NDArray[np.int64], size: int) -> float:
     """Return Jensen and Shannon's divergence of two histograms (bits); predictions without token are a bin more."""
+    from scipy import stats  # takes as long as torch: only who compares distributions pays it
+
     p, q = (np.bincount(np.where(one == NO_TOKEN, size, one), minlength=size + 1) for one in (true, predicted))
     p, q = p / p.sum(), q / q.sum()
     mixed = (p + q) / 2
@@ -326,6 +327,8 @@ def _divergence(true: NDArray[np.int64], predicted: NDArray[np.int64], size: int
 
 def _distances(names: Sequence[str], true: Behaviour, predicted: Behaviour) -> pd.DataFrame:
     """Return distances of the distributions of each feature, the largest first; of no data they are the largest."""
+    from scipy import stats
+
     index = pd.Index(names, name="feature")
     if not predicted.finite.any():
         nothing = {"ks": 1.0, "w1": math.inf, "true_error": true.error.mean(0), "error": math.nan, "beyond": math.nan}

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
-import torch
 from torch.utils.data import Dataset
 
 from potentia.errors import DataError
@@ -26,10 +25,9 @@ from potentia.potentials.training import KIND, Training
 from potentia.potentials.training_config import TorchTrainingConfig
 from potentia.potentials.training_input import TrainingInput
 from potentia.train import Forecast, distributed
+from potentia.train.device import DTYPES
 
 __all__ = ["TorchANNPotential"]
-
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 class TorchANNPotential(FittedEstimator[FittedPotential], AskedAlone):

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from potentia.config import differences
 from potentia.data import Split, drawn, shuffled
 from potentia.errors import ConfigError, DataError, warn_user
-from potentia.estimator import require_checkpoint_of
 from potentia.potentials.batches import Plan, StructureBatch, structure_batches
 from potentia.potentials.callbacks import training_callbacks
 from potentia.potentials.datasets.contents import Contents
@@ -45,12 +44,12 @@ from potentia.train import (
     Schedule,
     distributed,
     fit,
-    forecast,
-    load_checkpoint,
     weights_by_error,
 )
-from potentia.train.device import usable_device
+from potentia.train.checkpoint import checkpoint_of, go_on
+from potentia.train.device import DTYPES, usable_device
 from potentia.train.history import columns_of
+from potentia.train.prepared import Prepared
 
 __all__ = ["KIND", "Order", "Trained", "Training"]
 
@@ -60,7 +59,6 @@ KIND = "potential"
 """Kind of the files."""
 LOOKED_AT = 2_000
 """So many structures, any of them, are looked at for labels that cannot be right."""
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 @dataclass(frozen=True)
@@ -78,18 +76,14 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A training that stands before its first batch, or where a checkpoint has left it."""
+class Ready(Prepared[StructureBatch]):
+    """A training of a potential before its first batch."""
 
-    run: Run
     task: PotentialTask
-    batches: Callable[[int], Sequence[StructureBatch]]
     given: TrainingInput
     split: Split
     atomic_energies: dict[str, float]
     seeds: dict[str, int]
-    fingerprint: dict[str, Any]
-    """What a checkpoint belongs to."""
     scores: ErrorScores | None
     """Of the structures, where they are drawn by their errors."""
     seen: FeatureRanges
@@ -139,7 +133,7 @@ class Training:
     def forecast(self, given: TrainingInput, start: FittedPotential | None) -> Forecast:
         """Measure the first batches of the training, and give back how long it would take."""
         ready = self.prepare(given, start, None, ())
-        found = forecast(ready.run, ready.task, ready.batches, self.config.iterations)
+        found = ready.forecast(self.config.iterations)
         ready.task.data.close()
         return found
 
@@ -149,13 +143,11 @@ class Training:
         start: FittedPotential | None,
         resume_from: str | os.PathLike[str] | None,
         allow: Collection[str],
-    ) -> Prepared:
+    ) -> Ready:
         """Split, filter, featurise, look at the labels, and set up networks and run."""
         config = self.config
         self._device()
-        checkpoint = None if resume_from is None else load_checkpoint(resume_from)
-        if checkpoint is not None:
-            require_checkpoint_of(KIND, checkpoint.extra, checkpoint.path)
+        checkpoint = checkpoint_of(KIND, resume_from)
         if config.seed is not None:
             start = None
         seeds = self._seeds(checkpoint)
@@ -185,14 +177,12 @@ class Training:
         }
         same = repr((fingerprint, contents.mark(np.arange(len(contents))))).encode()
         distributed.require_same("settings or data", same, "give all the same, in one order")
-        if checkpoint is not None:
-            checkpoint.resume(run, fingerprint, allow)
-            run.seed = seeds["seed"]
+        go_on(run, checkpoint, fingerprint, allow)
         task = PotentialTask(data, torch.from_numpy(split.test), self.loss_settings)
         scores = ErrorScores(len(contents), contents.order) if config.sampling_policy == "error_weighted" else None
         batches = self._batches(run, given, data, split, scores)
         seen = found.seen if before is None else FeatureRanges.joint([before, found.seen])
-        return Prepared(run, task, batches, given, split, atomic_energies, seeds, fingerprint, scores, seen)
+        return Ready(run, task, batches, fingerprint, given, split, atomic_energies, seeds, scores, seen)
 
     def inspect(
         self,

@@ -27,20 +27,22 @@ from potentia.train import (
     Stepper,
     TrainingMethod,
 )
+from potentia.train.averages import check_average
 from potentia.train.device import require_device_name
-from potentia.train.loop_settings import check_loop_settings
+from potentia.train.loop_settings import LoopSettings
 
 __all__ = ["TorchTrainingConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TorchTrainingConfig:
+class TorchTrainingConfig(LoopSettings):
     """How to train a `TorchANNPotential`.
 
     Features and pairs are computed once before the first epoch and kept in memory, as long as they take less than
     ``memory_limit``: then the caches are complete whatever is set for them. Larger data are streamed: features are read
     or made batch by batch, ``num_workers`` threads ahead, and ``cache_…`` says what of them is kept. The numbers are
-    the same to the bit in all these cases.
+    the same to the bit in all these cases. What goes along with a training is told of in `LoopSettings`; monitored is
+    the validation loss (eV/atom).
 
     Raises:
         ConfigError: a value cannot be; the message names the field.
@@ -160,14 +162,10 @@ class TorchTrainingConfig:
     """Keep workers between epochs; False begins each epoch with none prepared."""
     show_progress: bool = True
     """Show a progress bar over epochs."""
-    show_batch_progress: bool = False
-    """Show a progress bar over the batches of each epoch."""
     checkpoint_dir: str | None = "checkpoints"
     """Directory of checkpoints; None for no files."""
     checkpoint_interval: int = 1
     """Epochs between checkpoints, of which the last one is followed by one in any case; 0 for none."""
-    checkpoint_batches: int = 0
-    """Batches between checkpoints inside an epoch; 0 for none."""
     max_checkpoints: int | None = None
     """Keep the newest so many; None keeps all."""
     save_best: bool = True
@@ -186,14 +184,9 @@ class TorchTrainingConfig:
     """`ExponentialAverage` or `UniformAverage` of the weights: what is scored, saved and returned."""
     early_stopping: int | None = None
     """End when the validation loss has not fallen for so many epochs; None never does. Needs a validation part."""
-    early_stopping_min_delta: float = 0.0
-    """Less than this is no fall (eV/atom)."""
-    max_time: float | str | None = None
-    """Pause after this time (s, or ``"2h"``, ``"1h30m"``) with a checkpoint to resume from."""
-    stop_on_signal: bool = True
-    """Pause with a checkpoint when SIGTERM comes, as queues send it before they end a job."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "method", _method(self.method))
         self._check_loss()
         self._check_loop()
@@ -242,7 +235,6 @@ class TorchTrainingConfig:
         for name in ("seed", "split_seed"):
             if self.__dict__[name] is not None:
                 integer(name, self.__dict__[name], low=0)
-        check_loop_settings(self)
         for name in ("num_workers", "split_gap"):
             integer(name, self.__dict__[name], low=0)
         integer("prefetch_factor", self.prefetch_factor, low=1)
@@ -261,8 +253,7 @@ class TorchTrainingConfig:
             raise ConfigError(
                 f"schedule must be Cosine(...), StepDecay(...) or another Schedule, got {self.schedule!r}"
             )
-        if self.average is not None and not isinstance(self.average, Average):
-            raise ConfigError(f"average must be ExponentialAverage(...) or another Average, got {self.average!r}")
+        check_average(self.average)
 
     def _check_split(self) -> None:
         choice("split_by", self.split_by, ("structure", "group", "block"))

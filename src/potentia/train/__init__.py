@@ -13,6 +13,7 @@ from potentia.train.kalman import Kalman, KalmanStepper
 from potentia.train.lbfgs import LBFGS, LBFGSStepper
 from potentia.train.least_squares import Rows
 from potentia.train.levenberg_marquardt import LevenbergMarquardt, LevenbergMarquardtStepper
+from potentia.train.loop_settings import LoopSettings, TrainingSettings
 from potentia.train.optimizers import SGD, Adam, AdamW, GradientMethod, TrainingMethod
 from potentia.train.progress import BatchBar, EpochBar
 from potentia.train.recording import Log, Record, Recording
@@ -55,6 +56,7 @@ __all__ = [
     "LevenbergMarquardt",
     "LevenbergMarquardtStepper",
     "Log",
+    "LoopSettings",
     "Naming",
     "Plateau",
     "Polynomial",
@@ -73,6 +75,7 @@ __all__ = [
     "Task",
     "TimeBudget",
     "TrainingMethod",
+    "TrainingSettings",
     "UniformAverage",
     "WandbLog",
     "Warmup",

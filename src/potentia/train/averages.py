@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from potentia.checks import integer, number
 from potentia.errors import ConfigError
 
-__all__ = ["Average", "ExponentialAverage", "UniformAverage"]
+__all__ = ["Average", "ExponentialAverage", "UniformAverage", "check_average"]
 
 
 class Average(ABC):
@@ -64,3 +64,9 @@ class UniformAverage(Average):
     def part(self, count: int) -> float:
         """Return the part of the newest weights."""
         return 1 / count
+
+
+def check_average(average: object) -> None:
+    """Refuse what is neither None nor an average of the weights."""
+    if average is not None and not isinstance(average, Average):
+        raise ConfigError(f"average must be ExponentialAverage(...) or another Average, got {average!r}")

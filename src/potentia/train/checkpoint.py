@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from potentia.config import differences, plain
-from potentia.errors import ConfigError
+from potentia.errors import ConfigError, FileFormatError
 from potentia.seeding import fresh_seed
 from potentia.storage import flatten, read_file, unflatten, write_file
 from potentia.train.run import Run
 
-__all__ = ["KIND", "Checkpoint", "load_checkpoint", "save_checkpoint", "seed_of"]
+__all__ = [
+    "KIND", "Checkpoint", "checkpoint_of", "go_on", "load_checkpoint", "require_checkpoint_of", "save_checkpoint",
+    "seed_of",
+]  # fmt: skip
 
 KIND = "checkpoint"
 """Kind of the files, for `potentia.storage.read_file`."""
@@ -71,8 +74,31 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     return Checkpoint(os.fspath(path), stored.settings["settings"], state["run"], state["extra"])
 
 
+def require_checkpoint_of(kind: str, extra: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Raise `FileFormatError` unless ``extra``, of the checkpoint at ``path``, names this kind of estimator."""
+    if extra.get("kind") != kind:
+        raise FileFormatError(f"{path} is a checkpoint of something else, not of a {kind}")
+
+
+def checkpoint_of(kind: str, resume_from: str | os.PathLike[str] | None) -> Checkpoint | None:
+    """Read the checkpoint that a training of this kind of estimator goes on from; None where it begins anew."""
+    if resume_from is None:
+        return None
+    checkpoint = load_checkpoint(resume_from)
+    require_checkpoint_of(kind, checkpoint.extra, checkpoint.path)
+    return checkpoint
+
+
 def seed_of(given: int | None, checkpoint: Checkpoint | None) -> int:
     """Return the seed of a training: the one given, else that of the checkpoint, else a new one."""
     if given is not None:
         return given
     return fresh_seed() if checkpoint is None else int(checkpoint.run["seed"])
+
+
+def go_on(run: Run, checkpoint: Checkpoint | None, settings: Mapping[str, Any], allow: Collection[str]) -> None:
+    """Let a run go on where a checkpoint stands, if there is one; unlike `Checkpoint.resume`, it keeps its seed."""
+    if checkpoint is not None:
+        seed = run.seed
+        checkpoint.resume(run, settings, allow)
+        run.seed = seed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
@@ -19,10 +20,13 @@ from potentia.storage import write_text
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TrainingHistory", "columns_of", "export", "final_and_lowest", "rows_of", "table"]
-
+__all__ = [
+    "ENGINE_COLUMNS", "KeptHistory", "TrainingHistory", "columns_of", "export", "final_and_lowest", "rows_of", "table",
+]  # fmt: skip
 
 _TIMES = ["epoch_time", "forward_time", "backward_time"]
+ENGINE_COLUMNS = ("learning_rate", "skipped", *_TIMES)
+"""Columns that the engine adds to those of a family."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,6 +74,54 @@ class TrainingHistory:
         if skipped:
             lines.append(f"{skipped:.0f} batches were left out because they were not finite.")
         return lines
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class KeptHistory(TrainingHistory, ABC):
+    """What trainings return that choose the epoch whose weights are kept; a family says what its errors mean."""
+
+    _: KW_ONLY
+    kept_epoch: int | None = None
+    """The epoch whose weights the trained model has."""
+
+    @property
+    @abstractmethod
+    def stats(self) -> Mapping[str, float]:
+        """``final_<column>`` of each column of errors; ``min_<column>`` and ``epoch_min_<column>`` of some."""
+
+    @property
+    @abstractmethod
+    def _trained_on(self) -> str | None:
+        """How many training samples there were, in words; None where that is not known."""
+
+    @property
+    @abstractmethod
+    def _findings(self) -> list[str]:
+        """Lines on the errors."""
+
+    def __str__(self) -> str:
+        kept = [] if self.kept_epoch is None else [f"The weights are those of epoch {self.kept_epoch}."]
+        return "\n".join([self._title, *self._findings, *kept, *self._remarks])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._title}; print it for the errors)"
+
+    def _lowest(self, column: str, what: str, unit: str = "") -> list[str]:
+        """Lines on the lowest and the last value of a column; none where no epoch has had one."""
+        lowest = self.stats.get(f"min_{column}", math.nan)
+        if math.isnan(lowest):
+            return []
+        return [
+            f"The lowest {what} was {lowest:.4g}{unit}, in epoch {self.stats[f'epoch_min_{column}']}.",
+            f"In the last epoch it was {self.stats[f'final_{column}']:.4g}{unit}.",
+        ]
+
+    @property
+    def _title(self) -> str:
+        parts = [f"{len(self.history)} epoch{'s' * (len(self.history) != 1)}"]
+        parts += [] if self._trained_on is None else [self._trained_on]
+        parts += [] if self.seed is None else [f"seed {self.seed}"]
+        return ", ".join(parts)
 
 
 def table(history: Sequence[Mapping[str, float]]) -> pd.DataFrame:

@@ -75,19 +75,24 @@ class GradientMethod(TrainingMethod):
         return GradientStepper(self.build, parameters, self.clip_norm)
 
 
+@dataclass(frozen=True)
 class AdamMethod(GradientMethod):
     """Settings that all kinds of Adam have."""
 
-    mu: float
+    mu: float = 0.001
     """Learning rate."""
-    weight_decay: float
+    batchsize: int | None = 32
+    """Samples in a batch; None for all in one."""
+    weight_decay: float = 0.0
     """Strength of the pull of the weights to zero."""
-    beta1: float
-    """Memory of the mean gradient, or what stands for it, in [0, 1)."""
-    beta2: float
+    beta1: float = 0.9
+    """Memory of the mean gradient, in [0, 1)."""
+    beta2: float = 0.999
     """Memory of the mean squared gradient, in [0, 1)."""
-    epsilon: float
+    epsilon: float = 1e-8
     """Added to the root of the mean squared gradient."""
+    clip_norm: float | None = None
+    """A gradient whose norm over all weights is larger is shortened to it; None for as it is."""
 
     def __post_init__(self) -> None:
         check_positive("mu", self.mu)
@@ -108,20 +113,8 @@ class AdamMethod(GradientMethod):
 class Adam(AdamMethod):
     """Adam: steps scaled by running moments of the gradient (Kingma and Ba, arXiv:1412.6980)."""
 
-    mu: float = 0.001
-    """Learning rate."""
-    batchsize: int | None = 32
-    """Samples in a batch; None for all in one."""
     weight_decay: float = 0.0
     """Strength of the pull of the weights to zero, added to the gradient."""
-    beta1: float = 0.9
-    """Memory of the mean gradient, in [0, 1)."""
-    beta2: float = 0.999
-    """Memory of the mean squared gradient, in [0, 1)."""
-    epsilon: float = 1e-8
-    """Added to the root of the mean squared gradient."""
-    clip_norm: float | None = None
-    """A gradient whose norm over all weights is larger is shortened to it; None for as it is."""
 
     method_name: ClassVar[str] = "adam"
 
@@ -134,20 +127,8 @@ class Adam(AdamMethod):
 class AdamW(AdamMethod):
     """Adam with a decay of the weights apart from the gradient (Loshchilov and Hutter, arXiv:1711.05101)."""
 
-    mu: float = 0.001
-    """Learning rate."""
-    batchsize: int | None = 32
-    """Samples in a batch; None for all in one."""
     weight_decay: float = 0.01
     """Each step makes the weights smaller by this part, times the learning rate of the step."""
-    beta1: float = 0.9
-    """Memory of the mean gradient, in [0, 1)."""
-    beta2: float = 0.999
-    """Memory of the mean squared gradient, in [0, 1)."""
-    epsilon: float = 1e-8
-    """Added to the root of the mean squared gradient."""
-    clip_norm: float | None = None
-    """A gradient whose norm over all weights is larger is shortened to it; None for as it is."""
 
     method_name: ClassVar[str] = "adamw"
 

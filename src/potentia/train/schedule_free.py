@@ -48,18 +48,10 @@ class ScheduleFreeAdamW(ScheduleFreeMethod, AdamMethod):
 
     mu: float = 0.0025
     """Learning rate γ."""
-    batchsize: int | None = 32
-    """Samples in a batch; None for all in one."""
     weight_decay: float = 0.0
     """Each step makes the weights smaller by this part, times the learning rate of the step."""
     beta1: float = 0.9
     """β, in [0, 1)."""
-    beta2: float = 0.999
-    """Memory of the mean squared gradient, in [0, 1)."""
-    epsilon: float = 1e-8
-    """Added to the root of the mean squared gradient."""
-    clip_norm: float | None = None
-    """A gradient whose norm over all weights is larger is shortened to it; None for as it is."""
 
     method_name: ClassVar[str] = "schedule_free_adamw"
 

@@ -12,10 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from potentia.config import from_dict
 from potentia.errors import ConfigError
-from potentia.estimator import FittedEstimator
+from potentia.estimator import NetworkEstimator
 from potentia.seeding import torch_seeded
 from potentia.train import Callback, Forecast
-from potentia.train.device import usable_device
 from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.networks.base import NetworkConfig, Shape, SurrogateNetwork
 from potentia.trajectories.predicting import predict
@@ -27,7 +26,7 @@ from potentia.trajectories.training_config import TrajectoryTrainingConfig
 __all__ = ["TrajectorySurrogate"]
 
 
-class TrajectorySurrogate(FittedEstimator[Fitted]):
+class TrajectorySurrogate(NetworkEstimator[Fitted]):
     """From an initial state, times and parameters to the states at these times.
 
     A surrogate below it names its ``kind`` of file and its ``config_class``.
@@ -115,12 +114,6 @@ class TrajectorySurrogate(FittedEstimator[Fitted]):
     def scaling_(self) -> Scaling:
         """The scaling of the training data."""
         return self.fitted().scaling
-
-    def to(self, device: str) -> Self:
-        """Return the same trained surrogate on another device."""
-        moved = self.from_parts(self.recipe(), self.learned())
-        moved.network_.to(usable_device(device))
-        return moved
 
     def recipe(self) -> dict[str, Any]:
         """Return the settings of network and preprocessing as plain values."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, final
 
-from potentia.train.history import TrainingHistory, final_and_lowest
+from potentia.train.history import KeptHistory, final_and_lowest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +24,7 @@ _ERRORS = ["train_loss", "test_loss", "train_rmse", "test_rmse", "test_mae", "te
 
 @final
 @dataclass(frozen=True, eq=False, repr=False)
-class TrainOut(TrainingHistory):
+class TrainOut(KeptHistory):
     """History of a training: errors and times of each epoch, their summary and figures. Epochs are counted from 1.
 
     >>> out = TrainOut([{"train_loss": 0.3, "test_loss": 0.4}, {"train_loss": 0.1, "test_loss": 0.5}])
@@ -34,8 +33,6 @@ class TrainOut(TrainingHistory):
     """
 
     _: KW_ONLY
-    kept_epoch: int | None = None
-    """The epoch whose weights the surrogate has."""
     n_train_samples: int | None = None
     """Trajectories that were trained on."""
     dex: bool = True
@@ -75,19 +72,13 @@ class TrainOut(TrainingHistory):
         frame = self._table.reindex(columns=[*_ERRORS, "learning_rate"])
         return error_curves(frame, panels, rate=self._rate_column, outfile=outfile)
 
-    def __str__(self) -> str:
-        unit = "dex" if self.dex else "unit of the states"
-        lines = [self._title()]
-        if not math.isnan(self.stats["min_test_loss"]):
-            lowest, epoch = self.stats["min_test_loss"], self.stats["epoch_min_test_loss"]
-            lines.append(f"The lowest mean error of the test part was {lowest:.4g} {unit}, in epoch {epoch}.")
-            lines.append(f"In the last epoch it was {self.stats['final_test_loss']:.4g} {unit}.")
-        if self.kept_epoch is not None:
-            lines.append(f"The weights are those of epoch {self.kept_epoch}.")
-        return "\n".join([*lines, *self._remarks])
+    @property
+    def _trained_on(self) -> str | None:
+        return None if self.n_train_samples is None else f"{self.n_train_samples} training trajectories"
 
-    def __repr__(self) -> str:
-        return f"TrainOut({self._title()}; print it for the errors)"
+    @property
+    def _findings(self) -> list[str]:
+        return self._lowest("test_loss", "mean error of the test part", " dex" if self.dex else " unit of the states")
 
     @property
     def _panel(self) -> ErrorPanel:
@@ -99,9 +90,3 @@ class TrainOut(TrainingHistory):
         }
         quantity, unit = ("log10 of the state", "dex") if self.dex else ("state", "unit of the states")
         return ErrorPanel(quantity=quantity, unit=unit, columns=columns, marked="test_loss")
-
-    def _title(self) -> str:
-        parts = [f"{len(self.history)} epoch{'s' * (len(self.history) != 1)}"]
-        parts += [] if self.n_train_samples is None else [f"{self.n_train_samples} training trajectories"]
-        parts += [] if self.seed is None else [f"seed {self.seed}"]
-        return ", ".join(parts)

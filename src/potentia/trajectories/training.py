@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,22 +13,11 @@ from numpy.typing import NDArray
 
 from potentia.config import to_dict
 from potentia.errors import DataError
-from potentia.estimator import require_checkpoint_of
 from potentia.seeding import torch_seeded
-from potentia.train import (
-    BestWeights,
-    Callback,
-    Forecast,
-    Run,
-    fit,
-    forecast,
-    load_checkpoint,
-    seed_of,
-    settle_on,
-)
+from potentia.train import Callback, Forecast, Run, seed_of
+from potentia.train.checkpoint import checkpoint_of, go_on
 from potentia.train.device import DTYPES, usable_device
-from potentia.train.history import columns_of
-from potentia.train.loop_settings import loop_callbacks
+from potentia.train.prepared import Prepared
 from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.networks.base import NetworkConfig, Shape, SurrogateNetwork
 from potentia.trajectories.results import TrainOut
@@ -55,17 +44,13 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A training that stands before its first batch, or where a checkpoint has left it."""
+class Ready(Prepared[NDArray[np.int64]]):
+    """A training of a surrogate before its first batch."""
 
-    run: Run
+    task: TrajectoryTask
     network: SurrogateNetwork
     """The model of ``run``."""
-    task: TrajectoryTask
-    batches: Callable[[int], Sequence[NDArray[np.int64]]]
     scaling: Scaling
-    fingerprint: dict[str, Any]
-    """What a checkpoint belongs to."""
 
 
 @dataclass(frozen=True)
@@ -87,44 +72,27 @@ class Training:
     ) -> tuple[Fitted, TrainOut]:
         """Train, from new weights or from where a checkpoint stands."""
         ready, config = self.prepare(data, resume_from, allow), self.config
-        run, best = ready.run, BestWeights()
         record = self._record(data, ready.fingerprint)
         learned = {"scaling": ready.scaling.to_state(), "record": record}
         extra = {"kind": self.kind, "recipe": describe(self.network, self.preprocessing), "learned": learned}
         shown = {"train": "train_loss", "test": "test_loss"}
-        going_along = [*callbacks, *loop_callbacks(config, config.epochs, ready.fingerprint, extra, shown)]
-        fit(run, ready.task, ready.batches, config.epochs, [best, *going_along] if config.save_best else going_along)
-        kept = settle_on(run, best if config.save_best else None)
-        run.model.eval()
-        out = TrainOut(
-            run.history,
-            seed=run.seed,
-            kept_epoch=kept,
-            n_train_samples=len(data.train),
-            dex=self.preprocessing.log10_transform,
-            ended=run.stopped or run.interrupted,
-            resumable=bool(run.interrupted) and not run.stopped and config.checkpoint_dir is not None,
-        )
-        duration = sum(row["epoch_time"] for row in run.history)
-        record |= {"epochs": run.epoch, "kept_epoch": kept, "duration": duration}
-        record |= {"training_history": columns_of(run.history)}
+        ended = ready.carry_out(config, config.epochs, extra, shown, callbacks)
+        record |= ended.record
+        out = TrainOut(**ended.told, n_train_samples=len(data.train), dex=self.preprocessing.log10_transform)
         return Fitted(ready.network, ready.scaling, record), out
 
     def forecast(self, data: TrajectoryData) -> Forecast:
         """Measure the first batches of the training, and give back how long it would take."""
-        ready = self.prepare(data, None, ())
-        return forecast(ready.run, ready.task, ready.batches, self.config.epochs)
+        return self.prepare(data, None, ()).forecast(self.config.epochs)
 
     def prepare(
         self, data: TrajectoryData, resume_from: str | os.PathLike[str] | None, allow: Collection[str]
-    ) -> Prepared:
+    ) -> Ready:
         """Scale the data, put them on the device, and set up network and run."""
         config = self.config
         device = usable_device(config.device)
         _require_beginning(data)
-        checkpoint = None if resume_from is None else load_checkpoint(resume_from)
-        if checkpoint is not None:
-            require_checkpoint_of(self.kind, checkpoint.extra, checkpoint.path)
+        checkpoint = checkpoint_of(self.kind, resume_from)
         seed = seed_of(config.seed, checkpoint)
         scaling = self.preprocessing.fit(data.train, data.horizon)
         network = self._fresh(Shape(data.train.n_quantities, data.train.n_parameters), seed).to(device)
@@ -135,14 +103,12 @@ class Training:
             "data": data.mark(),
             "seed": seed,
         }
-        if checkpoint is not None:
-            checkpoint.resume(run, fingerprint, allow)
-            run.seed = seed
+        go_on(run, checkpoint, fingerprint, allow)
         like = torch.empty(0, dtype=DTYPES[config.precision], device=device)
         train, test = (Scaled.of(part, scaling, like) for part in (data.train, data.test))
         truth = torch.from_numpy(data.test.states).to(device)
         task = TrajectoryTask(train, test, truth, scaling, measure_of(config.loss_function, config.beta))
-        return Prepared(run, network, task, task.batches(network, run.method, seed), scaling, fingerprint)
+        return Ready(run, task, task.batches(network, run.method, seed), fingerprint, network, scaling)
 
     def _fresh(self, shape: Shape, seed: int) -> SurrogateNetwork:
         """Return the network with new weights: the same on every device, and but for rounding in every precision."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
 
 from potentia.checks import choice, integer, number
-from potentia.config import plain
 from potentia.errors import ConfigError
 from potentia.train import (
     SGD,
@@ -20,8 +18,9 @@ from potentia.train import (
     TrainingMethod,
     Warmup,
 )
-from potentia.train.device import require_device_name
-from potentia.train.loop_settings import check_loop_settings
+from potentia.train.averages import check_average
+from potentia.train.loop_settings import TrainingSettings
+from potentia.train.optimizers import check_clip_norm, check_positive
 
 __all__ = ["OPTIMIZERS", "SCHEDULERS", "TrajectoryTrainingConfig"]
 
@@ -36,8 +35,10 @@ TRAJECTORIES = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrajectoryTrainingConfig:
+class TrajectoryTrainingConfig(TrainingSettings):
     """How to train a trajectory surrogate.
+
+    Seed, device, checkpoints, stopping rules and progress are settings too, see `TrainingSettings`.
 
     Raises:
         ConfigError: a value cannot be; the message names the field.
@@ -48,8 +49,6 @@ class TrajectoryTrainingConfig:
         (0.0003, 0.0)
     """
 
-    epochs: int
-    """Epochs in all, with those before a checkpoint that is resumed."""
     batch_size: int | None = None
     """Size of a batch: points (trajectory and time) for networks that take each point on its own, trajectories for
     those that evolve a latent state. None for 4096 points or 64 trajectories, or for that of an optimizer object."""
@@ -82,49 +81,21 @@ class TrajectoryTrainingConfig:
     """Measure of residuals in training, of scaled states: ``"mse"`` or ``"smoothl1"``."""
     beta: float = 1.0
     """Where ``"smoothl1"`` goes over from squares to absolute values (scaled states); 0 is the absolute value."""
-    seed: int | None = None
-    """Seed of initial weights and order of the batches; None draws one, which `TrainOut.seed` tells."""
-    device: str = "cpu"
-    """torch device of the training."""
     precision: str = "float32"
     """Of the network: ``"float32"`` or ``"float64"``."""
     save_best: bool = True
     """Return the weights of the epoch with the lowest ``test_loss`` instead of the last ones; with ``checkpoint_dir``,
     they are kept there as ``best_model.pt`` too."""
-    checkpoint_dir: str | None = None
-    """Directory of checkpoints; None for no files."""
-    checkpoint_interval: int = 10
-    """Epochs between checkpoints, of which the last one is followed by one in any case; 0 for none."""
-    checkpoint_batches: int = 0
-    """Batches between checkpoints inside an epoch; 0 for none."""
-    max_checkpoints: int | None = 2
-    """Keep the newest so many; None keeps all."""
-    early_stopping: int | None = None
-    """End when ``test_loss`` has not fallen for so many epochs; None never does."""
-    early_stopping_min_delta: float = 0.0
-    """Less than this is no fall (unit of ``test_loss``)."""
-    max_time: float | str | None = None
-    """Pause after this time (s, or ``"2h"``, ``"1h30m"``) with a checkpoint to resume from."""
-    stop_on_signal: bool = True
-    """Pause with a checkpoint when SIGTERM comes, as queues send it before they end a job."""
-    show_progress: bool = False
-    """Show a progress bar over epochs."""
-    show_batch_progress: bool = False
-    """Show a progress bar over the batches of each epoch."""
 
     def __post_init__(self) -> None:
-        integer("epochs", self.epochs, low=1)
+        super().__post_init__()
         if self.batch_size is not None:
             integer("batch_size", self.batch_size, low=1)
-        if self.seed is not None:
-            integer("seed", self.seed, low=0)
         self._check_optimizer()
         self._check_scheduler()
         choice("loss_function", self.loss_function, ("mse", "smoothl1"))
         number("beta", self.beta, low=0)
         choice("precision", self.precision, ("float32", "float64"))
-        require_device_name(self.device)
-        check_loop_settings(self)
 
     def method(self, *, points: bool) -> TrainingMethod:
         """Return the optimizer with its batch size, of points or of trajectories."""
@@ -159,19 +130,9 @@ class TrajectoryTrainingConfig:
         given = self.__dict__[name]
         return OF_A_SCHEDULER[name][1] if given is None else float(given)
 
-    def plain(self) -> dict[str, Any]:
-        """Return all settings as plain values."""
-        return {name: plain(value, name) for name, value in self.__dict__.items()}
-
-    def fingerprint(self) -> dict[str, Any]:
-        """Return the settings that a resumed run must share, as plain values."""
-        return {name: value for name, value in self.plain().items() if name not in FREE}
-
     def _check_optimizer(self) -> None:
-        for name in ("learning_rate", "clip_norm"):
-            value = self.__dict__[name]
-            if value is not None and number(name, value, low=0) == 0:
-                raise ConfigError(f"{name} must be greater than 0, got {value!r}")
+        check_positive("learning_rate", self.learning_rate)
+        check_clip_norm(self.clip_norm)
         number("regularization_factor", self.regularization_factor, low=0)
         if self.momentum is not None:
             number("momentum", self.momentum, low=0, high=1)
@@ -200,8 +161,7 @@ class TrajectoryTrainingConfig:
                 raise ConfigError(f"{name} belongs to scheduler={scheduler!r}; leave it out, got {self.scheduler!r}")
         if self.warmup_epochs is not None:
             number("warmup_epochs", self.warmup_epochs, low=0)
-        if self.average is not None and not isinstance(self.average, Average):
-            raise ConfigError(f"average must be ExponentialAverage(...) or another Average, got {self.average!r}")
+        check_average(self.average)
         if isinstance(self.scheduler, Schedule):
             if self.warmup_epochs is not None:
                 raise ConfigError(f"warmup_epochs does not go with scheduler={type(self.scheduler).__name__}(...)")
@@ -211,10 +171,3 @@ class TrajectoryTrainingConfig:
             raise ConfigError(f"warmup_epochs must be less than epochs={self.epochs}, got {self.warmup_epochs}")
         if self.scheduler == "schedulefree" and self.average is not None:
             raise ConfigError("scheduler='schedulefree' averages the weights itself: leave out average")
-
-
-FREE = frozenset({
-    "seed", "device", "save_best", "checkpoint_dir", "checkpoint_interval", "checkpoint_batches", "max_checkpoints",
-    "max_time", "stop_on_signal", "show_progress", "show_batch_progress",
-})  # fmt: skip
-"""Fields that do not change what is learned: a run may be resumed with others."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from potentia.checks import choice
@@ -18,13 +17,15 @@ from potentia.operators.alignment import AlignmentTokenizer, LatentProjector, sa
 from potentia.operators.baselines import baselines_of
 from potentia.operators.dataset import OperatorData, Samples
 from potentia.operators.diagnostics import sections
-from potentia.operators.diagnostics.figure import draw
 from potentia.operators.diagnostics.findings import OPERATOR, Findings
 from potentia.operators.diagnostics.report import report
 from potentia.operators.estimator import NeuralOperator
 from potentia.operators.evaluation import evaluate, parameter_sensitivity
 from potentia.operators.systems import FieldSystem
 from potentia.operators.validation import Behaviour, behaviour_of, behaviour_samples
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Diagnosis", "diagnose"]
 
@@ -37,6 +38,8 @@ class Diagnosis(Findings):
 
     def plot(self, outfile: str | os.PathLike[str] | None = None) -> Figure:
         """Draw errors, codes, growth and spectrum, and write the figure if a file is named."""
+        from potentia.operators.diagnostics.figure import draw  # matplotlib takes half a second: only who draws pays it
+
         return draw(self, outfile)
 
     def __str__(self) -> str:

@@ -52,9 +52,10 @@ class UAFNOConfig(FieldNetworkConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("base_channels", "encoder_levels", "modes", "mixing_groups", "conditioning_width"):
-            integer(name, getattr(self, name), low=1)
-        for name in ("afno_blocks", "residual_blocks"):
+        for name in (
+            "base_channels", "encoder_levels", "modes", "afno_blocks", "residual_blocks", "mixing_groups",
+            "conditioning_width",
+        ):  # fmt: skip
             integer(name, getattr(self, name), low=1)
         if self.channels[-1] % self.mixing_groups:
             raise ConfigError(

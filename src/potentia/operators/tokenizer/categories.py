@@ -6,9 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
-from scipy.cluster import hierarchy
-from scipy.spatial.distance import squareform
 
 __all__ = ["by_clusters", "by_family"]
 
@@ -37,6 +34,9 @@ def by_clusters(
         most: Most clusters.
         least_members: What is smaller is merged.
     """
+    from scipy.cluster import hierarchy  # takes as long as torch: only who clusters pays it
+    from scipy.spatial.distance import squareform
+
     n = values.shape[1]
     if n <= least:
         return {"cluster_0": tuple(range(n))}
@@ -51,6 +51,8 @@ def by_clusters(
 
 def _distances(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return 1 − |Spearman's correlation| between columns.  [features, features]"""
+    from scipy import stats
+
     ranks = stats.rankdata(values, axis=0)
     found: NDArray[np.float64] = 1 - np.abs(np.corrcoef(ranks, rowvar=False))
     np.fill_diagonal(found, 0.0)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from potentia.config import from_dict, to_dict
 from potentia.errors import ConfigError, DataError
-from potentia.estimator import FittedEstimator
+from potentia.estimator import NetworkEstimator
 from potentia.operators.dataset import Samples
 from potentia.operators.features import Features, feature_set
 from potentia.operators.tokenizer.config import TokenizerConfig
@@ -28,12 +28,11 @@ from potentia.operators.tokenizer.training import Training
 from potentia.operators.tokenizer.training_config import TokenizerTrainingConfig
 from potentia.storage import flatten
 from potentia.train import Callback
-from potentia.train.device import usable_device
 
 __all__ = ["BehaviorTokenizer"]
 
 
-class BehaviorTokenizer(FittedEstimator[Fitted]):
+class BehaviorTokenizer(NetworkEstimator[Fitted]):
     """A few whole numbers for the behaviour of a trajectory; see `potentia.operators.tokenizer.protocol.Tokenizer`.
 
     Its weights are frozen once it is trained, and gradients go through it to the features.
@@ -199,12 +198,6 @@ class BehaviorTokenizer(FittedEstimator[Fitted]):
         for name in sorted(tensors):
             digest.update(name.encode() + tensors[name].cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
-
-    def to(self, device: str) -> Self:
-        """Return the same trained tokenizer on another device."""
-        moved = self.from_parts(self.recipe(), self.learned())
-        moved.fitted().network.to(usable_device(device))
-        return moved
 
     def recipe(self) -> dict[str, Any]:
         """Return the settings as plain values."""

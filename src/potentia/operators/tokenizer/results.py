@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
-from typing import final
+from typing import TYPE_CHECKING, final
 
-import pandas as pd
-from matplotlib.figure import Figure
+from potentia.train.history import KeptHistory, final_and_lowest
 
-from potentia.plots import ErrorPanel, error_curves
-from potentia.train.history import TrainingHistory, final_and_lowest
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 __all__ = ["TrainOut"]
 
@@ -20,7 +20,7 @@ _ERRORS = ["train_loss", "val_loss", "train_commitment", "val_commitment", "val_
 
 @final
 @dataclass(frozen=True, eq=False, repr=False)
-class TrainOut(TrainingHistory):
+class TrainOut(KeptHistory):
     """History of a training: errors and times of each epoch, their summary and a figure. Epochs are counted from 1.
 
     >>> out = TrainOut([{"train_loss": 0.3, "val_loss": 0.4}, {"train_loss": 0.1, "val_loss": 0.5}])
@@ -29,8 +29,6 @@ class TrainOut(TrainingHistory):
     """
 
     _: KW_ONLY
-    kept_epoch: int | None = None
-    """The epoch whose weights the tokenizer has."""
     n_train_samples: int | None = None
     """Samples that were trained on."""
 
@@ -51,6 +49,8 @@ class TrainOut(TrainingHistory):
 
     def plot_training_errors(self, outfile: str | os.PathLike[str] | None = None) -> Figure:
         """Draw the errors of both parts over the epochs, and write the figure if a file is named."""
+        from potentia.plots import ErrorPanel, error_curves  # matplotlib takes half a second: only who draws pays it
+
         columns = {
             "features": {"train": "train_loss", "val": "val_loss"},
             "latents": {"train": "train_commitment", "val": "val_commitment"},
@@ -58,24 +58,16 @@ class TrainOut(TrainingHistory):
         panel = ErrorPanel(quantity="mean square", unit="normalised", columns=columns, marked="val_loss")
         return error_curves(self.errors, [panel], outfile=outfile)
 
-    def __str__(self) -> str:
+    @property
+    def _trained_on(self) -> str | None:
+        return None if self.n_train_samples is None else f"{self.n_train_samples} training samples"
+
+    @property
+    def _findings(self) -> list[str]:
         stats = self.stats
-        lines = [
-            self._title(),
+        return [
             f"The lowest error of the validation part was {stats['min_val_loss']:.4g} (mean square, 1 is the mean), in "
             f"epoch {stats['epoch_min_val_loss']}.",
             f"In the last epoch it was {stats['final_val_loss']:.4g}, with {stats['final_val_used']:.0%} of the codes "
             "in use.",
         ]
-        if self.kept_epoch is not None:
-            lines.append(f"The weights are those of epoch {self.kept_epoch}.")
-        return "\n".join([*lines, *self._remarks])
-
-    def __repr__(self) -> str:
-        return f"TrainOut({self._title()}; print it for the errors)"
-
-    def _title(self) -> str:
-        parts = [f"{len(self.history)} epoch{'s' * (len(self.history) != 1)}"]
-        parts += [] if self.n_train_samples is None else [f"{self.n_train_samples} training samples"]
-        parts += [] if self.seed is None else [f"seed {self.seed}"]
-        return ", ".join(parts)

@@ -7,16 +7,15 @@ import math
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from potentia.config import to_dict
 from potentia.data import shuffled
 from potentia.data.split import holdout, holdout_groups
 from potentia.errors import DataError
-from potentia.estimator import require_checkpoint_of
 from potentia.operators.features import Features
 from potentia.operators.tokenizer.categories import by_clusters, by_family
 from potentia.operators.tokenizer.config import TokenizerConfig
@@ -27,24 +26,21 @@ from potentia.operators.tokenizer.results import TrainOut
 from potentia.operators.tokenizer.scaling import FeatureScaling
 from potentia.operators.tokenizer.task import FollowingCodes, TokenizerTask
 from potentia.operators.tokenizer.training_config import TokenizerTrainingConfig
-from potentia.seeding import fresh_seed, torch_seeded
-from potentia.train import BestWeights, Callback, Checkpoint, Run, fit, load_checkpoint
+from potentia.seeding import torch_seeded
+from potentia.train import Callback, Run, seed_of
+from potentia.train.checkpoint import checkpoint_of, go_on
 from potentia.train.device import usable_device
-from potentia.train.history import columns_of
-from potentia.train.loop_settings import loop_callbacks
+from potentia.train.prepared import Prepared
 
 __all__ = ["Training"]
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A training that stands before its first batch, or where a checkpoint has left it."""
+class Ready(Prepared[NDArray[np.int64]]):
+    """A training of a tokenizer before its first batch."""
 
-    run: Run
     task: TokenizerTask
     fitted: Fitted
-    fingerprint: dict[str, Any]
-    """What a checkpoint belongs to."""
 
 
 @dataclass(frozen=True)
@@ -66,31 +62,12 @@ class Training:
     ) -> tuple[Fitted, TrainOut]:
         """Train, from new weights or from where a checkpoint stands."""
         ready, config = self.prepare(features, val, resume_from, allow), self.config
-        run, fitted, best = ready.run, ready.fitted, BestWeights()
-        extra = {"kind": self.kind, "recipe": to_dict(self.tokenizer), "learned": fitted.state()}
+        extra = {"kind": self.kind, "recipe": to_dict(self.tokenizer), "learned": ready.fitted.state()}
         shown = {"train": "train_loss", "val": "val_loss"}
-        n = len(ready.task.train)
-        going_along = [
-            FollowingCodes(ready.task, self.tokenizer.revive_every),
-            *([best] if config.save_best else []),
-            *callbacks,
-            *loop_callbacks(config, config.epochs, ready.fingerprint, extra, shown),
-        ]
-        fit(run, ready.task, shuffled(n, min(config.batch_size, n), run.seed), config.epochs, going_along)
-        kept = run.best.epoch if config.save_best and best.take(run) else run.epoch
-        out = TrainOut(
-            run.history,
-            seed=run.seed,
-            kept_epoch=kept,
-            n_train_samples=n,
-            ended=run.stopped or run.interrupted,
-            resumable=bool(run.interrupted) and not run.stopped and config.checkpoint_dir is not None,
-        )
-        duration = sum(row["epoch_time"] for row in run.history)
-        record = fitted.record  # the checkpoints hold it as it was before the first epoch
-        record |= {"epochs": run.epoch, "kept_epoch": kept, "duration": duration}
-        record |= {"training_history": columns_of(run.history)}
-        return fitted.frozen(), out
+        going_along = [FollowingCodes(ready.task, self.tokenizer.revive_every), *callbacks]
+        ended = ready.carry_out(config, config.epochs, extra, shown, going_along)
+        ready.fitted.record.update(ended.record)  # the checkpoints hold it as it was before the first epoch
+        return ready.fitted.frozen(), TrainOut(**ended.told, n_train_samples=len(ready.task.train))
 
     def prepare(
         self,
@@ -98,13 +75,11 @@ class Training:
         val: Features | None,
         resume_from: str | os.PathLike[str] | None,
         allow: Collection[str],
-    ) -> Prepared:
+    ) -> Ready:
         """Split and scale the features, find the categories, and set up network, codes and run."""
         config, device = self.config, usable_device(self.config.device)
-        checkpoint = None if resume_from is None else load_checkpoint(resume_from)
-        if checkpoint is not None:
-            require_checkpoint_of(self.kind, checkpoint.extra, checkpoint.path)
-        seed = self._seed(checkpoint)
+        checkpoint = checkpoint_of(self.kind, resume_from)
+        seed = seed_of(config.seed, checkpoint)
         train, held_out = self._parts(features, val, seed)
         scaling = FeatureScaling.fit(train)
         fitted_part, val_part = (scaling(part).detach().float().to(device) for part in (train, held_out))
@@ -124,10 +99,10 @@ class Training:
             "seed": seed,
         }
         run = Run(network, config.method(), config.scheduler, seed)
-        if checkpoint is not None:
-            checkpoint.resume(run, fingerprint, allow)
-            run.seed = seed
-        return Prepared(run, TokenizerTask(fitted_part, val_part, self.tokenizer), fitted, fingerprint)
+        go_on(run, checkpoint, fingerprint, allow)
+        task = TokenizerTask(fitted_part, val_part, self.tokenizer)
+        batches = shuffled(len(train), min(config.batch_size, len(train)), seed)
+        return Ready(run, task, batches, fingerprint, fitted)
 
     def _parts(self, features: Features, val: Features | None, seed: int) -> tuple[Features, Features]:
         """Return what is fitted and what the choice of the weights goes by; sets of parameters stay on one side."""
@@ -158,12 +133,6 @@ class Training:
             network = TokenizerNetwork(self.tokenizer, categories)
         network.start(train.cpu(), seed)
         return network.to(train.device)
-
-    def _seed(self, checkpoint: Checkpoint | None) -> int:
-        """The seed of this training: the one given, else that of the checkpoint, else a new one."""
-        if self.config.seed is not None:
-            return self.config.seed
-        return fresh_seed() if checkpoint is None else int(checkpoint.run["seed"])
 
 
 def _principal(train: Tensor, network: TokenizerNetwork, categories: int, seed: int) -> PrincipalCode:
