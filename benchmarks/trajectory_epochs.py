@@ -39,7 +39,9 @@ def main() -> None:
     config = StudyConfig.from_mapping(read_yaml(STUDY))
     print("# An epoch of surrogates of trajectories\n")
     print("\n".join(f"- {name}: {value}" for name, value in describe_machine().items()))
-    print(f"- one thread; {len(data.train)} trajectories of {len(data.train.times)} times; medians in ms of processor\n")
+    print(
+        f"- one thread; {len(data.train)} trajectories of {len(data.train.times)} times; medians in ms of processor\n"
+    )
     rows = []
     for plan in config.surrogates:
         works = {"train": partial(_epoch, plan, config, data), "passes": _passes(plan, config, data)}

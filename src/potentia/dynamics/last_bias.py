@@ -118,7 +118,7 @@ class _LastBias(Problem):
         self._count = int(self._counted.sum()) * states if loss.averaged else windows
         # Of the mean over windows of the penalty, over their number: as the training weighs it.
         self._prior = None if prior is None else replace(prior, deviation=prior.deviation * windows)
-        size = windows_at_a_time(steps, states, len(self._box.low), settings)
+        size = windows_at_a_time(steps, states, len(self._box.low))
         self._pieces = [slice(begin, begin + size) for begin in range(0, windows, size)]
 
     def finite(self, places: Floats) -> np.ndarray:

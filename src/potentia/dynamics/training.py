@@ -163,7 +163,7 @@ class Training:
         network.load_state_dict({name: tensor.double() for name, tensor in weights.items()})
         return network.eval()
 
-    def _polish(self, network: ParameterNetwork, data: FeatureDataset, ready: Prepared) -> dict[str, Any]:
+    def _polish(self, network: ParameterNetwork, data: FeatureDataset, ready: Ready) -> dict[str, Any]:
         """Bring constants to the least squares of the roll-outs, or a last bias to a minimum of the loss; tell how."""
         spec, settings = self.spec, FitSettings(rollout=ready.rollout, gauge="free", priors=self.config.prior)
         if ready.features.n_inputs:
