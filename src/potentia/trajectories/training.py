@@ -7,9 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from potentia.config import to_dict
 from potentia.errors import DataError
@@ -29,6 +27,7 @@ from potentia.train import (
 from potentia.train.device import DTYPES, usable_device
 from potentia.train.history import columns_of
 from potentia.train.loop_settings import loop_callbacks
+from potentia.trajectories.batches import Batch
 from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.networks.base import NetworkConfig, Shape, SurrogateNetwork
 from potentia.trajectories.results import TrainOut
@@ -62,7 +61,7 @@ class Prepared:
     network: SurrogateNetwork
     """The model of ``run``."""
     task: TrajectoryTask
-    batches: Callable[[int], Sequence[NDArray[np.int64]]]
+    batches: Callable[[int], Sequence[Batch]]
     scaling: Scaling
     fingerprint: dict[str, Any]
     """What a checkpoint belongs to."""
@@ -142,7 +141,8 @@ class Training:
         train, test = (Scaled.of(part, scaling, like) for part in (data.train, data.test))
         truth = torch.from_numpy(data.test.states).to(device)
         task = TrajectoryTask(train, test, truth, scaling, measure_of(config.loss_function, config.beta))
-        return Prepared(run, network, task, task.batches(network, run.method, seed), scaling, fingerprint)
+        batches = task.batches(network, run.method, config.later_starts, seed)
+        return Prepared(run, network, task, batches, scaling, fingerprint)
 
     def _fresh(self, shape: Shape, seed: int) -> SurrogateNetwork:
         """Return the network with new weights: the same on every device, and but for rounding in every precision."""
