@@ -34,13 +34,13 @@ class Scaled:
     initial: Tensor
     """[trajectories, quantities]"""
     times: Tensor
-    """Mapped times u.  [times]"""
+    """Mapped times u, shared [times] or of each [trajectories, times]."""
     parameters: Tensor | None
     """[trajectories, parameters]"""
     states: Tensor
     """[trajectories, times, quantities]"""
     moments: Tensor
-    """The times as the data have them.  Float64, [times]"""
+    """The same times as the data have them.  Float64"""
     time_map: TimeMap
     """From those to u."""
 
@@ -71,19 +71,23 @@ class Scaled:
         parameters = None if self.parameters is None else self.parameters[which]
         states = self.states.flatten(0, 1)  # [points, quantities]
         initial = states[places - when + begins]
-        times = self._between(begins, when)[:, None]
-        return replace(self, initial=initial, times=times, parameters=parameters, states=states[places, None])
+        moments = self._moments(begins, when)[:, None]
+        here = replace(self, initial=initial, parameters=parameters, states=states[places, None])
+        return here._at(moments)
 
     def later(self, begin: int) -> Self:
         """Return the same trajectories as ones that begin at a later step."""
-        ends = torch.arange(begin, len(self.times), device=self.times.device)
-        times = self._between(ends[:1], ends)
-        return replace(self, initial=self.states[:, begin], times=times, states=self.states[:, begin:])
+        steps = torch.arange(begin, len(self.times), device=self.times.device)
+        here = replace(self, initial=self.states[:, begin], states=self.states[:, begin:])
+        return here._at(self._moments(steps[:1], steps))
 
-    def _between(self, begins: Tensor, ends: Tensor) -> Tensor:
-        """Return u of trajectories that begin with the horizon and last from some steps to others."""
-        lasting = self.moments[ends] - self.moments[begins]
-        return self.time_map(self.time_map.first + lasting).to(self.times.dtype)
+    def _moments(self, begins: Tensor, steps: Tensor) -> Tensor:
+        """Return the times of some steps where others are those at which the horizon begins."""
+        return self.time_map.first + (self.moments[steps] - self.moments[begins])
+
+    def _at(self, moments: Tensor) -> Self:
+        """Return the same with other times."""
+        return replace(self, times=self.time_map(moments).to(self.times.dtype), moments=moments)
 
     def chunks(self) -> Iterator[Self]:
         """Yield some trajectories at a time, in their order."""
