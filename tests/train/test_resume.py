@@ -17,6 +17,7 @@ from potentia.errors import ConfigError
 from potentia.train import (
     LBFGS,
     SGD,
+    SOAP,
     Adam,
     AdamW,
     Callback,
@@ -42,6 +43,7 @@ METHODS = [
     SGD(lr=0.05, batchsize=4, momentum=0.9),
     ScheduleFreeAdamW(mu=0.02, batchsize=5, weight_decay=0.1),
     ScheduleFreeSGD(lr=0.05, batchsize=4),
+    SOAP(mu=0.02, batchsize=4, every=3),
 ]
 SCHEDULES = [
     None,

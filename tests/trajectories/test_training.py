@@ -31,7 +31,7 @@ from potentia.trajectories import (
     TrainOut,
     TrajectoryTrainingConfig,
 )
-from trajectories import decays
+from trajectories import decays, known_flows
 
 DATA = decays.data()
 NETWORK = FullyConnectedConfig(hidden_size=12, num_hidden_layers=2, activation="silu")
@@ -114,6 +114,7 @@ def test_every_point_is_drawn_once_an_epoch_or_every_trajectory():
         batch_size = 10 if cls is LatentPoly else 42
         ready = cls(network)._training(settings(batch_size=batch_size)).prepare(DATA, None, ())
         first, second = ready.batches(0), ready.batches(1)
+        first, second = ([batch.places for batch in plan] for plan in (first, second))
         for plan in (first, second):
             assert sorted(np.concatenate(plan).tolist()) == list(range(n))
         assert len(first[0]) == (42 if cls is FullyConnected else size)
@@ -122,12 +123,58 @@ def test_every_point_is_drawn_once_an_epoch_or_every_trajectory():
 
 def test_a_point_of_the_batch_is_the_one_of_the_data():
     ready = FullyConnected(NETWORK)._training(settings(precision="float64")).prepare(DATA, None, ())
-    part = ready.task.train.points(torch.tensor([0, 11 * 3 + 5, 11 * 24 - 1]))
+    part = ready.task.train.points(torch.tensor([0, 11 * 3 + 5, 11 * 24 - 1]), torch.zeros(3, dtype=torch.int64))
     physical = ready.scaling.physical(part.states[:, 0]).numpy()
     states = DATA.train.states
     np.testing.assert_allclose(physical, [states[0, 0], states[3, 5], states[23, 10]], rtol=1e-12)
     np.testing.assert_allclose(part.times[:, 0], [0, 0.5, 1], atol=1e-15)
     np.testing.assert_allclose(ready.scaling.physical(part.initial).numpy(), states[[0, 3, 23], 0], rtol=1e-12)
+
+
+def test_a_later_start_is_a_trajectory_that_begins_there():
+    """Its initial state is the one at that step, and its time is what has gone by since, on an uneven grid too."""
+    times = np.array([1.0, 1.5, 3.0, 4.0, 11.0])
+    part = decays.Trajectories(np.arange(10.0).reshape(2, 5, 1) + 1, times, None, ("x",))
+    other = decays.Trajectories(part.states + 20, times, None, ("x",))
+    data = decays.TrajectoryData.of(part, part, other, "uneven")
+    linear, log = Preprocessing(log10_transform=False), Preprocessing(log10_transform=False, log_timesteps=True)
+    for preprocessing, u in ((linear, [0.25, 1.0]), (log, np.log([1 + 2.5, 1 + 10.0]) / np.log(11))):
+        surrogate = FullyConnected(NETWORK, preprocessing=preprocessing)
+        ready = surrogate._training(settings(precision="float64")).prepare(data, None, ())
+        points = ready.task.train.points(torch.tensor([3, 9]), torch.tensor([1, 0]))
+        np.testing.assert_allclose(ready.scaling.physical(points.initial)[:, 0], [2, 6])
+        np.testing.assert_allclose(ready.scaling.physical(points.states)[:, 0, 0], [4, 10])
+        np.testing.assert_allclose(points.times[:, 0], u, rtol=1e-12)
+        whole = ready.task.train.later(1)
+        np.testing.assert_allclose(ready.scaling.physical(whole.initial)[:, 0], [2, 7])
+        np.testing.assert_allclose(ready.scaling.physical(whole.states)[1, :, 0], [7, 8, 9, 10])
+        moments = torch.tensor([1.0, 2.5, 3.5, 10.5], dtype=torch.float64)
+        np.testing.assert_allclose(whole.times, ready.scaling.times(moments), rtol=1e-12)
+
+
+@pytest.mark.parametrize("cls", [FullyConnected, MultiONet, LatentPoly])
+def test_as_many_begin_later_as_the_settings_say(cls):
+    for part in (0.0, 0.5, 1.0):
+        ready = cls()._training(settings(batch_size=1, later_starts=part)).prepare(DATA, None, ())
+        plan = [batch for epoch in range(20) for batch in ready.batches(epoch)]
+        begins = np.array([int(batch.begins[0]) for batch in plan])
+        ends = np.array([batch.places[0] % 11 if cls is FullyConnected else 10 for batch in plan])
+        assert (begins < np.maximum(ends, 1)).all()
+        expected = part * np.mean([(end - 1) / end if end else 0.0 for end in ends])
+        assert np.mean(begins > 0) == pytest.approx(expected, abs=0.06)
+        assert set(begins) == ({0} if part == 0 else set(range(10)))
+
+
+def test_later_starts_help_where_rates_do_not_depend_on_the_time():
+    few = known_flows.data(np.linspace(0, 3, 9), train=6, n_quantities=2)
+    network = FullyConnectedConfig(hidden_size=24, num_hidden_layers=2, activation="silu", hard_initial_condition=True)
+    linear = Preprocessing(log10_transform=False)
+    by_part = {
+        part: train(few, network, linear, epochs=300, batch_size=32, learning_rate=0.01, later_starts=part)[0]
+        for part in (0.0, 1.0)
+    }
+    errors = {part: errors_of(one, few.val)["mae"] for part, one in by_part.items()}
+    assert errors[1.0] < 0.7 * errors[0.0], errors
 
 
 def test_a_step_of_a_part_of_the_times_has_the_same_place_in_time():

@@ -6,7 +6,7 @@ import pytest
 
 from potentia.config import from_dict, plain
 from potentia.errors import ConfigError
-from potentia.train import SGD, Adam, AdamW, ExponentialAverage, Plateau, ScheduleFreeAdamW, ScheduleFreeSGD
+from potentia.train import SGD, SOAP, Adam, AdamW, ExponentialAverage, Plateau, ScheduleFreeAdamW, ScheduleFreeSGD
 from potentia.trajectories import TrajectoryTrainingConfig
 
 
@@ -35,6 +35,8 @@ def test_adamw_stays_adamw_under_every_schedule(scheduler):
 
 def test_methods_by_name():
     assert settings(optimizer="sgd", momentum=0.5).method(points=True) == SGD(lr=3e-3, batchsize=44, momentum=0.5)
+    soap = settings(optimizer="soap", clip_norm=1.0).method(points=True)
+    assert soap == SOAP(mu=3e-3, batchsize=44, clip_norm=1.0)
     free = settings(scheduler="schedulefree", regularization_factor=0.1)
     assert free.method(points=True) == ScheduleFreeAdamW(mu=3e-3, batchsize=44, weight_decay=0.1)
     sgd = settings(scheduler="schedulefree", optimizer="sgd")
@@ -50,8 +52,11 @@ def test_methods_by_name():
         ({"batch_size": 0}, "batch_size must be an integer of at least 1"),
         ({"learning_rate": 0}, "learning_rate must be greater than 0"),
         ({"regularization_factor": -1}, "regularization_factor must be"),
-        ({"optimizer": "adam"}, "optimizer must be one of 'adamw', 'sgd', got 'adam'; did you mean 'adamw'"),
-        ({"momentum": 0.9}, "momentum belongs to optimizer='sgd'"),
+        ({"optimizer": "adam"}, "optimizer must be one of 'adamw', 'sgd', 'soap', got 'adam'; did you mean 'adamw'"),
+        ({"momentum": 0.9}, "momentum belongs to optimizer='sgd'; 'adamw' has none"),
+        ({"momentum": 0.9, "optimizer": "soap"}, "momentum belongs to optimizer='sgd'; 'soap' has none"),
+        ({"optimizer": "soap", "scheduler": "schedulefree"}, "belongs to optimizer='adamw' or 'sgd', got 'soap'"),
+        ({"later_starts": 1.5}, "later_starts must be"),
         ({"momentum": 1.5, "optimizer": "sgd"}, "momentum must be"),
         ({"scheduler": "schedule_free"}, "did you mean 'schedulefree'"),
         ({"scheduler": "schedulefree", "average": ExponentialAverage()}, "averages the weights itself"),

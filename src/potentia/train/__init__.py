@@ -22,6 +22,7 @@ from potentia.train.run import Best, Run
 from potentia.train.sampling import ErrorScores, weights_by_error
 from potentia.train.schedule_free import ScheduleFreeAdamW, ScheduleFreeSGD
 from potentia.train.schedules import Cosine, Plateau, Polynomial, Schedule, StepDecay, Warmup
+from potentia.train.soap import SOAP
 from potentia.train.steppers import GradientStepper, Step, Stepper
 from potentia.train.stopping import EarlyStopping, StopOnSignal, TimeBudget
 from potentia.train.task import BatchLoss, Task
@@ -30,6 +31,7 @@ from potentia.train.wandb_log import WandbLog
 __all__ = [
     "LBFGS",
     "SGD",
+    "SOAP",
     "Adam",
     "AdamW",
     "Average",

@@ -88,7 +88,8 @@ class GradientStepper:
 
     The optimizer sees all parameters of one type and device as one vector, so that a step costs a few operations for
     networks of any number of layers. A parameter that the loss does not see has the gradient zero. Parameters that are
-    ``spared`` have vectors of their own, which weight decay leaves alone.
+    ``spared`` have vectors of their own, which weight decay leaves alone. Where they are not ``together`` each
+    parameter is a vector by itself, in their order: for an optimizer that knows them apart.
     """
 
     def __init__(
@@ -97,11 +98,13 @@ class GradientStepper:
         parameters: Sequence[nn.Parameter],
         clip_norm: float | None = None,
         spared: Collection[nn.Parameter] = (),
+        *,
+        together: bool = True,
     ) -> None:
         self._parameters = list(parameters)
         alone = {id(parameter) for parameter in spared}
-        pulled = _vectors([p for p in parameters if id(p) not in alone])
-        left_alone = _vectors([p for p in parameters if id(p) in alone])
+        pulled = _vectors([p for p in parameters if id(p) not in alone], together=together)
+        left_alone = _vectors([p for p in parameters if id(p) in alone], together=together)
         self._vectors = pulled + left_alone
         self.flat = [vector.flat for vector in self._vectors]
         self.optimizer = build(self.flat)
@@ -199,8 +202,10 @@ class _Vector:
             self._gradient = torch.empty_like(self.flat.detach())
 
 
-def _vectors(parameters: Sequence[nn.Parameter]) -> list[_Vector]:
-    """Sort parameters by type and device."""
+def _vectors(parameters: Sequence[nn.Parameter], *, together: bool) -> list[_Vector]:
+    """Sort parameters by type and device, or leave each by itself."""
+    if not together:
+        return [_Vector([parameter]) for parameter in parameters]
     kinds: dict[tuple[torch.dtype, torch.device], list[nn.Parameter]] = {}
     for parameter in parameters:
         kinds.setdefault((parameter.dtype, parameter.device), []).append(parameter)

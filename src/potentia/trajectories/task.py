@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from potentia.data import shuffled
 from potentia.metrics import ErrorSum, merge
 from potentia.train import BatchLoss, TrainingMethod
+from potentia.trajectories.batches import Batch, beginning
 from potentia.trajectories.dataset import Trajectories
 from potentia.trajectories.networks.base import Measure, SurrogateNetwork
 from potentia.trajectories.scaling import Scaling
+from potentia.trajectories.time_map import TimeMap
 
 __all__ = ["POINTS", "Scaled", "TrajectoryTask", "measure_of"]
 
@@ -34,11 +34,15 @@ class Scaled:
     initial: Tensor
     """[trajectories, quantities]"""
     times: Tensor
-    """Mapped times u.  [times]"""
+    """Mapped times u, shared [times] or of each [trajectories, times]."""
     parameters: Tensor | None
     """[trajectories, parameters]"""
     states: Tensor
     """[trajectories, times, quantities]"""
+    moments: Tensor
+    """The same times as the data have them.  Float64"""
+    time_map: TimeMap
+    """From those to u."""
 
     @classmethod
     def of(cls, part: Trajectories, scaling: Scaling, like: Tensor) -> Self:
@@ -46,19 +50,44 @@ class Scaled:
         states = scaling.states(torch.from_numpy(part.states)).to(like)
         given = part.parameters
         parameters = None if given is None else scaling.parameters(torch.from_numpy(given)).to(like)
-        return cls(states[:, 0].contiguous(), scaling.times(torch.from_numpy(part.times)).to(like), parameters, states)
+        moments = torch.from_numpy(part.times).to(like.device)
+        times = scaling.times(moments).to(like)
+        return cls(states[:, 0].contiguous(), times, parameters, states, moments, scaling.time_map)
 
     def take(self, trajectories: Tensor | slice) -> Self:
         """Return some of the trajectories."""
         parameters = None if self.parameters is None else self.parameters[trajectories]
-        return type(self)(self.initial[trajectories], self.times, parameters, self.states[trajectories])
+        states = self.states[trajectories]
+        return replace(self, initial=self.initial[trajectories], parameters=parameters, states=states)
 
-    def points(self, places: Tensor) -> Self:
-        """Return points, each as a trajectory with one time; they are counted trajectory by trajectory.  [points]"""
+    def points(self, places: Tensor, begins: Tensor) -> Self:
+        """Return points, each as a trajectory with one time; they are counted trajectory by trajectory.
+
+        Args:
+            places: Their numbers.  [points]
+            begins: The steps whose states are the initial ones.  [points]
+        """
         which, when = places // len(self.times), places % len(self.times)
         parameters = None if self.parameters is None else self.parameters[which]
-        states = self.states.flatten(0, 1)[places, None]  # [points, 1, quantities]
-        return type(self)(self.initial[which], self.times[when, None], parameters, states)
+        states = self.states.flatten(0, 1)  # [points, quantities]
+        initial = states[places - when + begins]
+        moments = self._moments(begins, when)[:, None]
+        here = replace(self, initial=initial, parameters=parameters, states=states[places, None])
+        return here._at(moments)
+
+    def later(self, begin: int) -> Self:
+        """Return the same trajectories as ones that begin at a later step."""
+        steps = torch.arange(begin, len(self.times), device=self.times.device)
+        here = replace(self, initial=self.states[:, begin], states=self.states[:, begin:])
+        return here._at(self._moments(steps[:1], steps))
+
+    def _moments(self, begins: Tensor, steps: Tensor) -> Tensor:
+        """Return the times of some steps where others are those at which the horizon begins."""
+        return self.time_map.first + (self.moments[steps] - self.moments[begins])
+
+    def _at(self, moments: Tensor) -> Self:
+        """Return the same with other times."""
+        return replace(self, times=self.time_map(moments).to(self.times.dtype), moments=moments)
 
     def chunks(self) -> Iterator[Self]:
         """Yield some trajectories at a time, in their order."""
@@ -89,25 +118,30 @@ class TrajectoryTask:
         self._spread = scaling.state_map.spread.to(test.states.device)  # of one scaled unit, in log10
 
     def batches(
-        self, network: SurrogateNetwork, method: TrainingMethod, seed: int
-    ) -> Callable[[int], Sequence[NDArray[np.int64]]]:
-        """Return epoch → batches, each point or trajectory once in a new order.
+        self, network: SurrogateNetwork, method: TrainingMethod, later_starts: float, seed: int
+    ) -> Callable[[int], Sequence[Batch]]:
+        """Return epoch → batches, each point or trajectory once in a new order; a part of them has a later start.
 
         Where the size is a number of points and whole trajectories are drawn, there are as many of them as have so many
         points.
         """
         n, steps = len(self.train.initial), len(self.train.times)
         if network.scattered:
-            return shuffled(n * steps, method.samples_per_batch(n * steps), seed)
-        if network.points:
-            return shuffled(n, math.ceil(method.samples_per_batch(n * steps) / steps), seed)
-        return shuffled(n, method.samples_per_batch(n), seed)
+            places = shuffled(n * steps, method.samples_per_batch(n * steps), seed)
+        elif network.points:
+            places = shuffled(n, math.ceil(method.samples_per_batch(n * steps) / steps), seed)
+        else:
+            places = shuffled(n, method.samples_per_batch(n), seed)
+        return beginning(places, steps, later_starts, seed, scattered=network.scattered)
 
-    def loss(self, model: nn.Module, batch: NDArray[np.int64]) -> BatchLoss:
+    def loss(self, model: nn.Module, batch: Batch) -> BatchLoss:
         """Return the loss of one batch."""
-        network = _network(model)
-        places = torch.from_numpy(batch).to(self.train.initial.device)
-        part = self.train.points(places) if network.scattered else self.train.take(places)
+        network, device = _network(model), self.train.initial.device
+        places = torch.from_numpy(batch.places).to(device)
+        if network.scattered:
+            part = self.train.points(places, torch.from_numpy(batch.begins).to(device))
+        else:
+            part = self.train.take(places).later(int(batch.begins[0]))
         value, prediction = network.loss(self.measure, part.initial, part.times, part.parameters, part.states)
         return BatchLoss(value, {"log": self._in_log(prediction, part.states)})
 

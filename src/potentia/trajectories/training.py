@@ -7,9 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from potentia.config import to_dict
 from potentia.errors import DataError
@@ -18,6 +16,7 @@ from potentia.train import Callback, Forecast, Run, seed_of
 from potentia.train.checkpoint import checkpoint_of, go_on
 from potentia.train.device import DTYPES, usable_device
 from potentia.train.prepared import Prepared
+from potentia.trajectories.batches import Batch
 from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.networks.base import NetworkConfig, Shape, SurrogateNetwork
 from potentia.trajectories.results import TrainOut
@@ -44,7 +43,7 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Ready(Prepared[NDArray[np.int64]]):
+class Ready(Prepared[Batch]):
     """A training of a surrogate before its first batch."""
 
     task: TrajectoryTask
@@ -108,7 +107,8 @@ class Training:
         train, test = (Scaled.of(part, scaling, like) for part in (data.train, data.test))
         truth = torch.from_numpy(data.test.states).to(device)
         task = TrajectoryTask(train, test, truth, scaling, measure_of(config.loss_function, config.beta))
-        return Ready(run, task, task.batches(network, run.method, seed), fingerprint, network, scaling)
+        batches = task.batches(network, run.method, config.later_starts, seed)
+        return Ready(run, task, batches, fingerprint, network, scaling)
 
     def _fresh(self, shape: Shape, seed: int) -> SurrogateNetwork:
         """Return the network with new weights: the same on every device, and but for rounding in every precision."""

@@ -8,6 +8,7 @@ from potentia.checks import choice, integer, number
 from potentia.errors import ConfigError
 from potentia.train import (
     SGD,
+    SOAP,
     AdamW,
     Average,
     Cosine,
@@ -24,7 +25,7 @@ from potentia.train.optimizers import check_clip_norm, check_positive
 
 __all__ = ["OPTIMIZERS", "SCHEDULERS", "TrajectoryTrainingConfig"]
 
-OPTIMIZERS = ("adamw", "sgd")
+OPTIMIZERS = ("adamw", "sgd", "soap")
 SCHEDULERS = ("cosine", "poly", "schedulefree", "constant")
 OF_A_SCHEDULER = {"poly_power": ("poly", 0.9), "eta_min": ("cosine", 0.1)}
 """Setting that only one scheduler has → that scheduler, and its value there if none is given."""
@@ -55,10 +56,10 @@ class TrajectoryTrainingConfig(TrainingSettings):
     learning_rate: float = 3e-4
     """The highest learning rate."""
     regularization_factor: float = 0.0
-    """Weight decay: apart from the gradient for ``"adamw"`` whatever the schedule, in the gradient for ``"sgd"``."""
+    """Weight decay: in the gradient for ``"sgd"``, else apart from it whatever the schedule."""
     optimizer: str | TrainingMethod = "adamw"
-    """``"adamw"``, ``"sgd"``, or an object such as ``LBFGS()`` or ``Adam(mu=1e-3, batchsize=1024)``, which has its own
-    rate, decay and batch size."""
+    """``"adamw"``, ``"sgd"``, ``"soap"`` (`potentia.train.SOAP`, closer fits of smooth data), or an object such as
+    ``LBFGS()`` or ``Adam(mu=1e-3, batchsize=1024)``, which has its own rate, decay and batch size."""
     momentum: float | None = None
     """Of ``"sgd"``; None is 0. With ``"schedulefree"`` it says where between the last and the averaged weights the
     gradient is taken; None is 0.9 then."""
@@ -77,6 +78,9 @@ class TrajectoryTrainingConfig(TrainingSettings):
     ``"schedulefree"``."""
     average: Average | None = None
     """`ExponentialAverage` or `UniformAverage` of the weights: what is scored, saved and returned."""
+    later_starts: float = 0.0
+    """Part of what is trained on, in [0, 1], that begins at a later time of its trajectory than the first: more to
+    learn from where rates depend on state and parameters alone, and wrong where they depend on the time."""
     loss_function: str = "mse"
     """Measure of residuals in training, of scaled states: ``"mse"`` or ``"smoothl1"``."""
     beta: float = 1.0
@@ -93,6 +97,7 @@ class TrajectoryTrainingConfig(TrainingSettings):
             integer("batch_size", self.batch_size, low=1)
         self._check_optimizer()
         self._check_scheduler()
+        number("later_starts", self.later_starts, low=0, high=1)
         choice("loss_function", self.loss_function, ("mse", "smoothl1"))
         number("beta", self.beta, low=0)
         choice("precision", self.precision, ("float32", "float64"))
@@ -108,6 +113,8 @@ class TrajectoryTrainingConfig(TrainingSettings):
             kind = ScheduleFreeSGD if free else SGD
             momentum = (0.9 if free else 0.0) if self.momentum is None else self.momentum
             return kind(lr=rate, batchsize=size, momentum=momentum, weight_decay=decay, clip_norm=clip)
+        if self.optimizer == "soap":
+            return SOAP(mu=rate, batchsize=size, weight_decay=decay, clip_norm=clip)
         adam = ScheduleFreeAdamW if free else AdamW
         return adam(mu=rate, batchsize=size, weight_decay=decay, clip_norm=clip)
 
@@ -136,8 +143,8 @@ class TrajectoryTrainingConfig(TrainingSettings):
         number("regularization_factor", self.regularization_factor, low=0)
         if self.momentum is not None:
             number("momentum", self.momentum, low=0, high=1)
-            if self.optimizer == "adamw":
-                raise ConfigError("momentum belongs to optimizer='sgd'; 'adamw' has none")
+            if self.optimizer in OPTIMIZERS and self.optimizer != "sgd":
+                raise ConfigError(f"momentum belongs to optimizer='sgd'; {self.optimizer!r} has none")
         if not isinstance(self.optimizer, TrainingMethod):
             choice("optimizer", self.optimizer, OPTIMIZERS)
             return
@@ -169,5 +176,7 @@ class TrajectoryTrainingConfig(TrainingSettings):
         choice("scheduler", self.scheduler, SCHEDULERS)
         if self.warmup_epochs is not None and self.warmup_epochs >= self.epochs:
             raise ConfigError(f"warmup_epochs must be less than epochs={self.epochs}, got {self.warmup_epochs}")
+        if self.scheduler == "schedulefree" and self.optimizer == "soap":
+            raise ConfigError("scheduler='schedulefree' belongs to optimizer='adamw' or 'sgd', got 'soap'")
         if self.scheduler == "schedulefree" and self.average is not None:
             raise ConfigError("scheduler='schedulefree' averages the weights itself: leave out average")
