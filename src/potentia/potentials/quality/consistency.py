@@ -100,15 +100,17 @@ def consistency_findings(frames: Frames, seen: Survey, *, units_told: bool) -> l
         return [_no_model(seen)]
     found = [*_force_signs(frames, seen), *_force_units(frames, seen)]
     energy, stress = energies_following(frames, seen), stress_following(frames, seen)
-    if not units_told and _wrong(energy, settings.energy_factor, settings.same_sign):
+    if units_told:
+        return found
+    if _wrong(energy, settings.energy_factor, settings.same_sign):  # forces may be: stress cannot be told from them
+        per_atom = {"energies per atom instead of total": 1 / float(np.median(frames.n_atoms))}
         with_forces = np.flatnonzero(np.isfinite(frames.force) & np.isfinite(frames.energy)).tolist()
-        found.append(_of_all(frames, energy, "energies", "forces", FITTING_UNITS, with_forces))
-    with_stress = np.flatnonzero(np.isfinite(frames.virial).all(axis=(1, 2))).tolist()
-    if _wrong(stress, settings.stress_factor, settings.same_sign):
-        if not units_told:
-            units = {f"stress in {unit}": value for unit, value in STRESS_UNITS.items()}
-            units |= {f"energies and forces in {unit}": 1 / value for unit, value in ENERGY_UNITS.items()}
-            found.append(_of_all(frames, stress, "stress", "stress", units, with_stress))
+        found.append(_of_all(frames, energy, "energies", "forces", FITTING_UNITS | per_atom, with_forces))
+    elif _wrong(stress, settings.stress_factor, settings.same_sign):
+        units = {f"stress in {unit}": value for unit, value in STRESS_UNITS.items()}
+        units |= {f"energies and forces in {unit}": 1 / value for unit, value in ENERGY_UNITS.items()}
+        with_stress = np.flatnonzero(np.isfinite(frames.virial).all(axis=(1, 2))).tolist()
+        found.append(_of_all(frames, stress, "stress", "stress", units, with_stress))
     elif stress.enough and stress.same_sign > SURE:
         found.extend(_stress_signs(frames, seen))
     return found
@@ -145,9 +147,7 @@ def _of_all(
         "convert to eV, eV/Å and eV/Å³; forces are −dE/dx, stress is positive in tension as in ASE "
         "(VASP and LAMMPS have the opposite)"
     )
-    return Finding(
-        check=CHECK, severity=ERROR, text=text, advice=advice, places=places_of(frames.structures, places)
-    )
+    return Finding(check=CHECK, severity=ERROR, text=text, advice=advice, places=places_of(frames.structures, places))
 
 
 def _moving(frames: Frames, seen: Survey) -> NDArray[np.bool_]:

@@ -57,7 +57,10 @@ def _exact(frames: Frames, across: Duplicates) -> list[Finding]:
     rows = across.table[across.table["exact"]]
     at_rest = np.array([_at_rest(frames, int(k)) for k in rows["test"]], dtype=np.bool_)
     found = []
-    for rest, severity, kind in ((False, WARNING, "test structures"), (True, NOTE, "test structures with next to no forces")):
+    for rest, severity, kind in (
+        (False, WARNING, "test structures"),
+        (True, NOTE, "test structures with next to no forces"),
+    ):
         chosen = rows[at_rest == rest]
         if chosen.empty:
             continue

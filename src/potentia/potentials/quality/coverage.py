@@ -59,7 +59,9 @@ def _energies(frames: Frames, there: NDArray[np.bool_]) -> list[Finding]:
     missing = np.flatnonzero(~there).tolist()
     text = f"{len(missing)} of {len(frames)} frames have no energy"
     advice = "a training needs the energy of each frame: leave them out, or give the name of the label (LabelKeys)"
-    return [Finding(check=CHECK, severity=ERROR, text=text, advice=advice, places=places_of(frames.structures, missing))]
+    return [
+        Finding(check=CHECK, severity=ERROR, text=text, advice=advice, places=places_of(frames.structures, missing))
+    ]
 
 
 def _partial(frames: Frames, label: str, there: NDArray[np.bool_], possible: NDArray[np.bool_]) -> list[Finding]:

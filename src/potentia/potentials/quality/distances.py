@@ -63,9 +63,7 @@ def _alone(frames: Frames, seen: Survey) -> list[Finding]:
         return []
     text = f"atoms in {len(found)} frames have no other within {frames.settings.rad_cutoff:g} Å"
     advice = "nothing, if atoms or molecules are meant to be far apart: no potential of this cutoff tells them apart"
-    return [
-        Finding(check=CHECK, severity=NOTE, text=text, advice=advice, places=places_of(frames.structures, found))
-    ]
+    return [Finding(check=CHECK, severity=NOTE, text=text, advice=advice, places=places_of(frames.structures, found))]
 
 
 def _of_radii(frames: Frames, pairs: pd.DataFrame) -> NDArray[np.float64]:

@@ -45,8 +45,15 @@ class Place:
 class Finding:
     """One thing found.
 
-    >>> print(Finding(check="energy", severity="error", text="no energy", advice="compute it",
-    ...               places=(Place(file="a.xyz", index=3), Place(file="a.xyz", index=7))))
+    >>> print(
+    ...     Finding(
+    ...         check="energy",
+    ...         severity="error",
+    ...         text="no energy",
+    ...         advice="compute it",
+    ...         places=(Place(file="a.xyz", index=3), Place(file="a.xyz", index=7)),
+    ...     )
+    ... )
     error: no energy: a.xyz, frame 3, 7. What to do: compute it
     """
 

@@ -28,9 +28,7 @@ def warn_about_units(structures: Sequence[Structure], atomic_energies: Mapping[s
         warn_user(finding.sentence)
 
 
-def unit_findings(
-    structures: Sequence[Structure], atomic_energies: Mapping[str, float] | None = None
-) -> list[Finding]:
+def unit_findings(structures: Sequence[Structure], atomic_energies: Mapping[str, float] | None = None) -> list[Finding]:
     """Return everything about the labels that cannot be right; see `warn_about_units`."""
     return [
         *work_findings(structures),

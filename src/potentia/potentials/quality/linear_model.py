@@ -86,9 +86,7 @@ def fit_to_forces(structures: Sequence[Structure], descriptor: Descriptor, most_
     return LinearModel(weights, agreement)
 
 
-def cosines(
-    first: NDArray[np.float64], second: NDArray[np.float64], frame: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def cosines(first: NDArray[np.float64], second: NDArray[np.float64], frame: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the cosine of the angle between the parts of two vectors that belong to a frame.  [frames]"""
     product, one, other = (np.bincount(frame, values) for values in (first * second, first**2, second**2))
     return np.asarray(product / np.sqrt(np.maximum(one * other, np.finfo(np.float64).tiny)))

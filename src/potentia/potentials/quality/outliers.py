@@ -1,8 +1,8 @@
 """Outliers: energies far from a smooth function of the surroundings, and forces that few potentials gain by.
 
-The smooth function is linear in the summed features of the atoms of each species and in their numbers, so differences of
-composition are no outliers. It is fitted with weights 1/|residual| (least absolute deviations), which some wrong
-energies do not turn.
+The smooth function is linear in the summed features of the atoms of each species and in their numbers, so composition
+makes no outliers. It is fitted with weights 1/|residual| (least absolute deviations): a few
+wrong energies do not turn it.
 """
 
 from __future__ import annotations
@@ -115,9 +115,7 @@ def _forces(frames: Frames) -> list[Finding]:
     ]
 
 
-def _fitted(
-    columns: NDArray[np.float64], values: NDArray[np.float64], begin: float
-) -> NDArray[np.float64]:
+def _fitted(columns: NDArray[np.float64], values: NDArray[np.float64], begin: float) -> NDArray[np.float64]:
     """Return the coefficients by least absolute deviations; at first, residuals are those from ``begin``."""
     scale = np.linalg.norm(columns, axis=0)
     scaled = columns / np.where(scale > 0, scale, 1.0)

@@ -71,6 +71,15 @@ class DataReport:
         return self._graded("note")
 
     @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """All tables by name but the one of all frames."""
+        return {
+            "sources": self.sources, "coverage": self.coverage, "elements": self.elements,
+            "references": self.references, "distances": self.distances, "copies": self.copies,
+            "near_copies": self.near_copies, "outside": self.outside,
+        }  # fmt: skip
+
+    @property
     def headline(self) -> str:
         """What was looked at and how much was found, in one line."""
         counts = [f"{len(found)} {name}" for name, found in (
@@ -93,8 +102,6 @@ class DataReport:
 
     def plain(self) -> dict[str, Any]:
         """Return findings, settings and tables as plain values."""
-        names = ("sources", "coverage", "elements", "references", "distances", "copies", "near_copies", "outside")
-        tables = {name: _records(vars(self)[name]) for name in names}
         return {
             "frames": len(self.frames),
             "atoms": int(self.frames["atoms"].sum()),
@@ -103,7 +110,7 @@ class DataReport:
             "notes": len(self.notes),
             "findings": [finding.plain() for finding in self.findings],
             "settings": to_dict(self.settings),
-            "tables": tables,
+            "tables": {name: _records(table) for name, table in self.tables.items()},
         }
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
@@ -112,7 +119,7 @@ class DataReport:
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write one HTML page with tables and pictures that needs no other file, whole or not at all."""
-        page_of(self).write(path)
+        page_of(self.headline, self.findings, self.tables, self.frames, self.followed).write(path)
 
     def _graded(self, severity: str) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.severity == severity)

@@ -12,7 +12,7 @@ __all__ = ["CheckSettings"]
 
 @dataclass(frozen=True, kw_only=True)
 class CheckSettings:
-    """When the data doctor speaks. "Clean sets" are five published ones (Li, Si, Ni, Cu, TiO2) and the water of here."""
+    """When the data doctor speaks. "Clean sets" are five published ones (Li, Si, Ni, Cu, TiO2) and water."""
 
     rad_order: int = 8
     """Radial order of the features that structures are looked at by; little is gained beyond."""
@@ -33,7 +33,7 @@ class CheckSettings:
     stress_factor: float = 2.5
     """The same for stress; 0.8 to 1.2 on clean sets, the next unit is off by 10."""
     same_sign: float = 0.75
-    """Part of pairs of frames, or of stress components, that must agree on the sign of a ratio for it to be believed."""
+    """Part of pairs of frames, or of stress components, that must agree on the sign of a ratio to be believed."""
     opposite: float = -0.5
     """Cosine between the forces or the stress of one frame and those of the linear model, below which the sign of this
     frame is wrong, and not the model."""

@@ -43,6 +43,8 @@ class Survey:
         """Of the angle between forces and those of the model.  [frames]"""
         self.model_force = np.full(n, np.nan)
         """Root mean square of the model's force components, eV/Å.  [frames]"""
+        self.zeroed_force = np.zeros(n)
+        """Longest force of the model on the atoms of a frame whose label is exactly zero, eV/Å.  [frames]"""
         self.virial = np.full((n, 3, 3), np.nan)
         """Of the model, eV.  [frames, 3, 3]"""
         self.sums = np.zeros((n, width))
@@ -87,6 +89,10 @@ class Survey:
         labels = np.concatenate(nothing)
         frame = np.repeat(owner, 3)
         cosine = cosines(labels.ravel(), found.forces.ravel(), frame)
+        length = np.linalg.norm(found.forces, axis=1) * ~labels.any(axis=1)
+        longest = np.zeros(len(frames))
+        np.maximum.at(longest, owner, length)
+        self.zeroed_force[frames] = longest
         known = [s.forces is not None for s in self._of(frames)]
         self.force_cosine[frames] = np.where(known, cosine, np.nan)
         self.model_force[frames] = np.sqrt(np.bincount(frame, found.forces.ravel() ** 2) / np.bincount(frame))
