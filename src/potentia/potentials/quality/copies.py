@@ -135,7 +135,7 @@ def _in_window(known: Fingerprints, rising: NDArray[np.int64], along: NDArray[np
     """Return close pairs among frames sorted by a projection: those farther apart in it cannot be close."""
     reach = known.rounding * np.sqrt(known.values.shape[1])
     ends = np.searchsorted(along, along + reach, side="right")
-    pairs = []
+    pairs: list[tuple[int, int]] = []
     for k in np.flatnonzero(ends > np.arange(len(rising)) + 1).tolist():
         others = rising[k + 1 : ends[k]]
         distance = np.linalg.norm(known.values[others] - known.values[rising[k]], axis=1)

@@ -49,10 +49,8 @@ def _close(frames: Frames, seen: Survey) -> list[Finding]:
         f"atoms are closer than {frames.settings.too_close:g} times the sum of their covalent radii in "
         f"{close['frame'].nunique()} frames, the closest a pair {names} at {first['distance']:.3f} Å"
     )
-    places = tuple(
-        place_of(frames.structures[int(row.frame)], int(row.frame), [int(row.atom), int(row.other)])
-        for row in close.itertuples()
-    )
+    rows = close[["frame", "atom", "other"]].to_numpy(dtype=np.int64).tolist()
+    places = tuple(place_of(frames.structures[k], k, [atom, other]) for k, atom, other in rows)
     advice = "see whether coordinates or the cell have gone wrong (Bohr for Å?); leave these frames out"
     return [Finding(check=CHECK, severity=ERROR, text=text, advice=advice, places=places)]
 

@@ -111,13 +111,14 @@ def _robust_fit(
     """Return the weights; each frame counts by the size of its residual, at first that of its forces."""
     scale = np.linalg.norm(columns, axis=0)
     scaled = columns / np.where(scale > 0, scale, 1.0)
-    found, residual = np.zeros(columns.shape[1]), forces
+    found: NDArray[np.float64] = np.zeros(columns.shape[1])
+    residual: NDArray[np.float64] = forces
     for _ in range(ROUNDS):
         size = np.sqrt(np.bincount(frame, residual**2) / np.bincount(frame))  # [frames]
         part = (1 / np.maximum(size, max(float(np.median(size)), 1e-12)))[frame]
         rows = scaled * part[:, None]
         gram = rows.T @ rows
         gram[np.diag_indices_from(gram)] += RIDGE * np.linalg.eigvalsh(gram)[-1]
-        found = np.linalg.solve(gram, rows.T @ (forces * part))
+        found = np.asarray(np.linalg.solve(gram, rows.T @ (forces * part)), dtype=np.float64)
         residual = forces - scaled @ found
     return np.asarray(found / np.where(scale > 0, scale, 1.0))

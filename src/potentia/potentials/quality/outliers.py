@@ -119,13 +119,14 @@ def _fitted(columns: NDArray[np.float64], values: NDArray[np.float64], begin: fl
     """Return the coefficients by least absolute deviations; at first, residuals are those from ``begin``."""
     scale = np.linalg.norm(columns, axis=0)
     scaled = columns / np.where(scale > 0, scale, 1.0)
-    found, residual = np.zeros(columns.shape[1]), values - begin
+    found: NDArray[np.float64] = np.zeros(columns.shape[1])
+    residual: NDArray[np.float64] = values - begin
     for _ in range(ROUNDS):
         size = np.abs(residual)
         weight = 1 / np.maximum(size, max(float(np.median(size)), 1e-12))
         weighted = scaled * weight[:, None]
         gram = weighted.T @ scaled
         gram[np.diag_indices_from(gram)] += RIDGE * np.linalg.eigvalsh(gram)[-1]
-        found = np.linalg.solve(gram, weighted.T @ values)
+        found = np.asarray(np.linalg.solve(gram, weighted.T @ values), dtype=np.float64)
         residual = values - scaled @ found
     return np.asarray(found / np.where(scale > 0, scale, 1.0))

@@ -34,7 +34,8 @@ def unseen_findings(frames: Frames, table: pd.DataFrame) -> list[Finding]:
     if far.empty:
         return []
     places = tuple(
-        place_of(frames.structures[int(k)], int(k), rows["atom"].tolist()) for k, rows in far.groupby("structure")
+        place_of(frames.structures[k], k, far.loc[far["structure"] == k, "atom"].tolist())
+        for k in np.unique(far["structure"]).tolist()
     )
     text = (
         f"{len(far)} atoms in {len(places)} test structures are more than {frames.settings.far_outside:g} standard "
