@@ -29,9 +29,9 @@ class CheckSettings:
     believed; 0.9 and more on clean sets."""
     energy_factor: float = 4.0
     """Energies that change by so many times what the linear model says, or so many times less, are in another unit.
-    On clean sets it is 0.4 to 1.2; the next unit is off by 13."""
+    On clean sets it is 0.49 to 1.14; the next unit is off by 13."""
     stress_factor: float = 2.5
-    """The same for stress; 0.8 to 1.2 on clean sets, the next unit is off by 10."""
+    """The same for stress; 0.77 to 0.98 on clean sets, the next unit is off by 10."""
     same_sign: float = 0.75
     """Part of pairs of frames, or of stress components, that must agree on the sign of a ratio to be believed."""
     opposite: float = -0.5
