@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from potentia.cli.check_command import check
 from potentia.cli.dynamics_app import dynamics
 from potentia.cli.operators_app import operators
 
@@ -25,6 +26,7 @@ app.add_typer(study, name="study")
 app.add_typer(data, name="data")
 app.add_typer(dynamics, name="dynamics")
 app.add_typer(operators, name="operators")
+app.command("check")(check)
 
 Config = Annotated[Path, typer.Argument(help="YAML file of the settings.")]
 Root = Annotated[Path, typer.Option(help="Directory with datasets/, trained/, results/ and tuned/.")]

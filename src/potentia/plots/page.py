@@ -49,13 +49,13 @@ class Page:
 
     def section(self, title: str) -> None:
         """Begin a section; the page begins with a link to it."""
-        self._unfold()
+        self.unfold()
         self._sections.append(title)
         self._parts.append(f'<h2 id="section-{len(self._sections)}">{html.escape(title)}</h2>')
 
     def fold(self, title: str) -> None:
         """Begin a part that is shown when the reader opens it; it ends with the next one or the section."""
-        self._unfold()
+        self.unfold()
         self._parts.append(f"<details><summary>{html.escape(title)}</summary>")
         self._folded = True
 
@@ -102,7 +102,8 @@ class Page:
         """Write the page, whole or not at all."""
         write_text(path, self.html())
 
-    def _unfold(self) -> None:
+    def unfold(self) -> None:
+        """End a part that the reader opens."""
         if self._folded:
             self._parts.append("</details>")
         self._folded = False

@@ -31,6 +31,7 @@ from potentia.potentials.formats.reading import Reading, read_structures
 from potentia.potentials.formats.trnset import FeaturizedAtomicStructure, TrnSet
 from potentia.potentials.history_export import export_history
 from potentia.potentials.predictions import PredictOut, PredictOutAnalyzer
+from potentia.potentials.quality import CheckSettings, DataReport, Finding, Place, check_structures
 from potentia.potentials.reference_energies import ReferenceEnergies, iter_composition_energy_samples_from_files
 from potentia.potentials.repulsion import ZBL
 from potentia.potentials.results import TrainOut
@@ -44,12 +45,16 @@ __all__ = [
     "AenetEnsembleResult",
     "CachedStructureDataset",
     "ChebyshevDescriptor",
+    "CheckSettings",
     "CommitteeCalibration",
+    "DataReport",
     "Energies",
     "ErrorBars",
     "FeaturizedAtomicStructure",
     "FilePathSourceCollection",
+    "Finding",
     "HDF5StructureDataset",
+    "Place",
     "PredictOut",
     "PredictOutAnalyzer",
     "Reading",
@@ -70,6 +75,7 @@ __all__ = [
     "TorchTrainingConfig",
     "TrainOut",
     "TrnSet",
+    "check_structures",
     "convert_to_structures",
     "export_history",
     "iter_composition_energy_samples_from_files",

@@ -27,7 +27,7 @@ from potentia.potentials.losses import measure_of
 from potentia.potentials.networks import Architecture, AtomicNetworks
 from potentia.potentials.normalisation import Normalisation, normalisation, set_normalisation
 from potentia.potentials.outcome import outcome
-from potentia.potentials.quality import warn_about_units
+from potentia.potentials.quality.in_training import warn_about_units
 from potentia.potentials.results import TrainOut
 from potentia.potentials.shares import share_of
 from potentia.potentials.task import LossSettings, PotentialTask

@@ -1,4 +1,4 @@
-"""The data doctor: quiet on good data, and naming each mistake when it is made."""
+"""What a training says of its labels: quiet on good data, and naming each mistake when it is made."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ from ase.calculators.emt import EMT
 from potentia.errors import PotentiaWarning
 from potentia.potentials.energy_work import ratio_of, steps_between
 from potentia.potentials.formats.reading import read_structures
-from potentia.potentials.quality import unit_findings, warn_about_units
+from potentia.potentials.quality import in_training
+from potentia.potentials.quality.in_training import warn_about_units
 from potentia.potentials.structure import Structure
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 TIO2 = {"Ti": -1604.604515075, "O": -432.503149303}
 HARTREE, RYDBERG, KCAL, BOHR, GPA = 27.211386, 13.605693, 0.0433641, 0.529177, 160.217662
+
+
+def unit_findings(*given):
+    return [finding.sentence for finding in in_training.unit_findings(*given)]
 
 
 @functools.cache
@@ -94,7 +99,7 @@ def test_each_finding_is_a_warning_at_the_place_of_the_call():
     with pytest.warns(PotentiaWarning, match="the sign of the forces") as caught:
         warn_about_units(turned)
     assert [str(w.message) for w in caught] == unit_findings(turned)
-    assert Path(caught[0].filename).name == "test_quality.py"
+    assert Path(caught[0].filename).name == "test_quality_units.py"
 
 
 def test_labels_in_one_foreign_system_are_seen_when_absurdly_large():
@@ -117,7 +122,8 @@ def test_energies_per_atom_do_not_grow_with_the_number_of_atoms():
 
     assert unit_findings(list(frames(per_atom=False))) == []
     (finding,) = unit_findings(list(frames(per_atom=True)))
-    assert "the energies of ClNa do not grow with the number of atoms (2, 4, 6): are they per atom?" in finding
+    assert "the energies of ClNa do not grow with the number of atoms (2, 4, 6)" in finding
+    assert "if they are per atom: wanted is the total energy" in finding
 
 
 @pytest.mark.parametrize(
@@ -145,7 +151,8 @@ def test_forces_set_to_zero_by_constraints_are_told_with_frame_and_atoms():
     forces = frames[2].forces.copy()
     forces[[0, 2]] = 0.0
     (finding,) = unit_findings([*frames[:2], replace(frames[2], forces=forces), frames[3]])
-    assert "exactly zero on 2 of 4 atoms (0, 2) in frame 2" in finding
+    assert "exactly zero on some atoms of 1 frames" in finding
+    assert "frame 2, frame 0 (atoms 0, 2)" in finding
     assert "apply_constraint=False" in finding
 
 

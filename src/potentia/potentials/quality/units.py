@@ -1,4 +1,4 @@
-"""The data doctor: labels whose unit, sign or origin cannot be right, found out from the numbers themselves.
+"""Labels whose unit, sign or origin cannot be right, found out from the numbers alone, without any model.
 
 What can be seen, and what cannot:
 
@@ -9,7 +9,6 @@ What can be seen, and what cannot:
   by a stress in other units, when energies are more than 50 eV/atom off the atomic energies given or scatter by more
   than 10 eV/atom, or when forces or stresses are larger or smaller than those of any matter.
 - Energies per atom instead of total: when one composition comes in different sizes, or when they do not fit the forces.
-- Forces set to zero by constraints: when the forces on the other atoms do not add up to zero.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from potentia.errors import warn_user
 from potentia.potentials.energy_work import Ratio, Step, ratio_of, steps_between
+from potentia.potentials.quality.findings import ERROR, WARNING, Finding, some
 from potentia.potentials.structure import Structure
 from potentia.units import (
     ANGSTROM_PER_BOHR,
@@ -33,7 +32,9 @@ from potentia.units import (
     EV_PER_RYDBERG,
 )
 
-__all__ = ["unit_findings", "warn_about_units"]
+__all__ = ["ENERGY_UNITS", "FITTING_UNITS", "FORCE_UNITS", "STRESS_UNITS", "nearest", "size_findings", "work_findings"]
+
+CHECK = "signs and units"
 
 EV_PER_KJ_MOL = EV_PER_KCAL_MOL / 4.184
 
@@ -55,10 +56,8 @@ FORCES = (1e-4, 50.0)
 """Median force (eV/Å) between these."""
 LARGEST_STRESS = 10.0
 """Median stress times volume per atom (eV); 1 is a high pressure."""
-NET_FORCE = 0.01
-"""Forces that add up to more than this, in eV/Å and as part of their sum of lengths, lack some."""
 
-_ENERGY_UNITS = {
+ENERGY_UNITS = {
     "Hartree": 1 / EV_PER_HARTREE,
     "Rydberg": 1 / EV_PER_RYDBERG,
     "kcal/mol": 1 / EV_PER_KCAL_MOL,
@@ -66,58 +65,52 @@ _ENERGY_UNITS = {
     "meV": 1000.0,
 }
 """The number that stands for 1 eV."""
-_FORCE_UNITS = {f"{unit}/Å": value for unit, value in _ENERGY_UNITS.items()} | {
-    f"{unit}/Bohr": _ENERGY_UNITS[unit] * ANGSTROM_PER_BOHR for unit in ("Hartree", "Rydberg")
+FORCE_UNITS = {f"{unit}/Å": value for unit, value in ENERGY_UNITS.items()} | {
+    f"{unit}/Bohr": ENERGY_UNITS[unit] * ANGSTROM_PER_BOHR for unit in ("Hartree", "Rydberg")
 }
-_STRESS_UNITS = {"GPa": EV_PER_ANGSTROM3_IN_GPA, "kbar": 10 * EV_PER_ANGSTROM3_IN_GPA}
-_FITTING_UNITS = (
-    {f"energies in {unit}": value for unit, value in _ENERGY_UNITS.items()}
-    | {f"forces in {unit}": 1 / value for unit, value in _FORCE_UNITS.items()}
+STRESS_UNITS = {"GPa": EV_PER_ANGSTROM3_IN_GPA, "kbar": 10 * EV_PER_ANGSTROM3_IN_GPA}
+FITTING_UNITS = (
+    {f"energies in {unit}": value for unit, value in ENERGY_UNITS.items()}
+    | {f"forces in {unit}": 1 / value for unit, value in FORCE_UNITS.items()}
     | {"energies in Hartree and forces in Hartree/Bohr (or Rydberg and Rydberg/Bohr)": 1 / ANGSTROM_PER_BOHR}
 )
 """The ratio of energy to the work of forces that each mistake makes."""
 
 
-def warn_about_units(structures: Sequence[Structure], atomic_energies: Mapping[str, float] | None = None) -> None:
-    """Warn of labels that cannot be right; see the top of this file for what can be seen.
+def work_findings(structures: Sequence[Structure]) -> list[Finding]:
+    """Return what steps between neighbouring frames tell of signs and units."""
+    return _against_work(steps_between(structures))
+
+
+def size_findings(structures: Sequence[Structure], atomic_energies: Mapping[str, float]) -> list[Finding]:
+    """Return what labels cannot be by their size.
 
     Args:
         structures: the frames with their labels.
-        atomic_energies: energy of the free atom of each species (eV), if known.
-
-    Warns:
-        PotentiaWarning: once for each finding of `unit_findings`.
+        atomic_energies: energy of the free atom of each species (eV), empty where they are not known.
     """
-    for finding in unit_findings(structures, atomic_energies):
-        warn_user(finding)
-
-
-def unit_findings(structures: Sequence[Structure], atomic_energies: Mapping[str, float] | None = None) -> list[str]:
-    """Return a sentence for everything about the labels that cannot be right; see `warn_about_units`."""
     with_energy = [s for s in structures if s.has_energy()]
     return [
-        *_against_work(steps_between(structures)),
         *_per_atom(with_energy),
-        *_references(with_energy, atomic_energies or {}),
+        *_references(with_energy, atomic_energies),
         *_force_size(structures),
         *_stress_size(structures),
-        *_constraints(structures),
     ]
 
 
-def _against_work(steps: list[Step]) -> list[str]:
+def _against_work(steps: list[Step]) -> list[Finding]:
     at_rest = [step for step in steps if not step.strained]
     ratio = ratio_of(_array([s.energy for s in at_rest]), _array([s.force_work for s in at_rest]))
     if ratio is not None and _differs(ratio, FORCE_RATIO):
         per_atom = {"energies per atom instead of total": 1 / float(np.median([step.n_atoms for step in at_rest]))}
-        return [_sentence(ratio, "forces", "−dE/dx, not the gradient", _FITTING_UNITS | per_atom)]
+        return [_of_ratio(ratio, "forces", "−dE/dx, not the gradient", FITTING_UNITS | per_atom)]
     strained = [(s.energy - s.force_work, s.force_work, s.stress_work) for s in steps if s.stress_work is not None]
     mostly_stress = [(rest, stress) for rest, forces, stress in strained if stress and abs(rest) >= abs(forces)]
     ratio = ratio_of(_array([rest for rest, _ in mostly_stress]), _array([stress for _, stress in mostly_stress]))
     if ratio is not None and _differs(ratio, STRESS_RATIO):
-        units = {f"stress in {unit}": 1 / value for unit, value in _STRESS_UNITS.items()}
-        units |= {f"energies and forces in {unit}": value for unit, value in _ENERGY_UNITS.items()}
-        return [_sentence(ratio, "stress", "positive in tension, as in ASE; VASP and LAMMPS have the opposite", units)]
+        units = {f"stress in {unit}": 1 / value for unit, value in STRESS_UNITS.items()}
+        units |= {f"energies and forces in {unit}": value for unit, value in ENERGY_UNITS.items()}
+        return [_of_ratio(ratio, "stress", "positive in tension, as in ASE; VASP and LAMMPS have the opposite", units)]
     return []
 
 
@@ -126,24 +119,25 @@ def _differs(ratio: Ratio, factor: float) -> bool:
     return sure and not 1 / factor < ratio.value < factor
 
 
-def _sentence(ratio: Ratio, label: str, sign: str, mistakes: Mapping[str, float]) -> str:
+def _of_ratio(ratio: Ratio, label: str, sign: str, mistakes: Mapping[str, float]) -> Finding:
     size = abs(ratio.value)
     causes = [f"the sign of the {label} (wanted: {sign})"] if ratio.value < 0 else []
     if not 1 / 1.5 < size < 1.5:
-        causes.append(" or ".join(_nearest(size, mistakes)) or f"the unit of energies or {label}")
-    return (
+        causes.append(" or ".join(nearest(size, mistakes)) or f"the unit of energies or {label}")
+    text = (
         f"from frame to frame, energies change by {ratio.value:.3g} times the work of the {label}, and 1 is right "
         f"(median of {ratio.steps} steps); likely: {' and '.join(causes)}"
     )
+    return _error(text, "convert to eV, eV/Å and eV/Å³, with the sign that is wanted")
 
 
-def _nearest(size: float, mistakes: Mapping[str, float]) -> list[str]:
-    """Return the mistakes whose factor is within a quarter of ``size``, the nearest first."""
+def nearest(size: float, mistakes: Mapping[str, float], within: float = 1.25) -> list[str]:
+    """Return the mistakes whose factor is that of ``size``, up to a factor of ``within``, the nearest first."""
     distance = {mistake: abs(float(np.log(size / factor))) for mistake, factor in mistakes.items()}
-    return sorted((m for m in distance if distance[m] < np.log(1.25)), key=distance.__getitem__)
+    return sorted((m for m in distance if distance[m] < np.log(within)), key=distance.__getitem__)
 
 
-def _per_atom(structures: Sequence[Structure]) -> list[str]:
+def _per_atom(structures: Sequence[Structure]) -> list[Finding]:
     sizes: dict[tuple[tuple[str, int], ...], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for s in structures:
         counts = Counter(s.species)
@@ -154,14 +148,12 @@ def _per_atom(structures: Sequence[Structure]) -> list[str]:
         middle = _array([np.median(values) for values in energies.values()])  # [sizes], eV
         if len(middle) > 1 and middle.std() < 0.2 * (middle / _array(list(energies))).std():
             formula = "".join(f"{symbol}{n if n > 1 else ''}" for symbol, n in composition)
-            return [
-                f"the energies of {formula} do not grow with the number of atoms ({_some(sorted(energies))}): "
-                "are they per atom? Wanted is the total energy of all atoms"
-            ]
+            text = f"the energies of {formula} do not grow with the number of atoms ({some(sorted(energies))})"
+            return [_error(text, "if they are per atom: wanted is the total energy of all atoms")]
     return []
 
 
-def _references(structures: Sequence[Structure], atomic_energies: Mapping[str, float]) -> list[str]:
+def _references(structures: Sequence[Structure], atomic_energies: Mapping[str, float]) -> list[Finding]:
     symbols = sorted({symbol for s in structures for symbol in s.species})
     if not structures:
         return []
@@ -174,24 +166,23 @@ def _references(structures: Sequence[Structure], atomic_energies: Mapping[str, f
         middle = float(np.median(referenced))
         if abs(middle) > LARGEST_REFERENCED:
             ratio = float(np.median(energies / np.where(free == 0, np.nan, free)))
-            mistakes = {f"energies in {unit}": value for unit, value in _ENERGY_UNITS.items()}
+            mistakes = {f"energies in {unit}": value for unit, value in ENERGY_UNITS.items()}
             mistakes["energies per atom instead of total"] = 1 / float(np.median(n_atoms))
-            causes = _nearest(ratio, mistakes) if ratio > 0 else []
+            causes = nearest(ratio, mistakes) if ratio > 0 else []
             hint = " or ".join(causes) or "they do not come from the same method and pseudopotentials"
-            return [f"the median energy is {middle:.3g} eV/atom off the atomic energies; likely: {hint}"]
+            text = f"the median energy is {middle:.3g} eV/atom off the atomic energies; likely: {hint}"
+            return [_error(text, "give atomic energies of the same method, in eV")]
     else:
         fitted = np.linalg.lstsq(counts / n_atoms[:, None], energies / n_atoms, rcond=None)[0]
         referenced = (energies - counts @ fitted) / n_atoms
     low, high = np.percentile(referenced, [25, 75])
     if len(structures) >= FEWEST_FRAMES and high - low > WIDEST_SPREAD:
-        return [
-            f"half of the frames differ by more than {high - low:.3g} eV/atom in energy against their composition: "
-            "check the unit of energies, and whether all come from the same method"
-        ]
+        text = f"half of the frames differ by more than {high - low:.3g} eV/atom in energy against their composition"
+        return [_error(text, "check the unit of energies, and whether all come from the same method")]
     return []
 
 
-def _force_size(structures: Sequence[Structure]) -> list[str]:
+def _force_size(structures: Sequence[Structure]) -> list[Finding]:
     forces = [s.forces for s in structures if s.forces is not None]
     sizes = np.linalg.norm(np.concatenate([np.empty((0, 3)), *forces]), axis=1)
     sizes = sizes[sizes > 0]
@@ -200,10 +191,10 @@ def _force_size(structures: Sequence[Structure]) -> list[str]:
     middle = float(np.median(sizes))
     if FORCES[0] <= middle <= FORCES[1]:
         return []
-    return [f"the median force is {middle:.3g} eV/Å, where 0.01 to 10 is usual: check the unit of forces"]
+    return [_warning(f"the median force is {middle:.3g} eV/Å, where 0.01 to 10 is usual", "check the unit of forces")]
 
 
-def _stress_size(structures: Sequence[Structure]) -> list[str]:
+def _stress_size(structures: Sequence[Structure]) -> list[Finding]:
     found = [(np.abs(s.stress).max(), s.volume / s.n_atoms) for s in structures if s.stress is not None]
     if not found:
         return []
@@ -212,34 +203,19 @@ def _stress_size(structures: Sequence[Structure]) -> list[str]:
     if middle <= LARGEST_STRESS:
         return []
     stress = float(np.median(largest))
-    return [
+    text = (
         f"the median stress is {stress:.3g} eV/Å³ = {stress * EV_PER_ANGSTROM3_IN_GPA:.3g} GPa, "
-        f"times the volume {middle:.3g} eV per atom: is it in GPa or kbar?"
-    ]
+        f"times the volume {middle:.3g} eV per atom"
+    )
+    return [_error(text, "if it is in GPa or kbar, convert it to eV/Å³")]
 
 
-def _constraints(structures: Sequence[Structure]) -> list[str]:
-    found: list[tuple[Structure, NDArray[np.int64]]] = []
-    for s in structures:
-        if s.forces is None:
-            continue
-        size = np.linalg.norm(s.forces, axis=1)  # [atoms]
-        zero = np.flatnonzero(size == 0)
-        net = float(np.linalg.norm(s.forces.sum(axis=0)))
-        if 0 < len(zero) < s.n_atoms and net > NET_FORCE * max(1.0, float(size.sum())):
-            found.append((s, zero))
-    if not found:
-        return []
-    first, zero = found[0]
-    return [
-        f"forces are exactly zero on {len(zero)} of {first.n_atoms} atoms ({_some(zero)}) in {first.label}, while "
-        f"those on the others do not add up to zero ({len(found)} such frames): were they written with constraints? "
-        "Write them with get_forces(apply_constraint=False), or leave the forces of these frames out"
-    ]
+def _error(text: str, advice: str) -> Finding:
+    return Finding(check=CHECK, severity=ERROR, text=text, advice=advice)
 
 
-def _some(values: Sequence[int] | NDArray[np.int64]) -> str:
-    return ", ".join(str(value) for value in values[:5]) + (", …" if len(values) > 5 else "")
+def _warning(text: str, advice: str) -> Finding:
+    return Finding(check=CHECK, severity=WARNING, text=text, advice=advice)
 
 
 def _array(values: Sequence[object]) -> NDArray[np.float64]:
