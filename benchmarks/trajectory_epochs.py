@@ -15,7 +15,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from machine import describe_machine
 from table import number, ratio, table
@@ -69,9 +68,8 @@ def _passes(plan: SurrogatePlan, config: StudyConfig, data: TrajectoryData) -> C
     scaled = Scaled.of(data.train, scaling, torch.empty(0))
     measure = measure_of(plan.training.loss_function, plan.training.beta)
     task = TrajectoryTask(scaled, scaled, torch.from_numpy(data.train.states), scaling, measure)
-    batches = task.batches(network, plan.training.method(points=network.points), 1)(0)
-    places = [torch.from_numpy(np.asarray(batch)) for batch in batches]
-    parts = [scaled.points(one) if network.scattered else scaled.take(one) for one in places]
+    batches = task.batches(network, plan.training.method(points=network.points), plan.training.later_starts, 1)(0)
+    parts = [task.part(network, batch) for batch in batches]
 
     def passes() -> dict[str, float]:
         taken = []

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from potentia.checks import integer
 from potentia.errors import DataError
 from potentia.operators.dataset import Samples
 from potentia.operators.features.windows import window_begins, windows
-from potentia.operators.figures import token_timeline
 from potentia.operators.tokenizer import BehaviorTokenizer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["TokenTimelines", "token_timelines"]
 
@@ -57,6 +59,8 @@ class TokenTimelines:
             title: Above it; by default it names the place.
             outfile: Where to write the figure (.png, .pdf or .svg), if anywhere.
         """
+        from potentia.operators.figures import token_timeline  # matplotlib takes half a second: only who draws pays it
+
         integer("sample", sample, low=0)
         if sample >= len(self.truth):
             raise DataError(f"there are {len(self.truth)} samples, so 0 to {len(self.truth) - 1}, not {sample}")

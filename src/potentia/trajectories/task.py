@@ -136,14 +136,18 @@ class TrajectoryTask:
 
     def loss(self, model: nn.Module, batch: Batch) -> BatchLoss:
         """Return the loss of one batch."""
-        network, device = _network(model), self.train.initial.device
-        places = torch.from_numpy(batch.places).to(device)
-        if network.scattered:
-            part = self.train.points(places, torch.from_numpy(batch.begins).to(device))
-        else:
-            part = self.train.take(places).later(int(batch.begins[0]))
+        network = _network(model)
+        part = self.part(network, batch)
         value, prediction = network.loss(self.measure, part.initial, part.times, part.parameters, part.states)
         return BatchLoss(value, {"log": self._in_log(prediction, part.states)})
+
+    def part(self, network: SurrogateNetwork, batch: Batch) -> Scaled:
+        """Return what a batch is of the training part."""
+        device = self.train.initial.device
+        places = torch.from_numpy(batch.places).to(device)
+        if network.scattered:
+            return self.train.points(places, torch.from_numpy(batch.begins).to(device))
+        return self.train.take(places).later(int(batch.begins[0]))
 
     def score(self, model: nn.Module) -> dict[str, ErrorSum] | None:
         """Return the exact errors on the test part."""
