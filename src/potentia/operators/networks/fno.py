@@ -5,7 +5,6 @@ Inside it features are [width, samples, *grid]: then all that goes over channels
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,9 +14,9 @@ from torch.nn import functional
 
 from potentia.checks import choice, integer
 from potentia.errors import ConfigError, DataError
-from potentia.nn import fields_of, modes_of
 from potentia.operators.networks.base import FieldNetwork, FieldNetworkConfig, FieldShape
 from potentia.operators.networks.film import Conditioning, Modulation, require_parameters
+from potentia.operators.networks.fourier_layer import FourierLayer
 from potentia.operators.networks.isotropic import IsotropicLayer
 
 __all__ = ["FNO", "FNOConfig"]
@@ -146,44 +145,6 @@ class FNO(FieldNetwork):
             places = torch.stack(torch.meshgrid(*axes, indexing="ij"))  # [axes, *grid]
             lifted = lifted + torch.tensordot(weight[:, -len(grid) :], places, 1)[:, None]
         return lifted
-
-
-class FourierLayer(nn.Module):
-    """A product for each wave kept, and one for each point.
-
-    Args:
-        width: Channels in and out.
-        modes: Waves along each axis: 0 … modes − 1 along the last one, of both signs along the one before it.
-        n_axes: Axes of space.
-    """
-
-    def __init__(self, width: int, modes: int, n_axes: int) -> None:
-        super().__init__()
-        self.kept = (2 * modes, modes) if n_axes == 2 else (modes,)
-        drawn = torch.randn(*reversed(self.kept), width, 2, width) / math.sqrt(2 * width)
-        self.waves = nn.Parameter(drawn)  # real and imaginary part: [*kept (last axis first), in, 2, out]
-        self.point = nn.Linear(width, width)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return features of the same shape.  [width, samples, *grid]"""
-        modes = modes_of(features, self.kept)
-        smooth = fields_of(self._mixed(modes), tuple(features.shape[2:]))
-        local = torch.addmm(smooth.flatten(1), self.point.weight, features.flatten(1))
-        return (local + self.point.bias[:, None]).view(features.shape)
-
-    def _mixed(self, modes: Tensor) -> Tensor:
-        """Multiply each wave by its own complex matrix.  [width, samples, *kept (last axis first)]
-
-        Real and imaginary part are rows and columns of one real product, which is as many operations, and batches of
-        real products are what linear algebra libraries are good at.
-        """
-        width, samples = modes.shape[:2]
-        parts = torch.view_as_real(modes).flatten(2, -2).permute(2, 3, 1, 0)  # [waves, 2, samples, width]
-        n = len(parts)
-        all_four = torch.bmm(parts.reshape(n, 2 * samples, width), self.waves.view(n, width, 2 * width))
-        four = all_four.view(n, 2, samples, 2, width).permute(1, 3, 4, 2, 0)  # [2, 2, width, samples, waves]
-        real, imaginary = four[0, 0] - four[1, 1], four[0, 1] + four[1, 0]
-        return torch.complex(real, imaginary).view(modes.shape)
 
 
 def _over_channels(layer: nn.Linear, features: Tensor) -> Tensor:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from potentia.nn import fields_of, modes_of
+from potentia.operators.networks.fourier_layer import WaveLayer
 
 __all__ = ["IsotropicLayer", "orbits"]
 
 
-class IsotropicLayer(nn.Module):
+class IsotropicLayer(WaveLayer):
     """A real product for the waves of each orbit, and one for each point.
 
     Args:
@@ -28,19 +28,10 @@ class IsotropicLayer(nn.Module):
     orbit: Tensor
 
     def __init__(self, width: int, modes: int, n_axes: int) -> None:
-        super().__init__()
-        self.kept = (2 * modes - 1, modes) if n_axes == 2 else (modes,)
-        self.register_buffer("orbit", orbits(modes, n_axes), persistent=False)
-        drawn = torch.randn(int(self.orbit.max()) + 1, width, width) / math.sqrt(width)
-        self.waves = nn.Parameter(drawn)  # [orbits, in, out]
-        self.point = nn.Linear(width, width)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return features of the same shape.  [width, samples, *grid]"""
-        modes = modes_of(features, self.kept)
-        smooth = fields_of(self._mixed(modes), tuple(features.shape[2:]))
-        local = torch.addmm(smooth.flatten(1), self.point.weight, features.flatten(1))
-        return (local + self.point.bias[:, None]).view(features.shape)
+        orbit = orbits(modes, n_axes)
+        drawn = torch.randn(int(orbit.max()) + 1, width, width)  # [orbits, in, out]
+        super().__init__(width, (2 * modes - 1, modes) if n_axes == 2 else (modes,), drawn / math.sqrt(width))
+        self.register_buffer("orbit", orbit, persistent=False)
 
     def _mixed(self, modes: Tensor) -> Tensor:
         """Multiply real and imaginary part of each wave by the matrix of its orbit.
