@@ -48,8 +48,9 @@ class SOAP(AdamMethod):
     """Added to the root of the mean squared gradient."""
     every: int = 10
     """Steps between two renewals of the bases."""
-    largest: int = 1024
-    """A side of a matrix that is longer has no basis; where both are, and for vectors, the steps are those of Adam."""
+    largest: int = 256
+    """A side of a matrix that is longer has no basis, whose renewal costs its cube; where both are, and for vectors,
+    the steps are those of Adam."""
     clip_norm: float | None = None
     """A gradient whose norm over all weights is larger is shortened to it; None for as it is."""
 
