@@ -18,6 +18,9 @@ from potentials.small_data import GRADIENTS
 
 SETTINGS = {"checkpoint_batches": 1, "save_best": False, **GRADIENTS}
 
+CHECKPOINTS = 20
+"""A training is killed soon after one of its first so many checkpoints, however fast the machine is."""
+
 
 def main(path: Path, kills: int, seed: int) -> None:
     draw = random.Random(seed)
@@ -28,11 +31,14 @@ def main(path: Path, kills: int, seed: int) -> None:
                 train(checkpoint_dir=path / str(k), iterations=10**6, **SETTINGS)
             finally:
                 os._exit(1)
-        while newest_checkpoint(path / str(k)) is None:
+        seen, wanted = set(), draw.randint(1, CHECKPOINTS)
+        while len(seen) < wanted:
             if os.waitpid(child, os.WNOHANG)[0]:
                 sys.exit("a training ended before it could be killed")
+            newest = newest_checkpoint(path / str(k))
+            seen |= set() if newest is None else {newest.name}
             time.sleep(0.001)
-        time.sleep(draw.uniform(0, 0.1))
+        time.sleep(draw.uniform(0, 0.01))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 
