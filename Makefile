@@ -13,7 +13,7 @@ export MPLBACKEND = Agg
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup fix check test slow docs bench bench-tio2 bench-mlearn bench-water bench-md bench-committee bench-trajectories bench-trajectory-epochs bench-dynamics bench-study bench-rollouts bench-operators bench-operators-speed bench-operator-layers pyg clean
+.PHONY: help demo setup fix check test slow docs bench bench-tio2 bench-mlearn bench-water bench-md bench-committee bench-trajectories bench-trajectory-epochs bench-dynamics bench-study bench-rollouts bench-operators bench-operators-speed bench-operator-layers notebooks pyg clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ bench-operator-layers: $(SETUP) ## time of a step of each network over its matri
 
 bench-rollouts: $(SETUP) ## roll-outs of vehicles per second: machine code, torch, SciPy
 	$(BIN)/python benchmarks/rollouts.py $(ARGS)
+
+notebooks: $(SETUP) ## execute the notebooks and write them back: ARGS="03 07" for some
+	$(BIN)/python notebooks/refresh.py $(ARGS)
 
 pyg: $(SETUP) ## build the optional torch-scatter and torch-cluster from source into .venv
 	$(BIN)/pip install -q ninja setuptools wheel
