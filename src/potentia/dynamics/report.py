@@ -130,11 +130,16 @@ def _measured(
     same: bool,
 ) -> list[Section]:
     section = Section("Errors")
-    for part, found in scored.items():
-        section.table(f"{part.capitalize()}: {len(parts[part]):,} windows", _numbers(found), shown=found.table())
-    section.says(whose_data(same=same))
     part, windows = list(parts.items())[-1]
     found = scored[part]
+    main = found.table()
+    main = main[~main.index.str.contains(", step ")]
+    section.table(f"{part.capitalize()}: {len(windows):,} windows", _numbers(found), shown=main)
+    section.says(whose_data(same=same))
+    for name, one in scored.items():
+        section.table(
+            f"All errors, {name}: {len(parts[name]):,} windows", _numbers(one), shown=one.table(), folded=True
+        )
     if found.by_group["group"].nunique() > 1:
         own = found.by_group[found.by_group["prediction"] == NETWORK].drop(columns="prediction")
         section.table(f"By log, {part}", own.set_index("group"))
@@ -171,7 +176,7 @@ def _parity(net: DynamicsParameterNet, windows: FeatureDataset, states: np.ndarr
     kept = [k for k, state in enumerate(net.spec_.states) if not state.pose] or list(range(len(net.spec_.states)))
     panels = [
         ParityPanel(
-            quantity=net.spec_.states[k].name,
+            quantity=f"state {net.spec_.states[k].name}",
             unit=net.spec_.states[k].unit or "1",
             groups={"last step": (true[:, k], found[:, k])},
         )

@@ -94,27 +94,25 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
 def _measured(
     operator: NeuralOperator, data: OperatorData, predicted: Fields, scored: Evaluation, *, same: bool
 ) -> list[Section]:
-    section = Section("Errors").table("Held-out part, beside what costs no training", _scores(scored.scores))
+    section = Section("Errors").table(
+        "Held-out part, beside what costs no training", _joined(scored.scores[list(SCORES)])
+    )
     section.says(
-        "VRMSE is in parts of the spread of a field: its mean scores 1. Relative L2: nothing at all scores 1. The valid "
-        "time ends where VRMSE is above 0.5."
+        "VRMSE is in parts of the spread of a field: its mean scores 1. Relative L2: nothing at all scores 1. The "
+        "valid time ends where VRMSE is above 0.5."
     )
     few = data.train.take(slice(TRAIN_SAMPLES))
     train = evaluate({OPERATOR: operator}, _with_test(data, few))
-    section.table(f"{len(few)} samples of the training part", _scores(train.scores))
+    section.table(f"{len(few)} samples of the training part", _joined(train.scores[list(SCORES)]))
     section.says(whose_data(same=same))
     section.figure(_growth(scored, data), "Errors over the steps of a roll-out, held-out part.")
     channels = scored.by_channel[scored.by_channel.index.get_level_values("group") == "all"]
+    bands = [name for name in scored.scores.columns if str(name).startswith(("error_", "energy_"))]
+    section.table("By wavenumber, in parts of the truth", _joined(scored.scores[bands]), folded=True)
     section.table("By channel", _joined(channels[["vrmse", "rel_l2", "mse"]]))
     spectrum = spectra(data.test.fields, {OPERATOR: predicted}, channels=data.channels, time_step=data.time_step)
     section.figure(spectrum, "Power of the fields by wavenumber: what the operator smooths away, or makes of nothing.")
     return [section, _parity(data, predicted), _worst(data, predicted)]
-
-
-def _scores(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the figures that matter, a row for each predictor and group."""
-    bands = [name for name in scores.columns if str(name).startswith(("error_", "energy_"))]
-    return _joined(scores[[*SCORES, *bands]])
 
 
 def _joined(frame: pd.DataFrame) -> pd.DataFrame:
@@ -150,7 +148,9 @@ def _parity(data: OperatorData, predicted: Fields) -> Section:
         if len(true) > POINTS:
             chosen = stream(0, "report", channel).choice(len(true), POINTS, replace=False)
             true, found = true[chosen], found[chosen]
-        panels.append(ParityPanel(quantity=channel, unit="its unit", groups={"held out": (true, found)}))
+        panels.append(
+            ParityPanel(quantity=f"field {channel}", unit="unit of the data", groups={"held out": (true, found)})
+        )
     caption = "All steps of the roll-outs of the held-out part; of very many values some, drawn at random."
     return Section("Predicted and true").figure(parity_panels(panels), caption)
 

@@ -37,11 +37,11 @@ def origin(path: Path, record: Mapping[str, Any], more: Mapping[str, Any]) -> Se
         f"{torch.get_num_threads()} threads",
     }
     frame = pd.DataFrame({"value": rows.values()}, index=pd.Index(list(rows), name="what"))
-    section = Section("Where it comes from").table("Origin", frame)
+    section = Section("Where it comes from").table("Origin", frame, texts=["value"])
     notes = record.get("extra_metadata")
     if notes:
         frame = pd.DataFrame({"note": map(str, notes.values())}, index=pd.Index(list(notes), name="name"))
-        section.table("Notes saved with the model", frame)
+        section.table("Notes saved with the model", frame, texts=["note"])
     return section
 
 

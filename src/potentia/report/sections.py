@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +38,13 @@ class Section:
         return self
 
     def table(
-        self, name: str, frame: pd.DataFrame, *, shown: pd.DataFrame | None = None, folded: bool = False
+        self,
+        name: str,
+        frame: pd.DataFrame,
+        *,
+        shown: pd.DataFrame | None = None,
+        folded: bool = False,
+        texts: Collection[str] = (),
     ) -> Section:
         """Add a table with a named index, and return the section.
 
@@ -47,13 +53,14 @@ class Section:
             frame: What programs get: numbers with all digits.
             shown: What people see, where that is not the same.
             folded: Whether it is shown when the reader opens it.
+            texts: Columns that are read and not compared.
         """
         self._tables[name] = frame
 
         def put(page: Page) -> None:
             if folded:
                 page.fold(name)
-            page.table(frame if shown is None else shown, "" if folded else name)
+            page.table(frame if shown is None else shown, "" if folded else name, texts=texts)
             page.unfold()
 
         self._parts.append(put)

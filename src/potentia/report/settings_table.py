@@ -13,6 +13,8 @@ from potentia.report.sections import Section
 
 __all__ = ["defaults_of", "settings_section"]
 
+TEXTS = ("value", "default")
+"""Columns that are read."""
 _NONE = object()
 
 
@@ -37,7 +39,7 @@ def settings_section(
         training_defaults: Their defaults, without those that must be given.
         recipe: Settings of the model as plain values.
     """
-    section = Section("Settings").table("Model", _frame(dict(_flat(recipe))))
+    section = Section("Settings").table("Model", _frame(dict(_flat(recipe))), texts=TEXTS)
     given, defaults = dict(_flat(training)), dict(_flat(training_defaults))
     chosen = [defaults.get(name, _NONE) != value for name, value in given.items()]
     frame = _frame(given)
@@ -45,10 +47,14 @@ def settings_section(
     frame["chosen"] = chosen
     differing = frame[frame["chosen"]].drop(columns="chosen")
     bold = differing.assign(value="* " + differing["value"] + " *")
-    section.table("Training: what differs from the defaults", differing, shown=bold)
+    section.table("Training: what differs from the defaults", differing, shown=bold, texts=TEXTS)
     shown = frame.assign(value=[f"* {v} *" if c else v for v, c in zip(frame["value"], chosen, strict=True)])
     return section.table(
-        f"All {len(frame)} settings of the training", frame, shown=shown.drop(columns="chosen"), folded=True
+        f"All {len(frame)} settings of the training",
+        frame,
+        shown=shown.drop(columns="chosen"),
+        folded=True,
+        texts=TEXTS,
     )
 
 

@@ -29,6 +29,12 @@ from potentia.trajectories.baselines import fit_baselines
 from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.estimator import TrajectorySurrogate
 from potentia.trajectories.evaluation import Evaluation, evaluate
+from potentia.trajectories.evaluation.accuracy_figures import (
+    errors_by_quantity,
+    errors_by_size,
+    errors_of_one_in_time,
+)
+from potentia.trajectories.evaluation.looks import Looks
 from potentia.trajectories.evaluation.predictor import predicted
 from potentia.trajectories.evaluation_settings import EvaluationSettings
 from potentia.trajectories.hdf5 import read_trajectories
@@ -102,34 +108,28 @@ def _measured(
         whose_data(same=same)
     )
     section.table("Held-out part, beside what costs no training", held_out.table())
-    drawn = held_out.figures()
-    for key, caption in _CHOSEN.items():
-        for full in (key, f"{name}/{key}"):
-            if full in drawn:
-                section.figure(drawn[full](), caption)
+    settings, frames = held_out.settings, held_out.frames
+    looks = Looks((name,), held_out.baselines, held_out.scale, settings.log_timesteps, settings.error_percentile)
+    figure = errors_of_one_in_time(frames["accuracy_over_time"], name, looks.kind, looks)
+    section.figure(figure, "Errors of the held-out part in time, baselines in grey.")
+    figure = errors_by_quantity(frames["accuracy_by_quantity"], name, looks.kind, looks)
+    section.figure(figure, "Errors of each quantity.")
+    sizes = frames["accuracy_distribution"]
+    figure = errors_by_size(sizes[sizes["kind"] == looks.kind], looks, held_out.scale.axis, "All errors")
+    section.figure(figure, "Which share of all errors is smaller than which size.")
     states = predicted(name, surrogate, data.val)
     return [section, _parity(data, states, held_out), _worst(data, states, held_out)]
 
 
-_CHOSEN = {
-    "accuracy_delta_dex_time": "Mean errors of the held-out part in time.",
-    "accuracy_delta_linear_time": "Mean errors of the held-out part in time.",
-    "accuracy_delta_dex_per_quantity": "Errors of each quantity.",
-    "accuracy_delta_linear_per_quantity": "Errors of each quantity.",
-    "accuracy_error_dist_deltadex": "Which share of all errors is smaller than which size.",
-    "accuracy_error_dist_deltalinear": "Which share of all errors is smaller than which size.",
-}
-"""Figures of the evaluation that the report shows, with their captions."""
-
-
 def _by_part(scored: Mapping[str, Evaluation]) -> pd.DataFrame:
-    """Return a row for each part and predictor."""
+    """Return a row for each part and predictor; baselines on what they were not fitted to."""
     rows = []
     for part, found in scored.items():
         metrics = found.metrics[found.metrics["block"] == "accuracy"].pivot(
             index="surrogate", columns="metric", values="value"
         )
-        for name in (*found.surrogates, *found.baselines):
+        others = () if part == "train" else found.baselines  # some of them know it by heart
+        for name in (*found.surrogates, *others):
             row = metrics.loc[name]
             log = {} if "mean_absolute_error_log" not in row else {"MAE (dex)": row["mean_absolute_error_log"]}
             rows.append({
@@ -150,7 +150,7 @@ def _parity(data: TrajectoryData, states: np.ndarray, found: Evaluation) -> Sect
     unit = "log10" if scale.log10 else "unit of the state"
     panels = [
         ParityPanel(
-            quantity=part.labels[k],
+            quantity=f"state {part.labels[k]}",
             unit=unit,
             groups={"held out": (scale(part.states[..., k]), scale(states[..., k]))},
             error_unit=scale.unit,

@@ -22,6 +22,8 @@ QUANTITIES = {"energy": ("meV/atom", 1e3), "force": ("eV/Å", 1.0), "stress": ("
 """Unit in which errors are shown, and the factor from that of the labels."""
 WORST = 15
 """Rows of a table of what is worst."""
+TEXTS = ("part", "formula", "group", "on atom")
+"""Columns that are read."""
 
 
 def error_table(parts: Mapping[str, Measured]) -> pd.DataFrame:
@@ -53,7 +55,7 @@ def error_table(parts: Mapping[str, Measured]) -> pd.DataFrame:
 
 def accuracy_section(parts: Mapping[str, Measured], errors: pd.DataFrame) -> Section:
     """Return the section on errors, all of them and by group and species."""
-    section = Section("Errors").table("Errors", errors)
+    section = Section("Errors").table("Errors", errors, texts=["unit"])
     section.says(
         "The baseline of energies is one energy for each species, fitted by least squares to the first part of the "
         "table; that of forces and stress is zero. Forces and stress are counted by component."
@@ -97,11 +99,13 @@ def worst_section(parts: Mapping[str, Measured]) -> Section:
     section.says("Look at these first: large errors are wrong labels as often as weak potentials.")
     table = pd.concat([_structure_errors(name, measured) for name, measured in parts.items()])
     energy = table.sort_values("energy error (meV/atom)", key=np.abs, ascending=False, kind="stable").head(WORST)
-    section.table("By energy", energy)
+    section.table("By energy", energy, texts=TEXTS)
     known = table[table["largest force error (eV/Å)"].notna()]
     if len(known):
         section.table(
-            "By force", known.sort_values("largest force error (eV/Å)", ascending=False, kind="stable").head(WORST)
+            "By force",
+            known.sort_values("largest force error (eV/Å)", ascending=False, kind="stable").head(WORST),
+            texts=TEXTS,
         )
     return section
 

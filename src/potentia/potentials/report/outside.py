@@ -41,5 +41,9 @@ def outside_section(name: str, measured: Measured, seen: FeatureRanges) -> Secti
     section.table("By species", pd.DataFrame(rows).set_index("species"))
     table = found.table().sort_values("excess", ascending=False, kind="stable").head(LISTED)
     if len(table):
-        section.table("Atoms farthest outside", table.set_index("identifier").drop(columns="structure"))
+        section.table(
+            "Atoms farthest outside",
+            table.set_index("identifier").drop(columns="structure"),
+            texts=["species", "feature"],
+        )
     return section

@@ -77,12 +77,10 @@ def _measured(subject: Subject, parts: Mapping[str, Measured]) -> list[Section]:
 
 
 def _headline(errors: pd.DataFrame, part: str) -> str:
-    words = [
-        f"{quantity} RMSE {errors.loc[f'{quantity}, {part}', 'RMSE']:.3g} {errors.loc[f'{quantity}, {part}', 'unit']}"
-        for quantity in ("energy", "force", "stress")
-        if f"{quantity}, {part}" in errors.index
-    ]
-    return f"{', '.join(words)} ({part} part)" if part != "data" else f"{', '.join(words)} (given data)"
+    own = errors[errors.index.str.endswith(f", {part}")]
+    rows = zip(own.index, own["RMSE"], own["unit"], strict=True)
+    words = ", ".join(f"{str(of).split(',')[0]} RMSE {rmse:.3g} {unit!s}" for of, rmse, unit in rows)
+    return f"{words} ({part} part)" if part != "data" else f"{words} (given data)"
 
 
 def _prediction_times(parts: Mapping[str, Measured]) -> dict[str, float]:

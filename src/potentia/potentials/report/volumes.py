@@ -51,7 +51,7 @@ def volume_section(subject: Subject, structures: Sequence[Structure]) -> Section
             )
         )
     section.figure(line_panels(panels, columns=2), "Energies above the lowest one of each cell.")
-    return section.table("Cells", pd.DataFrame(rows).set_index("cell"))
+    return section.table("Cells", pd.DataFrame(rows).set_index("cell"), texts=["formula"])
 
 
 def _chosen(structures: Sequence[Structure]) -> list[Structure]:
