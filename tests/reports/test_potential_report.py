@@ -9,14 +9,27 @@ import numpy as np
 import pytest
 from ase.io import write
 
-from potentia import ZBL, Structure, TorchCommitteeConfig, TorchCommitteePotential, TorchTrainingConfig
+from potentia import (
+    ZBL,
+    SplitConformal,
+    Structure,
+    TorchANNPotential,
+    TorchCommitteeConfig,
+    TorchCommitteePotential,
+    TorchTrainingConfig,
+    read_structures,
+)
 from potentia.cli import main
 from potentia.errors import DataError, FileFormatError
 from potentia.potentials.report import report_on
+from potentia.potentials.report.dimers import dimer_section
 from potentia.potentials.report.drift import drift_section
 from potentia.potentials.report.subject import Subject
-from potentials import small_data
+from potentials import runs, small_data
+from potentials.calibrated import HELD_OUT
 from reports.pages import seen, table
+
+ENERGIES = "Coverage of energy errors (eV/atom)"
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +122,10 @@ def test_with_a_repulsion_no_pair_of_atoms_can_fuse(folder, tmp_path):
     repelled = type(potential)(potential.arch, potential.descriptor, repulsion=ZBL(inner=0.8, outer=1.2))
     repelled.train(folder / "train.xyz", small_data.config(iterations=1))
     repelled.save(tmp_path / "repelled.potential")
-    report = report_on(tmp_path / "repelled.potential", [folder / "train.xyz"])
-    for row in table(report.plain(), "Pairs of atoms", "Pairs"):
+    section = dimer_section(
+        Subject.of(tmp_path / "repelled.potential"), read_structures(folder / "train.xyz").structures
+    )
+    for row in section.plain()["tables"]["Pairs"]:
         assert row["energy at the beginning (eV)"] > 1.0
 
 
@@ -144,6 +159,34 @@ def test_a_committee_tells_of_its_error_bars(folder, tmp_path):
     rows = table(report.plain(), "Error bars", "Whether large errors are foreseen")
     assert [row["of"] for row in rows] == ["energy", "force"]
     assert all(-1 <= row["rank correlation of spread and error"] <= 1 for row in rows)
+    found = committee.calibrate(HELD_OUT, method=SplitConformal(smallest_group=20))
+    write(tmp_path / "held_out.xyz", [HELD_OUT[k].to_atoms() for k in found.measured_on])
+    calibrated = report_on(tmp_path / "committee", [tmp_path / "held_out.xyz"])
+    calibrated.to_html(tmp_path / "page.html")
+    assert "Error bars" in seen(tmp_path / "page.html").sections
+    covered = {row["level"]: row["coverage"] for row in table(calibrated.plain(), "Error bars", ENERGIES)}
+    for row in found.energy.coverage.itertuples():
+        assert covered[row.level] == pytest.approx(row.coverage)
+
+
+def test_structures_in_a_database_are_known_again(folder, tmp_path):
+    frames = read_structures(folder / "train.xyz").structures
+    runs.database(tmp_path / "structures.h5", frames)
+    report = report_on(folder / "small.potential", [tmp_path / "structures.h5"])
+    assert "(test part)" in report.headline
+
+
+def test_a_potential_of_which_nothing_is_known_has_a_page(folder, tmp_path):
+    potential = TorchANNPotential.from_file(folder / "small.potential")
+    potential.fitted().record.clear()
+    potential.fitted().seen = None
+    potential.save(tmp_path / "bare.potential")
+    report = report_on(tmp_path / "bare.potential", [folder / "train.xyz"])
+    report.to_html(tmp_path / "page.html")
+    page = seen(tmp_path / "page.html")
+    assert "Beyond the training" not in page.sections
+    assert "No history came with this model." in page.words
+    assert "No settings of a training came with this model." in page.words
 
 
 def test_the_command_writes_a_page_or_json(folder, capsys, tmp_path, monkeypatch):

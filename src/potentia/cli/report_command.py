@@ -96,8 +96,10 @@ def _data_of(run: Path) -> list[Path]:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """Yield the files that a path or a pattern stands for."""
+    """Yield the files that a path, a folder or a pattern stands for."""
     if path.is_file():
         yield path
+    elif path.is_dir():
+        yield from sorted(one for one in path.iterdir() if one.is_file())
     elif path.parent.is_dir():
         yield from sorted(path.parent.glob(path.name))

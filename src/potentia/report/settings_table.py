@@ -40,6 +40,8 @@ def settings_section(
         recipe: Settings of the model as plain values.
     """
     section = Section("Settings").table("Model", _frame(dict(_flat(recipe))), texts=TEXTS)
+    if not training:
+        return section.says("No settings of a training came with this model.")
     given, defaults = dict(_flat(training)), dict(_flat(training_defaults))
     chosen = [defaults.get(name, _NONE) != value for name, value in given.items()]
     frame = _frame(given)

@@ -96,7 +96,7 @@ def parity_section(parts: Mapping[str, Measured]) -> Section:
 def worst_section(parts: Mapping[str, Measured]) -> Section:
     """Return the section with the structures of the largest errors, named by file and frame."""
     section = Section("Worst structures")
-    section.says("Look at these first: large errors are wrong labels as often as weak potentials.")
+    section.says("Look at these first: a large error may be a wrong label.")
     table = pd.concat([_structure_errors(name, measured) for name, measured in parts.items()])
     energy = table.sort_values("energy error (meV/atom)", key=np.abs, ascending=False, kind="stable").head(WORST)
     section.table("By energy", energy, texts=TEXTS)
