@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 
 import potentia.dynamics.report
 import potentia.operators.report
@@ -148,3 +149,15 @@ def test_wrong_data_are_one_clear_error(surrogate, operator):
     write_trajectories(surrogate / "other.hdf5", decays.data())
     with pytest.raises(DataError, match="was trained with the parameters"):
         potentia.trajectories.report.report_on(model, [surrogate / "other.hdf5"])
+
+
+def test_a_run_of_dynamics_by_one_file_of_settings(run, tmp_path, capsys):
+    (tmp_path / "model.safetensors").write_bytes((run / "params_best.safetensors").read_bytes())
+    settings = json.loads((run / "config.json").read_text())
+    training = {name: value for name, value in settings.items() if value is not None}
+    data = {"train": training.pop("dataset"), "validation": training.pop("val_dataset")}
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump({"data": data, "training": training}))
+    assert main(["report", str(tmp_path), "-o", str(tmp_path / "page.html")]) == 0
+    assert "(validation)" in capsys.readouterr().out
+    page = seen(tmp_path / "page.html")
+    assert "The data are those of the training, by their hash." in page.words

@@ -79,7 +79,7 @@ def test_the_page_stands_alone_and_has_all_sections(folder, report):
     assert len(page.images) == 7
     assert ["iterations", "4", str(TorchTrainingConfig().iterations)] in page.rows
     worst = table(report.plain(), "Worst structures", "By energy")[0]
-    assert "train.xyz, frame " in worst["structure"]
+    assert worst["structure"].startswith("train.xyz, frame ")
     written = [row for row in page.rows if row[0] == worst["structure"]]
     assert format(worst["energy error (meV/atom)"], ".4g") in written[0]
 

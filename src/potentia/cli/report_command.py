@@ -64,12 +64,14 @@ def _reported(run: Path, data: Sequence[Path]) -> ModelReport:
 
     if (run / METADATA).is_file():
         return _reporter("potentials")(run, data)
-    if (run / "config.json").is_file() and list(run.glob("params_*.safetensors")):
-        return _reporter("dynamics")(run, data)
+    if list(run.glob("params_*.safetensors")):
+        return _reporter("dynamics")(run, data, only_same=not data)
     for model in (run / name for name in MODELS):
         if model.is_file():
-            known = data or _data_of(run)
-            return _reporter(FAMILIES[kind_of(model, FAMILIES)])(model, known, only_same=not data)
+            family = FAMILIES[kind_of(model, FAMILIES)]
+            whole = family == "dynamics"  # its settings say how logs are cut, too
+            known = data if whole else data or _data_of(run)
+            return _reporter(family)(run if whole else model, known, only_same=not data)
     raise FileFormatError(f"{run} is no directory of a run: there is no {' or '.join(MODELS)} in it, nor a committee")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from potentia.config import from_dict
 from potentia.dynamics.baselines import Baseline, ConstantParameters, ConstantTurn, Persistence, predict_all
 from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.estimator import DynamicsParameterNet
@@ -17,6 +18,8 @@ from potentia.dynamics.evaluation import RolloutEvaluation, evaluate_rollouts, s
 from potentia.dynamics.load import load_feature_dataset_group
 from potentia.dynamics.opened_run import OpenedRun
 from potentia.dynamics.results import TrainOut
+from potentia.dynamics.run_config import RunConfig
+from potentia.dynamics.run_directory import RunDirectory
 from potentia.dynamics.run_inputs import read_inputs
 from potentia.dynamics.training_config import DynamicsTrainingConfig
 from potentia.dynamics.windows import WindowSettings
@@ -36,6 +39,7 @@ from potentia.report import (
     whose_data,
 )
 from potentia.train.history import rows_of
+from potentia.yaml_files import read_yaml
 
 __all__ = ["report_on"]
 
@@ -58,9 +62,7 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
         FileFormatError: a file cannot be read.
         DataError: the logs cannot be used.
     """
-    run = OpenedRun.of(path) if path.is_dir() else None
-    if run is None:
-        kind_of(path, {DynamicsParameterNet.kind})
+    run, file = _opened(path)
     net = DynamicsParameterNet.load(path) if run is None else run.net
     record = net.fitted().record
     parts = _windows(net, run, data)
@@ -75,11 +77,6 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
         sections, times = _measured(net, parts, scored, same=same), _times(net, windows)
         headline = _headline(scored[name], name)
     history = rows_of(record.get("training_history", {}))
-    file = (
-        path
-        if run is None
-        else next(p for p in (run.directory.weights(w, ".safetensors") for w in ("best", "last")) if p.is_file())
-    )
     sections += [
         learning_section(TrainOut(history, saturation=record.get("saturation", {}))),
         time_section(history, times),
@@ -88,6 +85,22 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
     ]
     title = f"Parameters of {net.spec_.name}"
     return ModelReport(title=title, family="dynamics", headline=headline, sections=sections)
+
+
+def _opened(path: Path) -> tuple[OpenedRun | None, Path]:
+    """Return the run in a directory, None of a file alone, and the file of the network."""
+    if not path.is_dir():
+        kind_of(path, {DynamicsParameterNet.kind})
+        return None, path
+    model, settings = path / "model.safetensors", path / "settings.yaml"
+    if not (model.is_file() and settings.is_file()):
+        run = OpenedRun.of(path)
+        weights = (run.directory.weights(which, ".safetensors") for which in ("best", "last"))
+        return run, next(file for file in weights if file.is_file())
+    blocks = read_yaml(settings)
+    logs = {"dataset": blocks["data"]["train"], "val_dataset": blocks["data"].get("validation", ())}
+    config = from_dict(RunConfig, {**blocks["training"], **logs})
+    return OpenedRun(RunDirectory(path), config, DynamicsParameterNet.load(model)), model
 
 
 def _windows(net: DynamicsParameterNet, run: OpenedRun | None, data: Sequence[Path]) -> dict[str, FeatureDataset]:

@@ -112,7 +112,8 @@ def given_data(subject: Subject, paths: Sequence[Path]) -> Given:
         found = TrainingInput.of_structures(read_structures(paths), descriptor)
     found = replace(found, inspected=True)
     everything = list(found.structures())
-    labelled = [structure for structure in everything if structure.has_energy()]
+    shown = _short_names(everything, paths)
+    labelled = [structure for structure in shown if structure.has_energy()]
     if not labelled:
         raise DataError(f"no structure in {', '.join(map(str, paths))} has an energy: there is nothing to compare with")
     if len(labelled) < len(everything) or "training_config" not in record:
@@ -124,7 +125,20 @@ def given_data(subject: Subject, paths: Sequence[Path]) -> Given:
         return Given({"data": labelled}, same=False)
     split = found.filtered(found.split(config, record["split_seed"], contents), config, subject.first.atomic_energies)
     parts = {"train": split.train, "test": split.test}
-    return Given({name: [everything[k] for k in sorted(part)] for name, part in parts.items() if len(part)}, same=True)
+    return Given({name: [shown[k] for k in sorted(part)] for name, part in parts.items() if len(part)}, same=True)
+
+
+def _short_names(structures: Sequence[Structure], paths: Sequence[Path]) -> list[Structure]:
+    """Return the structures named by file and frame, without the folder where file names tell them apart."""
+    if len({path.name for path in paths}) < len(paths):
+        return list(structures)
+    folders = sorted({f"{path.parent}/" for path in paths}, key=len, reverse=True)
+
+    def short(name: str | None) -> str | None:
+        folder = next((one for one in folders if name is not None and name.startswith(one)), "")
+        return None if name is None else name.removeprefix(folder)
+
+    return [replace(s, name=short(s.name), source=short(s.source)) for s in structures]
 
 
 def measure(subject: Subject, structures: Sequence[Structure], name: str) -> Measured:
