@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 import yaml
 
 import potentia.dynamics.report
@@ -111,6 +112,9 @@ def test_a_run_of_dynamics_needs_no_data_to_be_named(run, tmp_path):
     for other in ("network", "default parameters", "persistence"):
         assert rows["ADE"][other] == pytest.approx(metrics[other, "ADE"])
     assert "The data are those of the training, by their hash." in report.plain()["sections"][0]["words"]
+    told = {row["what"]: row["value"] for row in table(report.plain(), "Where it comes from", "Origin")}
+    assert f"torch {torch.__version__}" in told["trained with"]
+    assert told["trained on"] == ", ".join(json.loads((run / "provenance.json").read_text())["host"].values())
 
 
 def test_a_network_of_dynamics_alone_is_measured_on_logs(run):
