@@ -10,6 +10,7 @@ import typer
 from potentia.cli.check_command import check
 from potentia.cli.dynamics_app import dynamics
 from potentia.cli.operators_app import operators
+from potentia.cli.report_command import report
 
 __all__ = ["app"]
 
@@ -27,6 +28,7 @@ app.add_typer(data, name="data")
 app.add_typer(dynamics, name="dynamics")
 app.add_typer(operators, name="operators")
 app.command("check")(check)
+app.command("report")(report)
 
 Config = Annotated[Path, typer.Argument(help="YAML file of the settings.")]
 Root = Annotated[Path, typer.Option(help="Directory with datasets/, trained/, results/ and tuned/.")]

@@ -7,6 +7,7 @@ import html
 import io
 import math
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -23,7 +24,7 @@ h1 { font-size: 1.6em; } h2 { font-size: 1.25em; margin-top: 2em; border-bottom:
 h3 { font-size: 1.05em; margin-bottom: .3em; } p.words { color: #595959; }
 table { border-collapse: collapse; font-size: .9em; margin: 1em 0; display: block; overflow-x: auto; }
 th, td { padding: .25em .8em; text-align: right; white-space: nowrap; border-bottom: 1px solid #eee; }
-th { color: #595959; } th:first-child, td:first-child { text-align: left; }
+th { color: #595959; } th:first-child, td:first-child, .text { text-align: left; }
 td.best { font-weight: 700; color: #0072B2; }
 figure { margin: 1.2em 0; } img { max-width: 100%; height: auto; } figcaption { color: #595959; font-size: .9em; }
 summary { cursor: pointer; color: #0072B2; margin: .6em 0; } nav a { margin-right: 1em; }
@@ -63,15 +64,25 @@ class Page:
         """Add a paragraph."""
         self._parts.append(f'<p class="words">{html.escape(text)}</p>')
 
-    def table(self, frame: pd.DataFrame, caption: str = "") -> None:
-        """Add a table with its index in front; numbers have four digits, a cell ``"* … *"`` is shown as the best."""
+    def table(self, frame: pd.DataFrame, caption: str = "", *, texts: Collection[str] = ()) -> None:
+        """Add a table with its index in front; numbers have four digits, a cell ``"* … *"`` is shown as the best.
+
+        Args:
+            frame: Its rows.
+            caption: Above it.
+            texts: Columns that are read and not compared: they stand to the left.
+        """
         if caption:
             self._parts.append(f"<h3>{html.escape(caption)}</h3>")
         names = "" if frame.index.name is None else str(frame.index.name)
-        head = "".join(f"<th>{html.escape(str(name))}</th>" for name in [names, *frame.columns])
+        sides = [' class="text"' if name in texts else "" for name in frame.columns]
+        head = "".join(
+            f"<th{side}>{html.escape(str(name))}</th>"
+            for name, side in zip([names, *frame.columns], ["", *sides], strict=True)
+        )
         rows = []
         for name, row in zip(frame.index, frame.itertuples(index=False, name=None), strict=True):
-            rows.append(f"<tr><td>{html.escape(str(name))}</td>{''.join(_cell(value) for value in row)}</tr>")
+            rows.append(f"<tr><td>{html.escape(str(name))}</td>{''.join(map(_cell, row, sides))}</tr>")
         self._parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>")
 
     def figure(self, figure: Figure, caption: str = "") -> None:
@@ -109,10 +120,12 @@ class Page:
         self._folded = False
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, side: str) -> str:
     match value:
         case str() if value.startswith("* ") and value.endswith(" *"):
-            return f'<td class="best">{html.escape(value[2:-2])}</td>'
+            return f'<td class="{"best text" if side else "best"}">{html.escape(value[2:-2])}</td>'
         case float():
             return f"<td>{'' if math.isnan(value) else format(value, '.4g')}</td>"  # NaN is blank
-    return f"<td>{html.escape(str(value))}</td>"
+        case bool():
+            return f"<td>{'yes' if value else 'no'}</td>"
+    return f"<td{side}>{html.escape(str(value))}</td>"

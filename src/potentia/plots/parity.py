@@ -104,8 +104,9 @@ def parity_panels(panels: Sequence[ParityPanel], *, outfile: str | os.PathLike[s
         errors = {name: panel.error_factor * (p.predicted - p.reference) for name, p in groups.items()}
         unit = panel.error_unit or panel.unit
         _draw_parity(above, panel, groups)
-        heading(above, panel.quantity.capitalize(), _statistics(groups, errors, unit))
+        heading(above, panel.quantity[:1].upper() + panel.quantity[1:], _statistics(groups, errors, unit))
         below.set_box_aspect(1 / 3)
+        below.xaxis.set_major_locator(MaxNLocator(5))
         draw_histogram(below, errors, f"predicted − reference ({unit})")
     return finish(figure, outfile)
 

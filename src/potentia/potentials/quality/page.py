@@ -41,7 +41,8 @@ def page_of(
     )
     page.section("Elements and distances")
     page.table(tables["elements"], "Elements")
-    page.table(tables["references"], "Energies of free atoms (eV)")
+    if tables["references"].notna().to_numpy().any():
+        page.table(tables["references"], "Energies of free atoms (eV)")
     page.table(tables["distances"], "Shortest distances (Å)")
     _long(page, tables)
     return page
@@ -62,12 +63,13 @@ def _findings(page: Page, findings: Sequence[Finding]) -> None:
 
 def _long(page: Page, tables: Mapping[str, pd.DataFrame]) -> None:
     named = {
-        "Copies": tables["copies"],
-        "Test structures near training": tables["near_copies"],
-        "Test atoms outside of training": tables["outside"],
+        "Copies": (tables["copies"], "first", ["parts"]),
+        "Test structures near training": (tables["near_copies"], "test", []),
+        "Test atoms outside of training": (tables["outside"], "identifier", ["species", "feature"]),
     }
-    there = {name: table for name, table in named.items() if not table.empty}
+    there = {name: found for name, found in named.items() if not found[0].empty}
     if there:
         page.section("Training and test")
-    for name, table in there.items():
-        page.table(table.head(ROWS), name if len(table) <= ROWS else f"{name}, the first {ROWS} of {len(table):,}")
+    for name, (table, first, texts) in there.items():
+        caption = name if len(table) <= ROWS else f"{name}, the first {ROWS} of {len(table):,}"
+        page.table(table.head(ROWS).set_index(first), caption, texts=texts)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from potentia.plots.style import GREY, colour, heading, note, panel_grid, quiet
@@ -49,6 +50,7 @@ def _histogram(axes: Axes, values: NDArray[np.float64], title: str, label: str, 
         note(axes, "no labels")
         return
     axes.hist(known, BINS, color=colour(0), log=True)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     if powers:
         ticks = np.arange(np.floor(known.min()), np.ceil(known.max()) + 1)
         axes.set_xticks(ticks, [f"$10^{{{int(tick)}}}$" for tick in ticks])

@@ -82,8 +82,8 @@ class DataReport:
     @property
     def headline(self) -> str:
         """What was looked at and how much was found, in one line."""
-        counts = [f"{len(found)} {name}" for name, found in (
-            ("errors", self.errors), ("warnings", self.warnings), ("notes", self.notes),
+        counts = [f"{len(found)} {name}{'s' * (len(found) != 1)}" for name, found in (
+            ("error", self.errors), ("warning", self.warnings), ("note", self.notes),
         )]  # fmt: skip
         return f"{len(self.frames):,} frames, {int(self.frames['atoms'].sum()):,} atoms: {', '.join(counts)}"
 

@@ -1,0 +1,180 @@
+"""The report on a neural operator: errors beside baselines, by step, channel and wavenumber, and the worst samples."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from potentia.operators.baselines import baselines_of
+from potentia.operators.dataset import OperatorData, Samples
+from potentia.operators.estimator import NeuralOperator
+from potentia.operators.evaluation import Evaluation, evaluate
+from potentia.operators.figures import Film, error_growth, field_rows, space_time, spectra
+from potentia.operators.hdf5 import read_operator_data
+from potentia.operators.results import TrainOut
+from potentia.operators.training_config import OperatorTrainingConfig
+from potentia.plots import ParityPanel, parity_panels
+from potentia.report import (
+    NOT_MEASURED,
+    ModelReport,
+    Section,
+    defaults_of,
+    kind_of,
+    learning_section,
+    not_measured,
+    one_file,
+    origin,
+    settings_section,
+    time_section,
+    whose_data,
+)
+from potentia.seeding import stream
+from potentia.train.history import rows_of
+
+__all__ = ["report_on"]
+
+Fields = NDArray[np.float32]
+OPERATOR = "operator"
+TRAIN_SAMPLES = 32
+"""So many samples of the training part are looked at."""
+POINTS = 20_000
+"""Of so many values of each channel, drawn at random, predicted are drawn over true ones."""
+WORST = 15
+SCORES = ("vrmse", "rel_l2", "nmse", "one_step_vrmse", "valid_time")
+
+
+def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False) -> ModelReport:
+    """Return the report on the operator in a file.
+
+    Args:
+        path: The file.
+        data: The file of the data set, if it is to be measured on.
+        only_same: Whether to leave the data out if they are not those of the training.
+
+    Raises:
+        FileFormatError: a file cannot be read.
+        DataError: the data are of other fields.
+    """
+    kind_of(path, {NeuralOperator.kind})
+    operator = NeuralOperator.load(path)
+    record = operator.fitted().record
+    found = read_operator_data(one_file(data)) if data else None
+    same = found is not None and found.mark() == record.get("data", {}).get("mark")
+    if not same and only_same:
+        found = None
+    sections, headline, times = [not_measured()], NOT_MEASURED, {}
+    if found is not None:
+        begun = time.perf_counter()
+        predicted = operator.predict(found.test.initial, found.test.parameters, found.test.steps)
+        times = {"prediction, per sample and step": (time.perf_counter() - begun) / len(predicted) / found.test.steps}
+        scored = evaluate({OPERATOR: operator, **baselines_of(found)}, found)
+        sections = _measured(operator, found, predicted, scored, same=same)
+        score = {name: float(scored.scores[name][OPERATOR, "all"]) for name in ("vrmse", "rel_l2")}
+        errors = f"VRMSE {score['vrmse']:.3g}, relative L2 {score['rel_l2']:.3g}"
+        headline = f"{errors} over {found.test.steps} steps (held-out part)"
+    history = rows_of(record.get("training_history", {}))
+    sections += [
+        learning_section(TrainOut(history), "normalised fields"),
+        time_section(history, times),
+        settings_section(record["training_config"], defaults_of(OperatorTrainingConfig), operator.recipe()),
+        origin(
+            path, record, {"grid": " × ".join(map(str, record.get("grid", ()))), "steps": record.get("n_steps", "")}
+        ),
+    ]
+    title = f"Neural operator of {record.get('data', {}).get('name', 'fields')}"
+    return ModelReport(title=title, family="operators", headline=headline, sections=sections)
+
+
+def _measured(
+    operator: NeuralOperator, data: OperatorData, predicted: Fields, scored: Evaluation, *, same: bool
+) -> list[Section]:
+    section = Section("Errors").table(
+        "Held-out part, beside what costs no training", _joined(scored.scores[list(SCORES)])
+    )
+    section.says(
+        "VRMSE is in parts of the spread of a field: its mean scores 1. Relative L2: nothing at all scores 1. The "
+        "valid time ends where VRMSE is above 0.5."
+    )
+    few = data.train.take(slice(TRAIN_SAMPLES))
+    train = evaluate({OPERATOR: operator}, _with_test(data, few))
+    section.table(f"{len(few)} samples of the training part", _joined(train.scores[list(SCORES)]))
+    section.says(whose_data(same=same))
+    section.figure(_growth(scored, data), "Errors over the steps of a roll-out, held-out part.")
+    channels = scored.by_channel[scored.by_channel.index.get_level_values("group") == "all"]
+    bands = [name for name in scored.scores.columns if str(name).startswith(("error_", "energy_"))]
+    section.table("By wavenumber, in parts of the truth", _joined(scored.scores[bands]), folded=True)
+    section.table("By channel", _joined(channels[["vrmse", "rel_l2", "mse"]]))
+    spectrum = spectra(data.test.fields, {OPERATOR: predicted}, channels=data.channels, time_step=data.time_step)
+    section.figure(spectrum, "Power of the fields by wavenumber: what the operator smooths away, or makes of nothing.")
+    return [section, _parity(data, predicted), _worst(data, predicted)]
+
+
+def _joined(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with their names joined, “all” left out."""
+    names = [", ".join(str(part) for part in row if part != "all") for row in frame.index]
+    return frame.set_axis(pd.Index(names, name="predictor"))
+
+
+def _with_test(data: OperatorData, samples: Samples) -> OperatorData:
+    """Return the data with other held-out samples; those of one group may be in one part only."""
+    above = 1 + max(int(part.group.max()) for part in data.parts().values())
+    moved = Samples(samples.fields, samples.parameters, samples.group + above)
+    return OperatorData(
+        data.train, data.val, moved, data.space, data.channels, data.time_step, data.name, data.system
+    )  # fmt: skip
+
+
+def _growth(scored: Evaluation, data: OperatorData) -> Figure:
+    steps = scored.by_step.xs("all", level="group")["vrmse"]
+    curves: Mapping[str, NDArray[np.float64]] = {
+        str(name): part.to_numpy() for name, part in steps.groupby(level="predictor", sort=False)
+    }
+    own = {OPERATOR: curves[OPERATOR]}
+    rest = {name: curve for name, curve in curves.items() if name != OPERATOR}
+    return error_growth(own, rest, measure="VRMSE", time_step=data.time_step)
+
+
+def _parity(data: OperatorData, predicted: Fields) -> Section:
+    """Return the section with predicted fields over true ones."""
+    panels = []
+    for k, channel in enumerate(data.channels[:3]):
+        true, found = data.test.fields[:, 1:, k].ravel(), predicted[:, 1:, k].ravel()
+        if len(true) > POINTS:
+            chosen = stream(0, "report", channel).choice(len(true), POINTS, replace=False)
+            true, found = true[chosen], found[chosen]
+        panels.append(
+            ParityPanel(quantity=f"field {channel}", unit="unit of the data", groups={"held out": (true, found)})
+        )
+    caption = "All steps of the roll-outs of the held-out part; of very many values some, drawn at random."
+    return Section("Predicted and true").figure(parity_panels(panels), caption)
+
+
+def _worst(data: OperatorData, predicted: Fields) -> Section:
+    """Return the section with the samples of the largest errors, the worst and the middle one drawn."""
+    test = data.test
+    error = (predicted - test.fields)[:, 1:].reshape(len(test), -1).astype(np.float64)
+    size = test.fields[:, 1:].reshape(len(test), -1).astype(np.float64)
+    relative = np.linalg.norm(error, axis=1) / np.maximum(np.linalg.norm(size, axis=1), 1e-300)
+    order = np.argsort(-np.nan_to_num(relative, nan=np.inf), kind="stable")
+    rows = [
+        {
+            "sample": f"test {n}",
+            "relative L2": float(relative[n]),
+            "largest error": float(np.abs(error[n]).max()),
+            **dict(zip(data.space.names, test.parameters[n].tolist(), strict=True)),
+        }
+        for n in order[:WORST].tolist()
+    ]
+    section = Section("Worst samples").says(f"Held-out samples are counted from 0, {len(test)} in all.")
+    section.table("Worst samples", pd.DataFrame(rows).set_index("sample"))
+    for n, name in ((int(order[0]), "worst"), (int(order[len(order) // 2]), "middle")):
+        film = Film.of(data, test, n, predicted[n].astype(np.float64))
+        figure = space_time(film) if len(test.grid) == 1 else field_rows(film)
+        section.figure(figure, f"The {name} sample, test {n}: relative L2 {relative[n]:.3g}.")
+    return section

@@ -1,0 +1,24 @@
+"""Reports on trained models of any family: sections of words, tables and figures, as one HTML page or as JSON."""
+
+from potentia.report.about_data import NOT_MEASURED, not_measured, whose_data
+from potentia.report.learning import learning_section, time_section
+from potentia.report.model_report import ModelReport
+from potentia.report.opening import kind_of, one_file
+from potentia.report.origin import origin
+from potentia.report.sections import Section
+from potentia.report.settings_table import defaults_of, settings_section
+
+__all__ = [
+    "NOT_MEASURED",
+    "ModelReport",
+    "Section",
+    "defaults_of",
+    "kind_of",
+    "learning_section",
+    "not_measured",
+    "one_file",
+    "origin",
+    "settings_section",
+    "time_section",
+    "whose_data",
+]

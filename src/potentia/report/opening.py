@@ -1,0 +1,40 @@
+"""What is in a file, before an estimator reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from potentia.errors import ConfigError, FileFormatError
+from potentia.storage import read_file, unflatten
+from potentia.train.checkpoint import KIND as CHECKPOINT
+
+__all__ = ["kind_of", "one_file"]
+
+
+def kind_of(path: Path, kinds: Collection[str]) -> str:
+    """Return which of ``kinds`` the estimator in a file is of; a checkpoint is of the kind that was trained.
+
+    Raises:
+        FileFormatError: there is no such file, it is damaged, or of another kind.
+    """
+    if not path.is_file():
+        raise FileFormatError(f"no such file: {path}")
+    stored = read_file(path, *kinds, CHECKPOINT)
+    if stored.kind != CHECKPOINT:
+        return stored.kind
+    kind = str(unflatten(stored.settings["state"], stored.tensors)["extra"].get("kind"))
+    if kind not in kinds:
+        raise FileFormatError(f"{path} is a checkpoint of a {kind}, not of a {' or '.join(kinds)}")
+    return kind
+
+
+def one_file(paths: Sequence[Path]) -> Path:
+    """Return the only one of the files of data.
+
+    Raises:
+        ConfigError: there are several.
+    """
+    if len(paths) != 1:
+        raise ConfigError(f"a data set of this family is one file, got {len(paths)}: {', '.join(map(str, paths))}")
+    return paths[0]

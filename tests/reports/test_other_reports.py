@@ -1,0 +1,167 @@
+"""The pages on surrogates of trajectories, parameter networks and operators have the numbers of their evaluations."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+import yaml
+
+import potentia.dynamics.report
+import potentia.operators.report
+import potentia.trajectories.report
+from dynamics import small_runs
+from operators import fields_data
+from potentia.cli import main
+from potentia.cli.report_command import FAMILIES
+from potentia.dynamics import DynamicsParameterNet
+from potentia.dynamics.opened_run import OpenedRun
+from potentia.dynamics.training_run import run_training
+from potentia.errors import ConfigError, DataError
+from potentia.operators import NeuralOperator
+from potentia.operators.baselines import baselines_of
+from potentia.operators.evaluation import evaluate as evaluate_fields
+from potentia.operators.hdf5 import write_operator_data
+from potentia.potentials import TorchANNPotential
+from potentia.trajectories.evaluation import evaluate as evaluate_trajectories
+from potentia.trajectories.hdf5 import read_trajectories, write_trajectories
+from potentia.trajectories.networks.fully_connected import FullyConnectedConfig
+from potentia.trajectories.surrogates import SURROGATES, FullyConnected
+from potentia.trajectories.training_config import TrajectoryTrainingConfig
+from reports.pages import seen, table
+from trajectories import decays
+
+ALWAYS = ["Learning", "Time", "Settings", "Where it comes from"]
+
+
+@pytest.fixture(scope="module")
+def surrogate(tmp_path_factory):
+    root = tmp_path_factory.mktemp("trajectories")
+    data = decays.data(parameters=1)
+    write_trajectories(root / "decays.hdf5", data)
+    found = FullyConnected(FullyConnectedConfig(hidden_size=8, num_hidden_layers=1))
+    found.train(data, TrajectoryTrainingConfig(epochs=3, seed=1, show_progress=False))
+    found.save(root / "model.safetensors")
+    return root
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory):
+    root = tmp_path_factory.mktemp("operators")
+    write_operator_data(root / "waves.h5", fields_data.data())
+    fields_data.trained()[0].save(root / "operator.safetensors")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    root = tmp_path_factory.mktemp("dynamics")
+    small_runs.logs_in(root / "logs")
+    return run_training(small_runs.config(root, val_dataset=["logs/log-002.npz"], history=0)).directory.path
+
+
+def test_every_family_is_known_to_the_command():
+    kinds = {cls.kind for cls in SURROGATES.values()}
+    assert {*kinds, TorchANNPotential.kind, DynamicsParameterNet.kind, NeuralOperator.kind} == set(FAMILIES)
+
+
+def test_trajectories(surrogate):
+    report = potentia.trajectories.report.report_on(surrogate / "model.safetensors", [surrogate / "decays.hdf5"])
+    report.to_html(surrogate / "page.html")
+    page = seen(surrogate / "page.html")
+    assert page.sections == ["Errors", "Predicted and true", "Worst trajectories", *ALWAYS]
+    assert len(page.images) == 6
+    data = read_trajectories(surrogate / "decays.hdf5")
+    found = evaluate_trajectories({"it": FullyConnected.load(surrogate / "model.safetensors")}, data)
+    rows = {row["of"]: row for row in table(report.plain(), "Errors", "All parts")}
+    assert rows["FullyConnected, val"]["RMSE"] == found.metric("it", "accuracy", "root_mean_squared_error_real")
+    assert rows["FullyConnected, val"]["MAE (dex)"] == found.metric("it", "accuracy", "mean_absolute_error_log")
+    assert rows["HoldInitialState, val"]["RMSE"] > 0
+    worst = [row["mean error (dex)"] for row in table(report.plain(), "Worst trajectories", "Worst trajectories")]
+    assert worst == sorted(worst, reverse=True)
+    assert sum(worst) / len(worst) == pytest.approx(rows["FullyConnected, val"]["MAE (dex)"])
+
+
+def test_operators(operator):
+    report = potentia.operators.report.report_on(operator / "operator.safetensors", [operator / "waves.h5"])
+    report.to_html(operator / "page.html")
+    page = seen(operator / "page.html")
+    assert page.sections == ["Errors", "Predicted and true", "Worst samples", *ALWAYS]
+    assert len(page.images) == 6
+    data = fields_data.data()
+    one = NeuralOperator.load(operator / "operator.safetensors")
+    scores = evaluate_fields({"it": one, **baselines_of(data)}, data).scores["vrmse"]
+    rows = {
+        row["predictor"]: row["vrmse"]
+        for row in table(report.plain(), "Errors", "Held-out part, beside what costs no training")
+    }
+    assert rows["operator"] == pytest.approx(scores["it", "all"], rel=1e-6)
+    assert rows["linear"] == pytest.approx(scores["linear", "all"], rel=1e-6)
+
+
+def test_a_run_of_dynamics_needs_no_data_to_be_named(run, tmp_path):
+    report = potentia.dynamics.report.report_on(run)
+    report.to_html(tmp_path / "page.html")
+    page = seen(tmp_path / "page.html")
+    assert page.sections == ["Errors", "Predicted and measured", "Worst windows", "Parameters", *ALWAYS]
+    opened = OpenedRun.of(run)
+    metrics = opened.net.evaluate(opened.windows()).metrics.set_index(["surrogate", "metric"])["value"]
+    (name,) = [name for name in report.plain()["sections"][0]["tables"] if name.startswith("Validation: ")]
+    rows = {row["metric"]: row for row in table(report.plain(), "Errors", name)}
+    for other in ("network", "default parameters", "persistence"):
+        assert rows["ADE"][other] == pytest.approx(metrics[other, "ADE"])
+    assert "The data are those of the training, by their hash." in report.plain()["sections"][0]["words"]
+    told = {row["what"]: row["value"] for row in table(report.plain(), "Where it comes from", "Origin")}
+    assert f"torch {torch.__version__}" in told["trained with"]
+    assert told["trained on"] == ", ".join(json.loads((run / "provenance.json").read_text())["host"].values())
+
+
+def test_a_network_of_dynamics_alone_is_measured_on_logs(run):
+    model, logs = run / "params_best.safetensors", run.parents[2] / "logs"
+    report = potentia.dynamics.report.report_on(model, [logs])
+    assert report.headline.endswith("(data)")
+    assert "nothing is known" in report.plain()["sections"][0]["words"][0]
+
+
+@pytest.mark.parametrize("family", ["trajectories", "operators"])
+def test_the_command_takes_any_family(family, surrogate, operator, capsys, tmp_path):
+    model, data = {
+        "trajectories": (surrogate / "model.safetensors", surrogate / "decays.hdf5"),
+        "operators": (operator / "operator.safetensors", operator / "waves.h5"),
+    }[family]
+    assert main(["report", str(model), "--data", str(data), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["family"] == family
+    assert main(["report", str(model), "-o", str(tmp_path / "page.html")]) == 0
+    assert "Nothing was measured" in capsys.readouterr().out
+    assert seen(tmp_path / "page.html").sections == ["Errors", *ALWAYS]
+
+
+def test_data_that_have_changed_are_left_out(operator, capsys, tmp_path):
+    (tmp_path / "operator.safetensors").write_bytes((operator / "operator.safetensors").read_bytes())
+    (tmp_path / "settings.json").write_text(json.dumps({"dataset": str(tmp_path / "waves.h5")}))
+    for data, words in ((fields_data.data(), "VRMSE"), (fields_data.data(n_other=3), "Nothing was measured")):
+        write_operator_data(tmp_path / "waves.h5", data)
+        assert main(["report", str(tmp_path), "-o", str(tmp_path / "page.html")]) == 0
+        assert words in capsys.readouterr().out
+
+
+def test_wrong_data_are_one_clear_error(surrogate, operator):
+    model = surrogate / "model.safetensors"
+    with pytest.raises(ConfigError, match="is one file, got 2"):
+        potentia.trajectories.report.report_on(model, [model, model])
+    write_trajectories(surrogate / "other.hdf5", decays.data())
+    with pytest.raises(DataError, match="was trained with the parameters"):
+        potentia.trajectories.report.report_on(model, [surrogate / "other.hdf5"])
+
+
+def test_a_run_of_dynamics_by_one_file_of_settings(run, tmp_path, capsys):
+    (tmp_path / "model.safetensors").write_bytes((run / "params_best.safetensors").read_bytes())
+    settings = json.loads((run / "config.json").read_text())
+    training = {name: value for name, value in settings.items() if value is not None}
+    data = {"train": training.pop("dataset"), "validation": training.pop("val_dataset")}
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump({"data": data, "training": training}))
+    assert main(["report", str(tmp_path), "-o", str(tmp_path / "page.html")]) == 0
+    assert "(validation)" in capsys.readouterr().out
+    page = seen(tmp_path / "page.html")
+    assert "The data are those of the training, by their hash." in page.words
