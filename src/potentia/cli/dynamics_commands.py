@@ -39,7 +39,7 @@ def settings_of(file: Path | None, resume: Path | None, options: Mapping[str, An
     if file is not None:
         before = {name.replace("-", "_"): value for name, value in read_settings(file, ()).items()}
     if resume is not None:
-        before = RunDirectory.existing(resume).settings()
+        before = RunDirectory.existing(resume).read_settings()
     return RunConfig.from_mapping({**before, **given_values(RunConfig, options)})
 
 
