@@ -10,6 +10,7 @@ import typer
 from potentia.cli.check_command import check
 from potentia.cli.dynamics_app import dynamics
 from potentia.cli.operators_app import operators
+from potentia.cli.run_app import add_commands
 
 __all__ = ["app"]
 
@@ -27,6 +28,7 @@ app.add_typer(data, name="data")
 app.add_typer(dynamics, name="dynamics")
 app.add_typer(operators, name="operators")
 app.command("check")(check)
+add_commands(app)
 
 Config = Annotated[Path, typer.Argument(help="YAML file of the settings.")]
 Root = Annotated[Path, typer.Option(help="Directory with datasets/, trained/, results/ and tuned/.")]

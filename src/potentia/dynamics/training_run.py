@@ -23,7 +23,7 @@ from potentia.runs import provenance
 from potentia.train import Callback, Forecast, JsonLines, Recording, WandbLog, newest_checkpoint
 from potentia.train.history import export
 
-__all__ = ["RunResult", "forecast_run", "run_training"]
+__all__ = ["RunResult", "forecast_run", "network_of", "run_training"]
 
 ERRORS = {"loss": "train/loss", "steps": "horizon"}
 """Errors of batches → their names in the logs."""
