@@ -121,8 +121,17 @@ def _require_kind(name: str, hint: Any, value: Any) -> None:
     arms = arms_of(hint)
     if arms == [bool] and not isinstance(value, bool | np.bool_ | None):
         raise ConfigError(f"{name} must be true or false, got {value!r}")
+    if arms == [str] and not isinstance(value, str | None):
+        raise ConfigError(f"{name} must be text, got {value!r}")
+    if all(map(_is_mapping, arms)) and isinstance(value, bool | int | float | str | list | tuple):
+        raise ConfigError(f"{name} must be a mapping of names to values, got {value!r}")
     if all(map(_is_list, arms)) and isinstance(value, bool | int | float | str):
         raise ConfigError(f"{name} must be a list, got {value!r}")
+
+
+def _is_mapping(arm: Any) -> bool:
+    origin = typing.get_origin(arm)
+    return inspect.isclass(origin) and issubclass(origin, Mapping)
 
 
 def _is_list(arm: Any) -> bool:

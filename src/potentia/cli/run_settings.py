@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -54,6 +55,8 @@ def _settings(cls: type[FamilySettings], blocks: Mapping[str, Any]) -> FamilySet
 
 
 def _block(name: str, hint: Any, value: Any) -> Any:
+    if not isinstance(value, Mapping) and (value is not None or types.NoneType not in typing.get_args(hint)):
+        raise ConfigError(f"the block `{name}` must be settings by name, got {value!r}")
     try:
         return from_plain(name, hint, value)
     except ConfigError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -77,12 +78,21 @@ def cache_findings() -> Iterator[Finding]:
     given = os.environ.get("NUMBA_CACHE_DIR")
     folder = Path(potentia.__file__).parent / "potentials/descriptors/__pycache__" if given is None else Path(given)
     there = next(path for path in (folder, *folder.parents) if path.exists())
-    if os.access(there, os.W_OK):
+    if _writable(there):
         kept = len(list(folder.rglob("*.nbc"))) if folder.exists() else 0
         yield Finding("compiled kernels", "ok", f"kept in {folder}, {kept} of them")
     else:
         text = f"{folder} cannot be written: each process compiles all of them again, for a minute"
         yield Finding("compiled kernels", "warning", text, "set NUMBA_CACHE_DIR to a directory that can be written")
+
+
+def _writable(folder: Path) -> bool:
+    """Return whether a file can be made there; permissions do not tell it of all file systems and users."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def _available(free: int) -> int:

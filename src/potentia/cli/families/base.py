@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, get_type_hints
 
 from potentia.checks import choice
 from potentia.config import plain, to_dict
@@ -44,8 +44,11 @@ class FamilySettings(ABC):
 
     def plain(self) -> dict[str, Any]:
         """Return all of them as plain values, block by block."""
+        hints = get_type_hints(type(self))
         values = {one.name: self.__dict__[one.name] for one in fields(self)}
-        return {name: to_dict(value) if is_dataclass(value) else plain(value) for name, value in values.items()}
+        return {  # the name of a class only where a block may be of several
+            name: to_dict(value) if hints[name] is type(value) else plain(value, name) for name, value in values.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -113,9 +116,6 @@ class Job(Protocol):
 
     def train(self, checkpoints: Path, resume_from: Path | None, *, show_progress: bool) -> Trained:
         """Train, or go on."""
-
-
-Settings = TypeVar("Settings", bound=FamilySettings)
 
 
 class Family(ABC):

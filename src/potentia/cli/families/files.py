@@ -19,7 +19,13 @@ HDF5_BEGINS = b"\x89HDF\r\n\x1a\n"
 
 
 def anchored(path: str, root: Path) -> str:
-    """Return a path whose beginning is ``root``, where it is relative."""
+    """Return a path whose beginning is ``root``, where it is relative.
+
+    Raises:
+        ConfigError: it is no text, as what stands in a file may be.
+    """
+    if not isinstance(path, str):
+        raise ConfigError(f"data: a path must be text, got {path!r}")
     return os.path.normpath(root / Path(path).expanduser())
 
 

@@ -15,6 +15,7 @@ from potentia.potentials.reference_energies import ReferenceEnergies
 from potentia.potentials.shortest_distances import shortest_distances
 from potentia.potentials.structure import Structure
 from potentia.potentials.training_config import TorchTrainingConfig
+from potentia.potentials.training_input import FEW
 from potentia.train import Adam, Kalman
 
 __all__ = ["look_at_structures"]
@@ -27,7 +28,7 @@ SHOWN = {
     "training.method": ("batchsize",),
     "training": (
         "iterations", "method", "testpercent", "split_by", "seed", "force_weight", "stress_weight", "atomic_energies",
-        "early_stopping", "device",
+        "save_best", "early_stopping", "device",
     ),
 }  # fmt: skip
 SIZES = ((300, 10, 8, 3), (3_000, 15, 10, 4), (30_000, 20, 12, 4))
@@ -88,11 +89,12 @@ def _descriptor(species: tuple[str, ...], distances: dict[tuple[str, str], float
 
 def _training(structures: Sequence[Structure], energies: dict[str, float]) -> TorchTrainingConfig:
     n, forces = len(structures), any(one.has_forces() for one in structures)
-    small = n <= KALMAN
+    small, testpercent = n <= KALMAN, 10 if n >= 50 else 20
     return TorchTrainingConfig(
         iterations=30 if small else 100,
         method=Kalman(batchsize=8 if forces else 32) if small else Adam(mu=1e-3, batchsize=64),
-        testpercent=10 if n >= 50 else 20,
+        testpercent=testpercent,
+        save_best=n * testpercent >= 100 * FEW,
         seed=1,
         force_weight=0.3 if forces else 0.0,
         atomic_energies=energies,
@@ -123,5 +125,6 @@ def _reasons(structures: Sequence[Structure], descriptor: Descriptor, how: str) 
         "training.force_weight": f"Weight of forces in the loss, 0 to 1: {n_forces} of {n} structures have some",
         "training.stress_weight": f"Weight of stress in the loss: {n_stress} of {n} structures have one",
         "training.atomic_energies": f"eV; {how.partition(': ')[2]}. Better: calculated ones",
+        "training.save_best": f"Keep the model of the lowest validation loss; below {FEW} structures it is noise",
         "training.early_stopping": "End when the validation loss has not fallen for so many epochs; null never does",
     }
