@@ -85,14 +85,14 @@ def test_a_paused_run_goes_on_to_the_bit(run, capsys):
     where = str(run.folder / "paused")
     given = [str(run.settings), *short(run.family), "--run-dir", where]
     assert main(["train", *given, "--set", "training.max_time=0.0001s", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    told = json.loads(capsys.readouterr().out)
     assert (told["resumable"], told["model"]) == (True, None)
     assert main(["predict", where, str(run.data)]) == 2
     assert "has no model yet: let its training go on" in capsys.readouterr().err
     assert main(["train", *given, "--resume", "--set", "training.seed=2"]) == 2
     assert "training.seed: 1 → 2" in capsys.readouterr().err
     assert main(["train", *given, "--resume", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    told = json.loads(capsys.readouterr().out)
     assert (told["resumable"], told["epochs"], told["seed"]) == (False, 3, 1)
     whole, resumed = load_file(run.directory.model), load_file(told["model"])
     assert whole.keys() == resumed.keys()

@@ -15,6 +15,9 @@ from potentia.errors import ConfigError
 
 __all__ = ["evaluate", "export", "predict"]
 
+ROWS = 20
+"""So many rows of predictions are printed."""
+
 
 def predict(model: Path, data: Sequence[str], out: Path | None, as_json: bool) -> None:
     """Predict, and write or print it."""
@@ -25,8 +28,11 @@ def predict(model: Path, data: Sequence[str], out: Path | None, as_json: bool) -
     if as_json:
         told = {"family": family.name, "model": str(path), "file": None if out is None else str(out)}
         typer.echo(json.dumps({**told, "predictions": records(table)}))
+    elif out is not None:
+        typer.echo(f"{out}: predictions of {family.name}, {len(table)} rows")
     else:
-        typer.echo(shown(table) if out is None else f"{out}: predictions of {family.name}, {len(table)} rows")
+        typer.echo(shown(table.head(ROWS)))
+        typer.echo(f"{len(table)} rows; -o FILE writes all of them" if len(table) > ROWS else f"{len(table)} rows")
 
 
 def evaluate(model: Path, data: Sequence[str], as_json: bool) -> None:
