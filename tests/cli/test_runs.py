@@ -204,6 +204,32 @@ def test_structures_with_their_predictions(run, capsys):
     assert all(one.has_energy() and one.has_forces() for one in found)
 
 
+def test_folders_patterns_and_files_held_out(tmp_path, capsys):
+    from ase.io import write
+
+    from potentia import read_structures
+
+    frames = read_structures(WATER).structures[:24]
+    (tmp_path / "xsf").mkdir()
+    for k, one in enumerate(frames):
+        path = tmp_path / f"xsf/{k:03d}.xsf"
+        atoms = one.to_atoms()
+        atoms.calc = None  # ASE writes forces in another unit there
+        write(path, atoms, format="xsf")
+        path.write_text(f"# total energy = {one.energy!r} eV\n\n{path.read_text()}")
+    settings = tmp_path / "settings.yaml"
+    assert main(["init", str(tmp_path / "xsf/00*.xsf"), "-o", str(settings), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["settings"]["data"]["train"] == ["xsf/00*.xsf"]
+    assert told["saw"][0].startswith("reading: 10 frames")
+    settings.unlink()
+    assert main(["init", str(tmp_path / "xsf"), "-o", str(settings)]) == 0
+    held_out = ["--set", "data.test=[xsf/00*.xsf]"]
+    assert main(["train", str(settings), *short("potentials"), *held_out, "--run-dir", str(tmp_path / "run")]) == 0
+    errors = (tmp_path / "run/errors.csv").read_text()
+    assert [line.split(",")[0] for line in errors.splitlines()] == ["part", "validation", "test"]
+
+
 def test_help_comes_at_once(capsys):
     begun = time.process_time()
     assert main(["--help"]) == 0

@@ -12,6 +12,7 @@ from potentia.cli.json_schema import schema_of
 from potentia.config import to_dict
 from potentia.operators import OperatorTrainingConfig
 from potentia.potentials import TorchTrainingConfig
+from potentia.potentials.training_config import METHODS
 from potentia.train import Adam, Cosine
 from potentia.trajectories import TrajectoryTrainingConfig
 
@@ -44,6 +45,13 @@ def test_the_schema_of_a_family_is_one(name, capsys):
 )
 def test_settings_written_plain_are_valid(settings):
     jsonschema.Draft202012Validator(schema_of(type(settings))).validate(to_dict(settings))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_may_be_named(name):
+    validator = jsonschema.Draft202012Validator(schema_of(TorchTrainingConfig))
+    assert validator.is_valid({"method": name})
+    assert not validator.is_valid({"method": f"{name}s"})
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,11 @@ def test_two_runs_never_share_a_directory(tmp_path):
     taken.begin({}, {})
     with pytest.raises(ConfigError, match="is not empty: resume what is there, or choose another run_dir"):
         RunDirectory.given(taken.path)
+    one, other = RunDirectory.given(tmp_path / "both"), RunDirectory.given(tmp_path / "both")  # at the same time
+    one.begin({}, {})
+    with pytest.raises(ConfigError, match=r"another run has begun in .*both: choose another run_dir"):
+        other.begin({}, {})
+    one.begin({}, {}, resumed=True)
 
 
 def test_the_mark_of_files_is_that_of_their_contents_and_order(tmp_path):

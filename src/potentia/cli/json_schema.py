@@ -11,7 +11,7 @@ import inspect
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Union
+from typing import Annotated, Any, Literal, Union
 
 from potentia.cli.explained import explanations
 from potentia.config import dataclasses_below, plain
@@ -29,7 +29,7 @@ def schema_of(settings: type) -> dict[str, Any]:
 
 def _object(settings: type, *, named: bool) -> dict[str, Any]:
     """Return the schema of one dataclass; where several can stand there, it must be ``named``."""
-    hints, told = typing.get_type_hints(settings), explanations(settings)
+    hints, told = typing.get_type_hints(settings, include_extras=True), explanations(settings)
     fields = [one for one in dataclasses.fields(settings) if one.init]
     required = [CLASS] if named else []
     required += [one.name for one in fields if _default(one) is dataclasses.MISSING]
@@ -59,6 +59,8 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 def _typed(hint: Any) -> dict[str, Any]:
     """Return the schema of a value; an empty one, which takes all, where the type says nothing of plain values."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:  # what is taken besides, and becomes such a value
+        return _any([_typed(one) for one in inner])
     if hint in SIMPLE:
         return {"type": SIMPLE[hint]}
     if origin in {Union, types.UnionType}:

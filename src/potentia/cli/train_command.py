@@ -52,7 +52,9 @@ def train(path: Path, overrides: Sequence[str], run_dir: Path | None, resume: bo
     job = family.job(settings)
     if not resume:
         directory = RunDirectory.new(RUNS, path.stem) if run_dir is None else RunDirectory.given(run_dir)
-    directory.begin({"family": family.name, **settings.plain()}, provenance(settings.seed, job.mark()))
+    directory.begin({"family": family.name, **settings.plain()}, provenance(settings.seed, job.mark()), resumed=resume)
+    if not as_json:
+        typer.echo(f"run: {directory.path}")
     trained = job.train(
         directory.checkpoints,
         newest_checkpoint(directory.checkpoints) if resume else None,

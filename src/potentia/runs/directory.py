@@ -153,8 +153,16 @@ class RunDirectory:
 
         return pd.read_csv(self.history, index_col="epoch")
 
-    def begin(self, settings: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
-        """Write what is known before the first epoch; the settings last: a directory that has them can be resumed."""
+    def begin(self, settings: Mapping[str, Any], provenance: Mapping[str, Any], *, resumed: bool = False) -> None:
+        """Write what is known before the first epoch; the settings last: a directory that has them can be resumed.
+
+        Raises:
+            ConfigError: another run has begun here since it was found empty, and this one is not ``resumed``.
+        """
+        try:
+            self.checkpoints.mkdir(exist_ok=resumed)  # who makes it has the directory
+        except FileExistsError:
+            raise ConfigError(f"another run has begun in {self.path}: choose another run_dir") from None
         write_text(self.provenance, json.dumps(provenance, indent=1) + "\n")
         write_yaml(self.settings, settings)
 

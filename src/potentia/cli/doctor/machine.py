@@ -12,6 +12,7 @@ import torch
 
 import potentia
 from potentia.cli.doctor.finding import Finding
+from potentia.study import threads_per_task
 
 __all__ = ["cache_findings", "device_findings", "memory_findings", "thread_findings"]
 
@@ -22,7 +23,7 @@ LITTLE = 2 * 2**30
 
 def thread_findings() -> Iterator[Finding]:
     """Tell how many threads there are, and which variables contradict each other or the machine."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = threads_per_task(1)
     used = f"torch {torch.get_num_threads()}, numba {numba.config.NUMBA_NUM_THREADS}, of {cores} cores of this process"
     yield Finding("threads", "ok", used)
     yield from variable_findings(os.environ, cores)
