@@ -115,8 +115,9 @@ def data_make(
     val: Annotated[int, typer.Option(help="Samples held out; of fields, those to select by.")] = 100,
     seed: Annotated[int, typer.Option(help="Of the initial states.")] = 42,
     out: Annotated[Path | None, typer.Option(help="File; datasets/NAME/data.hdf5 if left out.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Solve a known system from drawn initial states, and write the data."""
     from potentia.cli import data_commands
 
-    data_commands.make(name, train, test, val, seed, out)
+    data_commands.make(name, train, test, val, seed, out, as_json)
