@@ -142,7 +142,11 @@ def test_an_interrupted_command_says_that_it_goes_on(call, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("potentia.cli.study_commands.report", interrupted)
-    assert call("report") == (130, "", "error: interrupted; the same command goes on\n")
+    assert call("report") == (
+        130,
+        "",
+        "error: interrupted; the same command goes on, a training with --resume and its directory\n",
+    )
 
 
 def test_an_evaluation_of_models_that_were_replaced_is_not_shown(call, tmp_path):

@@ -192,9 +192,8 @@ def test_what_is_no_model_is_told(tmp_path, capsys):
     assert "is no directory of a run" in capsys.readouterr().err
 
 
-def test_structures_with_their_predictions(run, capsys):
-    if run.family != "potentials":
-        pytest.skip("of potentials")
+@pytest.mark.parametrize("run", ["potentials"], indirect=True)
+def test_structures_with_their_predictions(run):
     from potentia import read_structures
 
     out = run.folder / "predicted.extxyz"
