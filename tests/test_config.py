@@ -160,3 +160,22 @@ def test_long_values_are_cut():
 @pytest.mark.parametrize("allow", [("method", "gone", "schedule"), ("class", "method.mu", "lr", "gone", "schedule")])
 def test_what_is_allowed_by_name_is_not_told(allow):
     assert differences(OLD, NEW, allow) == ["testpercent: 10 → 20"]
+
+
+@dataclass(frozen=True)
+class Named:
+    text: str = ""
+    weights: Mapping[str, float] | None = None
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"text": 3}, "text must be text, got 3"),
+        ({"weights": [1.0]}, r"weights must be a mapping of names to values, got \[1\.0\]"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_by_its_name(given, told):
+    assert from_dict(Named, {"weights": None}) == Named()
+    with pytest.raises(ConfigError, match=told):
+        from_dict(Named, given)

@@ -14,7 +14,7 @@ PACKAGES = (
     *("potentia.plots", "potentia.nn", "potentia.errors", "potentia.evaluate", "potentia.ode", "potentia.study"),
     *("potentia.trajectories", "potentia.trajectories.systems", "potentia.trajectories.evaluation"),
     *("potentia.trajectories.tuning", "potentia.dynamics", "potentia.dynamics.evaluation", "potentia.dynamics.models"),
-    *("potentia.dynamics.logs", "potentia.processes", "potentia.report"),
+    *("potentia.dynamics.logs", "potentia.processes", "potentia.report", "potentia.runs"),
 )
 NOT_FOR_USERS = {"warn_user"}
 LISTED = re.findall(r"^   ~([\w.]+)\.(\w+)$", (DOCS / "api.md").read_text(), flags=re.MULTILINE)

@@ -19,7 +19,7 @@ import numpy as np
 from potentia.checks import did_you_mean
 from potentia.errors import ConfigError
 
-__all__ = ["differences", "from_dict", "plain", "to_dict"]
+__all__ = ["arms_of", "dataclasses_below", "differences", "from_dict", "from_plain", "plain", "to_dict"]
 
 Settings = TypeVar("Settings")
 
@@ -74,10 +74,18 @@ def from_dict(cls: Callable[..., Settings], mapping: Mapping[str, Any]) -> Setti
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in values:
             raise ConfigError(f"{chosen.__name__} needs the setting {name!r}")
-    for name, value in values.items():
-        _require_kind(name, hints[name], value)
-    result: Settings = chosen(**{name: _read(hints[name], value) for name, value in values.items()})
+    result: Settings = chosen(**{name: from_plain(name, hints[name], value) for name, value in values.items()})
     return result
+
+
+def from_plain(name: str, hint: Any, value: Any) -> Any:
+    """Return a plain value as a field of type ``hint`` has it; ``name`` is for the message.
+
+    Raises:
+        ConfigError: it cannot be, or settings in it cannot.
+    """
+    _require_kind(name, hint, value)
+    return _read(hint, value)
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], allow: Collection[str] = ()) -> list[str]:
@@ -110,11 +118,20 @@ def _short(value: object) -> str:
 
 def _require_kind(name: str, hint: Any, value: Any) -> None:
     """Refuse what Python would take in silence, or fail at elsewhere: text for a switch, one value for a list."""
-    arms = _arms(hint)
+    arms = arms_of(hint)
     if arms == [bool] and not isinstance(value, bool | np.bool_ | None):
         raise ConfigError(f"{name} must be true or false, got {value!r}")
+    if arms == [str] and not isinstance(value, str | None):
+        raise ConfigError(f"{name} must be text, got {value!r}")
+    if all(map(_is_mapping, arms)) and isinstance(value, bool | int | float | str | list | tuple):
+        raise ConfigError(f"{name} must be a mapping of names to values, got {value!r}")
     if all(map(_is_list, arms)) and isinstance(value, bool | int | float | str):
         raise ConfigError(f"{name} must be a list, got {value!r}")
+
+
+def _is_mapping(arm: Any) -> bool:
+    origin = typing.get_origin(arm)
+    return inspect.isclass(origin) and issubclass(origin, Mapping)
 
 
 def _is_list(arm: Any) -> bool:
@@ -128,7 +145,7 @@ def _read(hint: Any, value: Any) -> Any:
         return _read_mapping(hint, value)
     if not isinstance(value, list | tuple):
         return value
-    for arm in _arms(hint):
+    for arm in arms_of(hint):
         origin, inner = typing.get_origin(arm) or arm, typing.get_args(arm)
         if origin is tuple and inner and inner[-1] is not Ellipsis and len(inner) == len(value):
             return tuple(_read(one, item) for one, item in zip(inner, value, strict=True))
@@ -139,17 +156,17 @@ def _read(hint: Any, value: Any) -> Any:
 
 
 def _read_mapping(hint: Any, value: Mapping[str, Any]) -> Any:
-    bases = [arm for arm in _arms(hint) if inspect.isclass(arm) and _dataclasses_below(arm)]
+    bases = [arm for arm in arms_of(hint) if inspect.isclass(arm) and dataclasses_below(arm)]
     if bases:
         return from_dict(_chosen_class(bases, value), value)
-    for arm in _arms(hint):
+    for arm in arms_of(hint):
         origin, inner = typing.get_origin(arm), typing.get_args(arm)
         if inspect.isclass(origin) and issubclass(origin, Mapping):
             return {key: _read(inner[1], item) for key, item in value.items()}
     return dict(value)
 
 
-def _arms(hint: Any) -> list[Any]:
+def arms_of(hint: Any) -> list[Any]:
     """Return the alternatives of ``A | B | None``, or the hint alone."""
     if typing.get_origin(hint) in {Union, types.UnionType}:
         return [arm for arm in typing.get_args(hint) if arm is not types.NoneType]
@@ -158,7 +175,7 @@ def _arms(hint: Any) -> list[Any]:
 
 def _chosen_class(bases: list[Any], mapping: Mapping[str, Any]) -> Any:
     """Return the dataclass that the mapping names, or the only one that it can mean."""
-    known = {name: cls for base in bases for name, cls in _dataclasses_below(base).items()}
+    known = {name: cls for base in bases for name, cls in dataclasses_below(base).items()}
     name = mapping.get(_CLASS)
     if name in known:
         return known[name]
@@ -170,10 +187,10 @@ def _chosen_class(bases: list[Any], mapping: Mapping[str, Any]) -> Any:
     return own[0]
 
 
-def _dataclasses_below(base: type) -> dict[str, type]:
+def dataclasses_below(base: type) -> dict[str, type]:
     """Return the dataclasses that are ``base`` or derive from it, without the abstract ones, by name."""
     found = {base.__name__: base} if dataclasses.is_dataclass(base) and not inspect.isabstract(base) else {}
     children: list[type] = type.__subclasses__(base)
     for child in children:
-        found |= _dataclasses_below(child)
+        found |= dataclasses_below(child)
     return found

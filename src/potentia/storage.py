@@ -29,6 +29,7 @@ from potentia.files import remove_leftovers, replacing, write_bytes, write_text
 __all__ = [
     "StoredFile",
     "flatten",
+    "kind_in",
     "load_json",
     "read_file",
     "read_json",
@@ -100,6 +101,30 @@ def read_file(path: str | os.PathLike[str], *kinds: str, version: int = 1) -> St
     Raises:
         FileFormatError: the file is truncated, damaged, foreign, of another kind, or of a newer version.
     """
+    tensors, header = _whole(path)
+    if header["kind"] not in kinds:
+        raise FileFormatError(f"{path} holds a {header['kind']}, not a {' or '.join(kinds)}")
+    if header["version"] > version:
+        raise FileFormatError(
+            f"{path} is a {header['kind']} of version {header['version']}, written by potentia "
+            f"{header['potentia_version']}; this release reads up to version {version}: update potentia"
+        )
+    for name in header["complex128"]:
+        tensors[name] = torch.view_as_complex(tensors[name])
+    return StoredFile(header["kind"], header["version"], header["settings"], tensors)
+
+
+def kind_in(path: str | os.PathLike[str]) -> str:
+    """Return what a file of `write_file` is.
+
+    Raises:
+        FileFormatError: the file is truncated, damaged or foreign.
+    """
+    return str(_whole(path)[1]["kind"])
+
+
+def _whole(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return tensors and header of a file that is what was written."""
     raw = Path(path).read_bytes()
     try:
         tensors = safetensors.torch.load(raw)
@@ -111,17 +136,7 @@ def read_file(path: str | os.PathLike[str], *kinds: str, version: int = 1) -> St
     known = _CHECKED.match(metadata[_ENTRY])
     if known is None or _checksum(raw, known[1]) != known[1]:
         raise FileDamagedError(f"{path} is damaged: it is not what was written (checksum); {_WHAT_TO_DO}")
-    header = json.loads(metadata[_ENTRY])
-    if header["kind"] not in kinds:
-        raise FileFormatError(f"{path} holds a {header['kind']}, not a {' or '.join(kinds)}")
-    if header["version"] > version:
-        raise FileFormatError(
-            f"{path} is a {header['kind']} of version {header['version']}, written by potentia "
-            f"{header['potentia_version']}; this release reads up to version {version}: update potentia"
-        )
-    for name in header["complex128"]:
-        tensors[name] = torch.view_as_complex(tensors[name])
-    return StoredFile(header["kind"], header["version"], header["settings"], tensors)
+    return tensors, json.loads(metadata[_ENTRY])
 
 
 def write_json(path: str | os.PathLike[str], kind: str, content: Mapping[str, Any], version: int = 1) -> None:

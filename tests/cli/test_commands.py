@@ -105,6 +105,9 @@ def test_data_are_made_and_never_replaced(tmp_path, capsys):
     assert "3 + 1 + 2 trajectories of 101 times" in capsys.readouterr().out
     assert main(command) == 2
     assert "is there already" in capsys.readouterr().err
+    assert main([*command[:-1], str(tmp_path / "other.hdf5"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"file": str(tmp_path / "other.hdf5"), "train": 3, "test": 1, "val": 2, "times": 101}
     assert main(["data", "make", "simple_reacton"]) == 2
     assert "did you mean 'simple_reaction'" in capsys.readouterr().err
 
@@ -139,7 +142,11 @@ def test_an_interrupted_command_says_that_it_goes_on(call, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("potentia.cli.study_commands.report", interrupted)
-    assert call("report") == (130, "", "error: interrupted; the same command goes on\n")
+    assert call("report") == (
+        130,
+        "",
+        "error: interrupted; the same command goes on, a training with --resume and its directory\n",
+    )
 
 
 def test_an_evaluation_of_models_that_were_replaced_is_not_shown(call, tmp_path):

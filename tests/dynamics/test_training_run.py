@@ -174,12 +174,12 @@ def test_more_epochs_may_be_asked_for(root):
     first = run_training(config(root, epochs=1))
     settings = replace(config(root), epochs=2)
     assert len(run_training(settings, resume=first.directory.path).out.history) == 2
-    assert RunDirectory.existing(first.directory.path).settings()["epochs"] == 2
+    assert RunDirectory.existing(first.directory.path).read_settings()["epochs"] == 2
 
 
 def test_a_run_goes_on_as_it_was_begun_or_says_what_is_not_the_same(root, whole):
-    settings, begun = RunConfig.from_mapping(whole.directory.settings()), whole.directory.path
-    before = whole.directory.config.read_text()
+    settings, begun = RunConfig.from_mapping(whole.directory.read_settings()), whole.directory.path
+    before = whole.directory.settings.read_text()
     with pytest.raises(ConfigError, match=r"lr was 0\.01, now it is 0\.5; seed was 3, now it is 4\. Leave them out"):
         run_training(replace(settings, lr=0.5, seed=4), resume=begun)
     with pytest.raises(ConfigError, match=r"run_.* was trained with model 'unicycle', now 'kinematic' is asked for"):
@@ -188,7 +188,7 @@ def test_a_run_goes_on_as_it_was_begun_or_says_what_is_not_the_same(root, whole)
         run_training(replace(settings, dataset=("logs/log-000.npz",)), resume=begun)
     with pytest.raises(DataError, match="was begun with other validation windows"):
         run_training(replace(settings, val_dataset=()), resume=begun)
-    assert whole.directory.config.read_text() == before  # what was refused has not become the run's
+    assert whole.directory.settings.read_text() == before  # what was refused has not become the run's
 
 
 def test_all_missing_data_are_named(root):

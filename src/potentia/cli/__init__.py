@@ -14,6 +14,7 @@ __all__ = ["main"]
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 """Exit codes: the input cannot be used; something that was asked for has failed; interrupted from the keyboard."""
+GOES_ON = "interrupted; the same command goes on, a training with --resume and its directory"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,14 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             app(args=None if arguments is None else list(arguments), prog_name="potentia")
     except SystemExit as end:
         if end.code == INTERRUPTED:  # typer ends a command with it that was interrupted, and says nothing
-            return _told("interrupted; the same command goes on", INTERRUPTED)
+            return _told(GOES_ON, INTERRUPTED)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except TrainingError as error:
         return _told(error, FAILED)
     except (PotentiaError, OSError) as error:
         return _told(error, BAD_INPUT)
     except KeyboardInterrupt:
-        return _told("interrupted; the same command goes on", INTERRUPTED)
+        return _told(GOES_ON, INTERRUPTED)
     return 0
 
 

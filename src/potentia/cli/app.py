@@ -11,6 +11,7 @@ from potentia.cli.check_command import check
 from potentia.cli.dynamics_app import dynamics
 from potentia.cli.operators_app import operators
 from potentia.cli.report_command import report
+from potentia.cli.run_app import add_commands
 
 __all__ = ["app"]
 
@@ -29,6 +30,7 @@ app.add_typer(dynamics, name="dynamics")
 app.add_typer(operators, name="operators")
 app.command("check")(check)
 app.command("report")(report)
+add_commands(app)
 
 Config = Annotated[Path, typer.Argument(help="YAML file of the settings.")]
 Root = Annotated[Path, typer.Option(help="Directory with datasets/, trained/, results/ and tuned/.")]
@@ -115,8 +117,9 @@ def data_make(
     val: Annotated[int, typer.Option(help="Samples held out; of fields, those to select by.")] = 100,
     seed: Annotated[int, typer.Option(help="Of the initial states.")] = 42,
     out: Annotated[Path | None, typer.Option(help="File; datasets/NAME/data.hdf5 if left out.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Solve a known system from drawn initial states, and write the data."""
     from potentia.cli import data_commands
 
-    data_commands.make(name, train, test, val, seed, out)
+    data_commands.make(name, train, test, val, seed, out, as_json)

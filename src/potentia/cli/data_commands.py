@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import typer
@@ -18,22 +19,27 @@ from potentia.trajectories.systems import SYSTEMS, make_data
 __all__ = ["make"]
 
 
-def make(name: str, train: int, test: int, val: int, seed: int, out: Path | None) -> None:
+def make(name: str, train: int, test: int, val: int, seed: int, out: Path | None, as_json: bool) -> None:
     """Make data of a system of either family and write them; a file that is there is never replaced."""
     if name not in SYSTEMS and name not in FIELD_SYSTEMS:
         raise ConfigError(f"there is no system {name!r}{did_you_mean(name, [*SYSTEMS, *FIELD_SYSTEMS])}")
     path = Path("datasets") / name / FILE if out is None else out
     if path.exists():
         raise ConfigError(f"{path} is there already: remove it or choose another file by --out")
+    parts = {"train": train, "test": test, "val": val}
     if name in FIELD_SYSTEMS:
         record = make_record(name, n_train=train, n_test=test, n_val=val, seed=seed)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_record(path, record)
         wrong = int((~record.sound).sum())
         noted = f", {wrong} of them flagged as unsound" if wrong else ""
-        typer.echo(f"{path}: {train} + {test} + {val} fields of {record.steps} steps{noted}")
+        told = {"steps": record.steps, "unsound": wrong}
+        text = f"{train} + {test} + {val} fields of {record.steps} steps{noted}"
+        typer.echo(json.dumps({"file": str(path), **parts, **told}) if as_json else f"{path}: {text}")
         return
     made = make_data(name, n_train=train, n_test=test, n_val=val, seed=seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_trajectories(path, made)
-    typer.echo(f"{path}: {train} + {test} + {val} trajectories of {len(made.train.times)} times")
+    text = f"{train} + {test} + {val} trajectories of {len(made.train.times)} times"
+    told = {"times": len(made.train.times)}
+    typer.echo(json.dumps({"file": str(path), **parts, **told}) if as_json else f"{path}: {text}")

@@ -54,12 +54,13 @@ def simulate(
     dt: Annotated[float, typer.Option(help="Time from row to row (s).")] = 0.05,
     seed: Annotated[int, typer.Option(help="Of the drive and the noise.")] = 0,
     suffix: Annotated[str, typer.Option(help="Kind of the files: csv, npz or json.")] = "csv",
+    as_json: AsJson = False,
 ) -> None:
     """Drive a model with known parameters at random, and write the logs."""
     from potentia.cli import dynamics_commands
 
     settings = dynamics_commands.simulation_of(logs, seconds, dt, seed, noise)
-    dynamics_commands.simulate(out, model, param, suffix, settings)
+    dynamics_commands.simulate(out, model, param, suffix, settings, as_json)
 
 
 @dynamics.command("evaluate", cls=ManyValues)

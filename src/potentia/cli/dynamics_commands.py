@@ -39,7 +39,7 @@ def settings_of(file: Path | None, resume: Path | None, options: Mapping[str, An
     if file is not None:
         before = {name.replace("-", "_"): value for name, value in read_settings(file, ()).items()}
     if resume is not None:
-        before = RunDirectory.existing(resume).settings()
+        before = RunDirectory.existing(resume).read_settings()
     return RunConfig.from_mapping({**before, **given_values(RunConfig, options)})
 
 
@@ -100,7 +100,9 @@ def simulation_of(logs: int, seconds: float, dt: float, seed: int, noise: Sequen
     )
 
 
-def simulate(out: Path, model: str, param: Sequence[str], suffix: str, settings: SimulationSettings) -> None:
+def simulate(
+    out: Path, model: str, param: Sequence[str], suffix: str, settings: SimulationSettings, as_json: bool
+) -> None:
     """Write logs of a model whose parameters are known; a folder with something in it is left alone."""
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise ConfigError(f"{out} is {'a file' if out.is_file() else 'not empty'}: choose another folder for the logs")
@@ -108,8 +110,12 @@ def simulate(out: Path, model: str, param: Sequence[str], suffix: str, settings:
     params = read_entries("--param", float, param)
     paths = write_logs(out, simulate_logs(spec, params, settings), f".{suffix.removeprefix('.')}")
     truth = {name: value.tolist() for name, value in spec.default_params.items()}
-    write_yaml(out / TRUTH, {"model": spec.name, "params": {**truth, **params}})
-    typer.echo(f"{out}: {len(paths)} logs of {settings.duration:g} s, what is true in {TRUTH}")
+    true = {"model": spec.name, "params": {**truth, **params}}
+    write_yaml(out / TRUTH, true)
+    if as_json:
+        typer.echo(json.dumps({"folder": str(out), "logs": [str(path) for path in paths], **true}))
+    else:
+        typer.echo(f"{out}: {len(paths)} logs of {settings.duration:g} s, what is true in {TRUTH}")
 
 
 def evaluate(run: Path, dataset: Sequence[str], as_json: bool) -> None:

@@ -47,7 +47,7 @@ def train(asked: Mapping[str, Any]) -> None:
     alignment = _alignment(asked)
     resume, folder = asked["resume"], asked["checkpoint_dir"]
     config = OperatorTrainingConfig(**{name: asked[name] for name in TRAINING}, checkpoint_dir=str(folder))
-    directory = RunDirectory(Path(folder)) if resume is not None else RunDirectory.new(folder)
+    directory = RunDirectory(Path(folder)) if resume is not None else RunDirectory.unused(folder)
     directory.write_settings({
         "dataset": str(asked["dataset"]),
         "network": {"name": asked["network"], **to_dict(operator.network)},
@@ -67,7 +67,7 @@ def train(asked: Mapping[str, Any]) -> None:
         callbacks=[lines],
     )
     directory.write_training(operator, out)
-    typer.echo(f"{out}\n{directory.operator}")
+    typer.echo(f"{out}\n{directory.model}")
     for one in advise(out, config, alignment):
         typer.echo(str(one))
 

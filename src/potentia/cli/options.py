@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import inspect
-import textwrap
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union
 
 import typer
 
+from potentia.cli.explained import explanations
 from potentia.errors import ConfigError
 
 __all__ = ["given_values", "read_entries", "with_options"]
@@ -50,7 +49,7 @@ def given_values(settings: type, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parameters(settings: type) -> list[inspect.Parameter]:
-    hints, told = typing.get_type_hints(settings), _explanations(settings)
+    hints, told = typing.get_type_hints(settings), explanations(settings)
     return [_parameter(field, hints[field.name], told[field.name]) for field in dataclasses.fields(settings)]
 
 
@@ -139,15 +138,3 @@ def _entry(name: str, kind: Any, text: str) -> tuple[str, Any]:
         word = _kind(Mapping[str, kind])[1]
         raise ConfigError(f"{name} takes {word}, got {text!r}")
     return key, numbers[0] if kind is float else numbers
-
-
-def _explanations(settings: type) -> dict[str, str]:
-    """Return what stands under each field in the source of a dataclass."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(settings)))
-    assert isinstance(tree.body[0], ast.ClassDef)
-    found = {}
-    for entry, below in zip(tree.body[0].body, tree.body[0].body[1:], strict=False):
-        match entry, below:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                found[name] = " ".join(text.split())
-    return found

@@ -43,7 +43,7 @@ class OpenedRun:
         there = [file for file in weights if file.is_file()]
         if not there:
             raise FileFormatError(f"{path} has no weights yet: let its training go on by --resume {path}")
-        return cls(directory, RunConfig.from_mapping(directory.settings()), DynamicsParameterNet.load(there[0]))
+        return cls(directory, RunConfig.from_mapping(directory.read_settings()), DynamicsParameterNet.load(there[0]))
 
     def windows(self, paths: Sequence[str] = ()) -> FeatureDataset:
         """Return windows of logs, cut as those of the training.

@@ -6,9 +6,9 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from potentia.errors import ConfigError, FileFormatError
+from potentia import runs
 from potentia.storage import load_json
 
 __all__ = ["RunDirectory"]
@@ -17,18 +17,15 @@ RESULTS = "results"
 
 
 @dataclass(frozen=True)
-class RunDirectory:
+class RunDirectory(runs.RunDirectory):
     """``results/<model>/run_<date>-<time>``, with ``_ablation_<mode>`` and a number where they are needed.
 
     >>> RunDirectory(Path("results/unicycle/run_20260102-030405")).parameters.name
     'pct_predicted_params.json'
     """
 
-    path: Path
-    """Where it is."""
-
     @classmethod
-    def new(
+    def of_model(
         cls,
         root: str | os.PathLike[str],
         model: str,
@@ -43,56 +40,13 @@ class RunDirectory:
             feature_mode: Mode of the features, where it is not the one that is taken without asking.
             begun: Local time in its name; now if None.
         """
-        stamp = time.strftime("%Y%m%d-%H%M%S", begun or time.localtime())
-        name = f"run_{stamp}" + (f"_ablation_{feature_mode}" if feature_mode else "")
-        parent = Path(root) / RESULTS / model
-        parent.mkdir(parents=True, exist_ok=True)
-        tries = 0
-        while True:
-            path = parent / (f"{name}_{tries:02d}" if tries else name)
-            try:
-                path.mkdir(exist_ok=False)  # who makes it has it: asking first whether it is there would be a race
-            except FileExistsError:
-                tries += 1
-            else:
-                return cls(path.absolute())
-
-    @classmethod
-    def given(cls, path: str | os.PathLike[str]) -> Self:
-        """Make the directory that was asked for, or take it if it is empty.
-
-        Raises:
-            ConfigError: there is something in it, or it is a file.
-        """
-        directory = Path(path)
-        if directory.is_file():
-            raise ConfigError(f"{directory} is a file: choose a run_dir that is new, or an empty folder")
-        directory.mkdir(parents=True, exist_ok=True)
-        if any(directory.iterdir()):
-            raise ConfigError(f"{directory} is not empty: resume what is there, or choose another run_dir")
-        return cls(directory.absolute())
-
-    @classmethod
-    def existing(cls, path: str | os.PathLike[str]) -> Self:
-        """Return the directory of a run that has been made before.
-
-        Raises:
-            FileFormatError: there is none.
-        """
-        found = cls(Path(path).absolute())
-        if not found.config.is_file():
-            raise FileFormatError(f"{path} is no directory of a run: there is no {found.config.name} in it")
-        return found
+        ending = f"_ablation_{feature_mode}" if feature_mode else ""
+        return cls.new(Path(root) / RESULTS / model, "run", begun, ending)
 
     @property
-    def config(self) -> Path:
+    def settings(self) -> Path:
         """Settings of the run."""
         return self.path / "config.json"
-
-    @property
-    def provenance(self) -> Path:
-        """Versions, seed, host, hashes of the data."""
-        return self.path / "provenance.json"
 
     @property
     def metrics(self) -> Path:
@@ -108,11 +62,6 @@ class RunDirectory:
     def loss_figure(self) -> Path:
         """Losses over epochs."""
         return self.path / "pct_network_loss.png"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Weights, state of the optimizer and all else that a training needs to go on."""
-        return self.path / "checkpoints"
 
     @property
     def parameters(self) -> Path:
@@ -145,12 +94,12 @@ class RunDirectory:
         """Return the directory of figures of ``"training"`` or ``"validation"``."""
         return self.path / "analysis" / part
 
-    def settings(self) -> dict[str, object]:
+    def read_settings(self) -> dict[str, Any]:
         """Read the settings of the run."""
-        found: dict[str, object] = load_json(self.config)
+        found: dict[str, Any] = load_json(self.settings)
         return found
 
     def data(self) -> dict[str, str]:
         """Read the hash of the windows that the run was begun with, by the name of their part."""
-        found = load_json(self.provenance)["data"]
+        found = self.read_provenance()["data"]
         return {part: str(told["sha256"]) for part, told in found.items()}

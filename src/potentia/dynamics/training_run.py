@@ -12,17 +12,18 @@ import pandas as pd
 from potentia.dynamics.estimator import DynamicsParameterNet
 from potentia.dynamics.msgpack_tensors import write_msgpack
 from potentia.dynamics.parameter_files import summary_content, write_content, write_parameter_windows
-from potentia.dynamics.provenance import provenance
+from potentia.dynamics.provenance import told
 from potentia.dynamics.results import TrainOut
 from potentia.dynamics.run_analysis import Analysis, analyse
 from potentia.dynamics.run_config import RunConfig
 from potentia.dynamics.run_directory import RunDirectory
 from potentia.dynamics.run_inputs import RunInputs, read_inputs
 from potentia.errors import ConfigError, DataError, warn_user
+from potentia.runs import provenance
 from potentia.train import Callback, Forecast, JsonLines, Recording, WandbLog, newest_checkpoint
 from potentia.train.history import export
 
-__all__ = ["RunResult", "forecast_run", "run_training"]
+__all__ = ["RunResult", "forecast_run", "network_of", "run_training"]
 
 ERRORS = {"loss": "train/loss", "steps": "horizon"}
 """Errors of batches → their names in the logs."""
@@ -66,15 +67,15 @@ def run_training(config: RunConfig, resume: str | os.PathLike[str] | None = None
     """
     begun = None if resume is None else RunDirectory.existing(resume)
     if begun is not None:
-        config.require_same_training(RunConfig.from_mapping(begun.settings()), str(begun.path))
+        config.require_same_training(RunConfig.from_mapping(begun.read_settings()), str(begun.path))
     inputs = read_inputs(config)
     net = network_of(config, inputs)
     if begun is not None:
         _require_same_data(begun, inputs)
     directory = _directory(config, inputs) if begun is None else begun
     settings = {**config.plain(), "root": str(Path(config.root).absolute())}
-    write_content(directory.provenance, provenance(config.seed, inputs.parts))
-    write_content(directory.config, settings)  # last: what has it is a run that can be resumed
+    write_content(directory.provenance, provenance(config.seed, told(inputs.parts)))
+    write_content(directory.settings, settings)  # last: what has it is a run that can be resumed
     out = net.train(
         inputs.training,
         config.training(directory.checkpoints),
@@ -129,7 +130,7 @@ def _directory(config: RunConfig, inputs: RunInputs) -> RunDirectory:
     if config.run_dir is not None:
         return RunDirectory.given(Path(config.root) / config.run_dir)
     mode = None if config.feature_mode == "auto" else config.feature_mode
-    return RunDirectory.new(config.root, inputs.spec.name, mode)
+    return RunDirectory.of_model(config.root, inputs.spec.name, mode)
 
 
 def _require_same_data(directory: RunDirectory, inputs: RunInputs) -> None:

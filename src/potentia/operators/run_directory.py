@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from potentia import runs
 from potentia.errors import ConfigError
 from potentia.operators.diagnostics import Diagnosis
 from potentia.operators.estimator import NeuralOperator
 from potentia.operators.results import TrainOut
 from potentia.storage import write_text
-from potentia.train.history import export
 
 __all__ = ["TOKENIZER", "RunDirectory"]
 
@@ -23,18 +23,15 @@ TOKENIZER = "tokenizer.safetensors"
 
 
 @dataclass(frozen=True)
-class RunDirectory:
+class RunDirectory(runs.RunDirectory):
     """Checkpoints are in it too: ``epoch_1.pt``, ``step_200.pt``, ``best_model.pt``.
 
-    >>> RunDirectory(Path("checkpoints/noa")).operator.name
+    >>> RunDirectory(Path("checkpoints/noa")).model.name
     'operator.safetensors'
     """
 
-    path: Path
-    """Where it is."""
-
     @classmethod
-    def new(cls, path: str | os.PathLike[str]) -> Self:
+    def unused(cls, path: str | os.PathLike[str]) -> Self:
         """Make the directory.
 
         Raises:
@@ -55,17 +52,7 @@ class RunDirectory:
         return self.path / "settings.json"
 
     @property
-    def history(self) -> Path:
-        """Losses by epoch."""
-        return self.path / "history.csv"
-
-    @property
-    def losses(self) -> Path:
-        """Figure of the losses."""
-        return self.path / "losses.png"
-
-    @property
-    def operator(self) -> Path:
+    def model(self) -> Path:
         """The trained operator."""
         return self.path / "operator.safetensors"
 
@@ -81,9 +68,9 @@ class RunDirectory:
 
     def write_training(self, operator: NeuralOperator, out: TrainOut) -> None:
         """Write what a training has brought."""
-        export(out.history, csv_path=self.history)
+        self.write_history(out.history)
         out.plot_training_summary(self.losses)
-        operator.save(self.operator)
+        operator.save(self.model)
 
     def write_diagnosis(self, found: Diagnosis) -> None:
         """Write figures, report and figure of a diagnosis."""

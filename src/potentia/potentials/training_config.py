@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,9 @@ from potentia.train.loop_settings import LoopSettings
 
 __all__ = ["TorchTrainingConfig"]
 
+MethodName = Literal["adam", "adamw", "sgd", "lbfgs", "lm", "kalman", "auto"]
+"""Names of methods, which settings take for the method with its defaults."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TorchTrainingConfig(LoopSettings):
@@ -55,7 +58,7 @@ class TorchTrainingConfig(LoopSettings):
 
     iterations: int = 100
     """Epochs; after ``resume_from``, additional epochs."""
-    method: TrainingMethod = None  # type: ignore[assignment]  # the settings never hold None or a name
+    method: Annotated[TrainingMethod, MethodName] = None  # type: ignore[assignment]  # it never holds None or a name
     """Optimizer with its batch size; None for `Adam` with its defaults, a name (``"kalman"``, ``"lbfgs"``, …) for
     another with its defaults. ``"auto"`` takes the fastest for networks of this size: `Kalman`, or `Adam` for large
     ones (`TorchTrainingConfig.method_for`)."""

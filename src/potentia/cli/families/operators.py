@@ -1,0 +1,158 @@
+"""Neural operators on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from potentia.cli.families.base import Family, Job, Look, Trained
+from potentia.cli.families.files import hdf5_keys, write_table
+from potentia.cli.families.one_file import OneFile, OneFileSettings, the_only
+from potentia.operators.baselines import baselines_of
+from potentia.operators.dataset import OperatorData
+from potentia.operators.estimator import NeuralOperator
+from potentia.operators.evaluation import evaluate
+from potentia.operators.hdf5 import read_operator_data
+from potentia.operators.networks.base import FieldNetworkConfig
+from potentia.operators.networks.fno import FNOConfig
+from potentia.operators.networks.u_afno import UAFNOConfig
+from potentia.operators.training_config import FREE, OperatorTrainingConfig
+from potentia.storage import replacing
+from potentia.train import Forecast
+
+__all__ = ["FAMILY"]
+
+COLUMNS = ["rel_l2", "nrmse", "vrmse", "one_step_vrmse", "valid_time"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorSettings(OneFileSettings):
+    """The training of a neural operator."""
+
+    network: FieldNetworkConfig
+    """Settings of the network, which makes one step."""
+    training: OperatorTrainingConfig
+    """How to train."""
+
+    @property
+    def config(self) -> OperatorTrainingConfig:
+        """Settings of the training."""
+        return self.training
+
+    def trained_by(self, config: OperatorTrainingConfig) -> Self:
+        """Return them with other settings of the training."""
+        return replace(self, training=config)
+
+
+@dataclass(frozen=True)
+class OperatorJob:
+    """Fields and an operator that is to learn them."""
+
+    settings: OperatorSettings
+    data: OperatorData
+
+    def mark(self) -> dict[str, Any]:
+        """Return hash and sizes."""
+        return {"sha256": self.data.mark(), "samples": {name: len(part) for name, part in self.data.parts().items()}}
+
+    def forecast(self) -> Forecast:
+        """Measure how long the training would take."""
+        return NeuralOperator(self.settings.network).forecast(self.data, self.settings.training)
+
+    def train(self, checkpoints: Path, resume_from: Path | None, *, show_progress: bool) -> Trained:
+        """Train, or go on."""
+        operator = NeuralOperator(self.settings.network)
+        shown = self.settings.training.show_progress and show_progress
+        config = replace(self.settings.training, checkpoint_dir=str(checkpoints), show_progress=shown)
+        out = operator.train(self.data, config, resume_from)
+        return Trained(operator, out, None if out.resumable else _errors(operator, self.data))
+
+
+class OperatorFamily(Family):
+    """From fields and parameters to later fields."""
+
+    name = "operators"
+    settings_class = OperatorSettings
+    kinds = frozenset({NeuralOperator.kind})
+    free = FREE
+
+    def recognises(self, paths: Sequence[Path]) -> bool:
+        """Whether there are fields over time, or what makes them again."""
+        return bool({"outputs", "inputs"} & hdf5_keys(paths[0]))
+
+    def look(self, paths: Sequence[Path], named: Sequence[str]) -> Look:
+        """Look at fields."""
+        data = read_operator_data(the_only(paths))
+        n, steps, grid = len(data.train), data.train.steps, data.train.grid
+        epochs = int(np.clip(20_000 // n, 10, 200))
+        settings = OperatorSettings(
+            data=OneFile(file=named[0]),
+            network=FNOConfig(width=24 if n >= 100 else 12, modes=max(min(8, min(grid) // 2), 1)),
+            training=OperatorTrainingConfig(
+                epochs=epochs, batch_size=4, lr=1e-3, bptt_window=min(8, steps), seed=1, show_progress=True
+            ),
+        )
+        parts = ", ".join(f"{name} {len(part)}" for name, part in data.parts().items())
+        saw = (
+            f"{data.name}: samples: {parts}; {steps} steps of {data.time_step:g}",
+            f"grid {' × '.join(map(str, grid))}, channels {', '.join(data.channels)}; "
+            f"parameters: {', '.join(data.space.names) or 'none'}",
+        )
+        shown = {
+            "network": ("width", "modes", "layers", "isotropic"),
+            "training": (
+                "epochs", "batch_size", "lr", "bptt_window", "teacher_start", "early_stop_patience", "seed", "device",
+                "show_progress",
+            ),
+        }  # fmt: skip
+        why = {
+            "network": f"One of {FNOConfig.__name__} and, on two axes, {UAFNOConfig.__name__}",
+            "network.modes": "Waves kept along each axis; a grid needs twice as many points",
+            "training.epochs": f"Epochs; a longer training is better, of {n} samples",
+        }
+        return Look(saw, settings, shown, why)
+
+    def job(self, settings: OperatorSettings) -> Job:
+        """Read the fields."""
+        return OperatorJob(settings, read_operator_data(settings.data.file))
+
+    def predict(self, model: Path, data: Sequence[Path], out: Path | None) -> pd.DataFrame:
+        """Roll out the held-out samples; the table has mean and spread of each field, ``.npz`` has the fields."""
+        given = read_operator_data(the_only(data))
+        part = given.test
+        fields = NeuralOperator.load(model).predict(part.initial, part.parameters, part.steps)
+        flat = fields.reshape(*fields.shape[:3], -1).astype(np.float64)  # [samples, steps + 1, channels, points]
+        sample, step, channel = (index.ravel() for index in np.indices(flat.shape[:3]))
+        table = pd.DataFrame(
+            {
+                "sample": sample,
+                "step": step,
+                "time": step * given.time_step,
+                "channel": np.array(given.channels)[channel],
+                "mean": flat.mean(-1).ravel(),
+                "deviation": flat.std(-1).ravel(),
+            }
+        )
+        if out is not None and out.suffix == ".npz":
+            with replacing(out) as temporary, temporary.open("xb") as file:
+                np.savez(file, fields=fields, parameters=part.parameters, time_step=given.time_step)
+        elif out is not None:
+            write_table(out, table, also=(".npz",))
+        return table
+
+    def evaluate(self, model: Path, data: Sequence[Path]) -> pd.DataFrame:
+        """Compare with the held-out part; baselines are fitted to the training part."""
+        return _errors(NeuralOperator.load(model), read_operator_data(the_only(data)))
+
+
+def _errors(operator: NeuralOperator, data: OperatorData) -> pd.DataFrame:
+    scores = evaluate({"operator": operator, **baselines_of(data)}, data).scores
+    return scores[COLUMNS].reset_index()
+
+
+FAMILY = OperatorFamily()

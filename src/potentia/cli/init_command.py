@@ -1,0 +1,37 @@
+"""The command ``potentia init``: a look at data, and a file of settings to begin with."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from potentia.cli.commented import commented_yaml
+from potentia.cli.families import family, family_of_data
+from potentia.cli.families.files import expanded
+from potentia.errors import ConfigError
+from potentia.storage import write_text
+
+__all__ = ["init"]
+
+
+def init(data: Sequence[str], out: Path, name: str | None, as_json: bool) -> None:
+    """Write settings for these data, and tell what was seen; a file that is there is never replaced."""
+    if out.exists():
+        raise ConfigError(f"{out} is there already: remove it, or choose another file by -o")
+    files = expanded(data)
+    found = family_of_data(files) if name is None else family(name)
+    folder = out.resolve().parent
+    look = found.look(files, [os.path.relpath(Path(one).expanduser(), folder) for one in data])
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(out, commented_yaml(found.name, look))
+    if as_json:
+        typer.echo(
+            json.dumps({"file": str(out), "family": found.name, "saw": look.saw, "settings": look.settings.plain()})
+        )
+        return
+    typer.echo("\n".join(look.saw))
+    typer.echo(f"{out}: settings of {found.name}; read it, then: potentia train {out}")

@@ -1,0 +1,52 @@
+"""The commands ``potentia predict``, ``evaluate`` and ``export``: a model is asked, whatever its family."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from potentia.cli.families import family_of_model
+from potentia.cli.families.files import expanded
+from potentia.cli.tables import records, shown
+from potentia.errors import ConfigError
+
+__all__ = ["evaluate", "export", "predict"]
+
+ROWS = 20
+"""So many rows of predictions are printed."""
+
+
+def predict(model: Path, data: Sequence[str], out: Path | None, as_json: bool) -> None:
+    """Predict, and write or print it."""
+    if out is not None and out.exists():
+        raise ConfigError(f"{out} is there already: remove it, or choose another file by -o")
+    family, path = family_of_model(model)
+    table = family.predict(path, expanded(data), out)
+    if as_json:
+        told = {"family": family.name, "model": str(path), "file": None if out is None else str(out)}
+        typer.echo(json.dumps({**told, "predictions": records(table)}))
+    elif out is not None:
+        typer.echo(f"{out}: predictions of {family.name}, {len(table)} rows")
+    else:
+        typer.echo(shown(table.head(ROWS)))
+        typer.echo(f"{len(table)} rows; -o FILE writes all of them" if len(table) > ROWS else f"{len(table)} rows")
+
+
+def evaluate(model: Path, data: Sequence[str], as_json: bool) -> None:
+    """Print a table of errors."""
+    family, path = family_of_model(model)
+    table = family.evaluate(path, expanded(data))
+    if as_json:
+        typer.echo(json.dumps({"family": family.name, "model": str(path), "errors": records(table)}))
+    else:
+        typer.echo(shown(table))
+
+
+def export(model: Path, to: str, out: Path, as_json: bool) -> None:
+    """Write a model for another program."""
+    family, path = family_of_model(model)
+    files = [str(file) for file in family.export(path, to, out)]
+    typer.echo(json.dumps({"family": family.name, "format": to, "files": files}) if as_json else "\n".join(files))

@@ -1,0 +1,21 @@
+"""Tables as people and programs read them on the standard output."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+
+__all__ = ["records", "shown"]
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a row after the other, as strict JSON has them: what is not finite is null."""
+    found: list[dict[str, Any]] = json.loads(table.to_json(orient="records", double_precision=15))
+    return found
+
+
+def shown(table: pd.DataFrame) -> str:
+    """Return aligned columns; four digits of each number."""
+    return table.to_string(index=False, na_rep="", float_format="{:.4g}".format)
