@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["FEWEST", "Times", "alternate", "middle", "seconds"]
+__all__ = ["FEWEST", "Times", "Work", "alternate", "middle", "seconds"]
 
 Work: TypeAlias = Callable[[], Mapping[str, float]]
 """Does something, and returns the seconds it took; more than one, by name, if it is done in parts."""

@@ -18,11 +18,10 @@ from pathlib import Path
 import torch
 from machine import describe_machine
 from table import number, ratio, table
-from timing import alternate
+from timing import Work, alternate
 
 from potentia.study import read_yaml
 from potentia.trajectories import SURROGATES, TrajectoryData, make_data
-from potentia.trajectories.networks.base import Shape, SurrogateNetwork
 from potentia.trajectories.study_config import StudyConfig, SurrogatePlan
 from potentia.trajectories.task import Scaled, TrajectoryTask, measure_of
 
@@ -43,7 +42,9 @@ def main() -> None:
     )
     rows = []
     for plan in config.surrogates:
-        works = {"train": partial(_epoch, plan, config, data), "passes": _passes(plan, config, data)}
+        if plan.name not in options.surrogates:
+            continue
+        works: dict[str, Work] = {"train": partial(_epoch, plan, config, data), "passes": _passes(plan, config, data)}
         found = {key: 1e3 * times.median for key, times in alternate(works, options.rounds, options.limit).items()}
         rows.append([plan.name, *map(number, found.values()), ratio(found["train"] / found["passes"])])
     print(table(["", "epoch of `train`", "forward and backward", "ratio"], rows))
@@ -61,10 +62,10 @@ def _epoch(plan: SurrogatePlan, config: StudyConfig, data: TrajectoryData) -> di
 
 
 def _passes(plan: SurrogatePlan, config: StudyConfig, data: TrajectoryData) -> Callable[[], dict[str, float]]:
-    """Return a function that times loss and gradient of all batches of an epoch."""
-    scaling = config.dataset.preprocessing.fit(data.train, data.horizon)
-    network = plan.network.build(Shape(data.train.n_quantities, data.train.n_parameters))
-    assert isinstance(network, SurrogateNetwork)
+    """Return a function that times loss and gradient of an epoch's batches, of a network trained a little."""
+    surrogate = SURROGATES[plan.name](plan.network, preprocessing=config.dataset.preprocessing)
+    surrogate.train(data, replace(plan.training, epochs=EPOCHS, seed=1))
+    network, scaling = surrogate.fitted().network.train(), surrogate.fitted().scaling
     scaled = Scaled.of(data.train, scaling, torch.empty(0))
     measure = measure_of(plan.training.loss_function, plan.training.beta)
     task = TrajectoryTask(scaled, scaled, torch.from_numpy(data.train.states), scaling, measure)
@@ -87,6 +88,7 @@ def _passes(plan: SurrogatePlan, config: StudyConfig, data: TrajectoryData) -> C
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--surrogates", nargs="+", default=list(SURROGATES))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--limit", type=float, default=60.0, help="seconds for each surrogate, at most")
     return parser.parse_args()

@@ -54,12 +54,12 @@ def report(
 
 def _reported(run: Path, data: Sequence[Path]) -> ModelReport:
     """Return the report by the family of the model."""
-    from potentia.report import kind_of
+    from potentia.report import expected_kind
 
     if not run.exists():
         raise FileFormatError(f"no such file or directory: {run}")
     if not run.is_dir():
-        return _reporter(FAMILIES[kind_of(run, FAMILIES)])(run, data)
+        return _reporter(FAMILIES[expected_kind(run, FAMILIES)])(run, data)
     from potentia.ensemble import METADATA
 
     if (run / METADATA).is_file():
@@ -68,7 +68,7 @@ def _reported(run: Path, data: Sequence[Path]) -> ModelReport:
         return _reporter("dynamics")(run, data, only_same=not data)
     for model in (run / name for name in MODELS):
         if model.is_file():
-            family = FAMILIES[kind_of(model, FAMILIES)]
+            family = FAMILIES[expected_kind(model, FAMILIES)]
             whole = family == "dynamics"  # its settings say how logs are cut, too
             known = data if whole else data or _data_of(run)
             return _reporter(family)(run if whole else model, known, only_same=not data)

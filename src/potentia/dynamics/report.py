@@ -30,7 +30,7 @@ from potentia.report import (
     ModelReport,
     Section,
     defaults_of,
-    kind_of,
+    expected_kind,
     learning_section,
     not_measured,
     origin,
@@ -90,7 +90,7 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
 def _opened(path: Path) -> tuple[OpenedRun | None, Path]:
     """Return the run in a directory, None of a file alone, and the file of the network."""
     if not path.is_dir():
-        kind_of(path, {DynamicsParameterNet.kind})
+        expected_kind(path, {DynamicsParameterNet.kind})
         return None, path
     model, settings = path / "model.safetensors", path / "settings.yaml"
     if not (model.is_file() and settings.is_file()):

@@ -25,7 +25,7 @@ from potentia.report import (
     ModelReport,
     Section,
     defaults_of,
-    kind_of,
+    expected_kind,
     learning_section,
     not_measured,
     one_file,
@@ -61,7 +61,7 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
         FileFormatError: a file cannot be read.
         DataError: the data are of other fields.
     """
-    kind_of(path, {NeuralOperator.kind})
+    expected_kind(path, {NeuralOperator.kind})
     operator = NeuralOperator.load(path)
     record = operator.fitted().record
     found = read_operator_data(one_file(data)) if data else None

@@ -6,13 +6,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from potentia.errors import ConfigError, FileFormatError
-from potentia.storage import read_file, unflatten
-from potentia.train.checkpoint import KIND as CHECKPOINT
+from potentia.runs.models import kind_of
 
-__all__ = ["kind_of", "one_file"]
+__all__ = ["expected_kind", "one_file"]
 
 
-def kind_of(path: Path, kinds: Collection[str]) -> str:
+def expected_kind(path: Path, kinds: Collection[str]) -> str:
     """Return which of ``kinds`` the estimator in a file is of; a checkpoint is of the kind that was trained.
 
     Raises:
@@ -20,12 +19,9 @@ def kind_of(path: Path, kinds: Collection[str]) -> str:
     """
     if not path.is_file():
         raise FileFormatError(f"no such file: {path}")
-    stored = read_file(path, *kinds, CHECKPOINT)
-    if stored.kind != CHECKPOINT:
-        return stored.kind
-    kind = str(unflatten(stored.settings["state"], stored.tensors)["extra"].get("kind"))
+    kind = kind_of(path)
     if kind not in kinds:
-        raise FileFormatError(f"{path} is a checkpoint of a {kind}, not of a {' or '.join(kinds)}")
+        raise FileFormatError(f"{path} is of a {kind}, not of a {' or '.join(kinds)}")
     return kind
 
 

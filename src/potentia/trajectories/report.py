@@ -15,7 +15,7 @@ from potentia.report import (
     ModelReport,
     Section,
     defaults_of,
-    kind_of,
+    expected_kind,
     learning_section,
     not_measured,
     one_file,
@@ -62,7 +62,7 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
         DataError: the data are not of the same quantities.
     """
     kinds = {cls.kind: cls for cls in SURROGATES.values()}
-    surrogate = kinds[kind_of(path, kinds)].load(path)
+    surrogate = kinds[expected_kind(path, kinds)].load(path)
     name, record = type(surrogate).__name__, surrogate.fitted().record
     found = read_trajectories(one_file(data)) if data else None
     same = found is not None and found.mark() == record.get("data", {}).get("mark")

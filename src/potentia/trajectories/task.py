@@ -77,6 +77,8 @@ class Scaled:
 
     def later(self, begin: int) -> Self:
         """Return the same trajectories as ones that begin at a later step."""
+        if begin == 0:
+            return self
         steps = torch.arange(begin, len(self.times), device=self.times.device)
         here = replace(self, initial=self.states[:, begin], states=self.states[:, begin:])
         return here._at(self._moments(steps[:1], steps))
