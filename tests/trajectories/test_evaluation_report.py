@@ -86,8 +86,8 @@ def test_the_exact_flow_has_no_error_and_is_the_best_of_the_table(found):
     assert not table["Hold"].str.startswith("*").any()
     assert table.loc["DE MAE", "Exact"] == ""
     assert table.loc["Train Time (hh:mm:ss)", "Slow"] == "* 00:01:01 *"
-    with pytest.raises(KeyError, match="Exact has no UQ - nothing"):
-        found.metric("Exact", "UQ", "nothing")
+    with pytest.raises(ConfigError, match="no metric 'mean_absolute_error' here; did you mean 'mean_absolute_err"):
+        found.metric("Exact", "accuracy", "mean_absolute_error")
 
 
 NAMES_OF_ONE = {

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from potentia.checks import did_you_mean
 from potentia.errors import ConfigError
-from potentia.plots.style import GREY, colour, finish, heading, new_figure, note, quiet, rounded
+from potentia.plots.lines import plain_log_ticks
+from potentia.plots.style import GREY, colour, finish, heading, new_figure, note, quiet
 
 __all__ = ["reliability"]
 
@@ -85,9 +86,7 @@ def _draw_widths(axes: Axes, sizes: pd.DataFrame, unit: str) -> None:
     axes.plot((low, high), (low, high), color=GREY, lw=0.9, zorder=1)
     axes.plot(needed[seen], given[seen], "o-", color=colour(0), ms=3.5, lw=1.4)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0), numticks=12))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: rounded(value)))
-        axis.set_minor_formatter(NullFormatter())
+        plain_log_ticks(axis)
 
 
 def _limits(values: NDArray[np.float64]) -> tuple[float, float]:

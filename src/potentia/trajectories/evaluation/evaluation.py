@@ -11,6 +11,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from potentia.checks import did_you_mean
+from potentia.errors import ConfigError
 from potentia.evaluate import all_metrics_csv, as_text, nested, summary
 from potentia.plots.page import Page
 from potentia.plots.style import finish
@@ -50,12 +52,14 @@ class Evaluation:
         """Return one value.
 
         Raises:
-            KeyError: there is none.
+            ConfigError: there is none; the message names the nearest.
         """
-        known = self.metrics
-        found = known[(known["surrogate"] == surrogate) & (known["block"] == block) & (known["metric"] == metric)]
-        if found.empty:
-            raise KeyError(f"{surrogate} has no {block} - {metric}")
+        found = self.metrics
+        for column, wanted in {"surrogate": surrogate, "block": block, "metric": metric}.items():
+            known = list(map(str, found[column].unique()))
+            if wanted not in known:
+                raise ConfigError(f"there is no {column} {wanted!r} here{did_you_mean(wanted, known)}")
+            found = found[found[column] == wanted]
         return float(found["value"].iloc[0])
 
     def table(self, *, mark: bool = True) -> pd.DataFrame:
