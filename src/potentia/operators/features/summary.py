@@ -19,7 +19,8 @@ __all__ = ["SUMMARY"]
 SUMMARY: Family[Movie] = Family("summary")
 """Each has a value for each channel of a trajectory; E_t is the mean square after t of T steps, v_t the variance.
 
-Beneath a logarithm or a stroke nothing is less than f = `FLOOR`² ⟨E⟩ over all steps, no length less than its root.
+Beneath a logarithm or a stroke nothing is less than f, the square of `FLOOR` times ⟨E⟩ over all steps; no
+length is less than the root of f.
 """
 
 
