@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from potentia.errors import ConfigError, DataError
 
-__all__ = ["array_of_shape", "choice", "did_you_mean", "integer", "number", "require_finite"]
+__all__ = ["array_of_shape", "choice", "did_you_mean", "integer", "number", "one_file", "require_finite"]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -68,6 +69,17 @@ def array_of_shape(
         wanted = "" if None in shape else f" = {shape}"
         raise DataError(f"`{name}` must have shape {axes}{wanted}, got {array.shape}{_place(where)}")
     return array
+
+
+def one_file(paths: Sequence[Path]) -> Path:
+    """Return the file of data of a family whose data are one.
+
+    Raises:
+        ConfigError: there are several.
+    """
+    if len(paths) != 1:
+        raise ConfigError(f"a data set of this family is one file, got {len(paths)}: {', '.join(map(str, paths))}")
+    return paths[0]
 
 
 def require_finite(name: str, array: NDArray[np.float64], where: str = "") -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from potentia import runs
 from potentia.config import from_dict
 from potentia.dynamics.baselines import Baseline, ConstantParameters, ConstantTurn, Persistence, predict_all
 from potentia.dynamics.dataset import FeatureDataset
@@ -39,7 +40,6 @@ from potentia.report import (
     whose_data,
 )
 from potentia.train.history import rows_of
-from potentia.yaml_files import read_yaml
 
 __all__ = ["report_on"]
 
@@ -92,15 +92,15 @@ def _opened(path: Path) -> tuple[OpenedRun | None, Path]:
     if not path.is_dir():
         expected_kind(path, {DynamicsParameterNet.kind})
         return None, path
-    model, settings = path / "model.safetensors", path / "settings.yaml"
-    if not (model.is_file() and settings.is_file()):
+    whole = runs.RunDirectory(path)
+    if not (whole.is_trained and whole.settings.is_file()):
         run = OpenedRun.of(path)
         weights = (run.directory.weights(which, ".safetensors") for which in ("best", "last"))
         return run, next(file for file in weights if file.is_file())
-    blocks = read_yaml(settings)
+    blocks = whole.read_settings()
     logs = {"dataset": blocks["data"]["train"], "val_dataset": blocks["data"].get("validation", ())}
     config = from_dict(RunConfig, {**blocks["training"], **logs})
-    return OpenedRun(RunDirectory(path), config, DynamicsParameterNet.load(model)), model
+    return OpenedRun(RunDirectory(path), config, DynamicsParameterNet.load(whole.model)), whole.model
 
 
 def _windows(net: DynamicsParameterNet, run: OpenedRun | None, data: Sequence[Path]) -> dict[str, FeatureDataset]:

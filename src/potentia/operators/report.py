@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from potentia.checks import one_file
 from potentia.operators.baselines import baselines_of
 from potentia.operators.dataset import OperatorData, Samples
 from potentia.operators.estimator import NeuralOperator
@@ -28,7 +29,6 @@ from potentia.report import (
     expected_kind,
     learning_section,
     not_measured,
-    one_file,
     origin,
     settings_section,
     time_section,

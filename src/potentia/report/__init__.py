@@ -3,7 +3,7 @@
 from potentia.report.about_data import NOT_MEASURED, not_measured, whose_data
 from potentia.report.learning import learning_section, time_section
 from potentia.report.model_report import ModelReport
-from potentia.report.opening import expected_kind, one_file
+from potentia.report.opening import expected_kind
 from potentia.report.origin import origin
 from potentia.report.sections import Section
 from potentia.report.settings_table import defaults_of, settings_section
@@ -16,7 +16,6 @@ __all__ = [
     "expected_kind",
     "learning_section",
     "not_measured",
-    "one_file",
     "origin",
     "settings_section",
     "time_section",

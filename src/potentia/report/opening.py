@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
-from potentia.errors import ConfigError, FileFormatError
+from potentia.errors import FileFormatError
 from potentia.runs.models import kind_of
 
-__all__ = ["expected_kind", "one_file"]
+__all__ = ["expected_kind"]
 
 
 def expected_kind(path: Path, kinds: Collection[str]) -> str:
@@ -23,14 +23,3 @@ def expected_kind(path: Path, kinds: Collection[str]) -> str:
     if kind not in kinds:
         raise FileFormatError(f"{path} is of a {kind}, not of a {' or '.join(kinds)}")
     return kind
-
-
-def one_file(paths: Sequence[Path]) -> Path:
-    """Return the only one of the files of data.
-
-    Raises:
-        ConfigError: there are several.
-    """
-    if len(paths) != 1:
-        raise ConfigError(f"a data set of this family is one file, got {len(paths)}: {', '.join(map(str, paths))}")
-    return paths[0]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from potentia.checks import one_file
 from potentia.plots import ParityPanel, error_distribution, parity_panels
 from potentia.report import (
     NOT_MEASURED,
@@ -18,7 +19,6 @@ from potentia.report import (
     expected_kind,
     learning_section,
     not_measured,
-    one_file,
     origin,
     settings_section,
     time_section,

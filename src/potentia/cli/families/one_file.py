@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from potentia.cli.families.base import FamilySettings, require_free
-from potentia.cli.families.files import anchored
-from potentia.errors import DataError
-from potentia.seeding import fresh_seed
+import pandas as pd
 
-__all__ = ["OneFile", "OneFileSettings", "the_only"]
+from potentia.cli.families.base import FamilySettings, Trained, require_free
+from potentia.cli.families.files import anchored
+from potentia.seeding import fresh_seed
+from potentia.train import Forecast
+
+__all__ = ["OneFile", "OneFileJob", "OneFileSettings"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,10 @@ class OneFileSettings(FamilySettings):
     def trained_by(self, config: Any) -> Self:
         """Return them with other settings of the training."""
 
+    @abstractmethod
+    def untrained(self) -> Any:
+        """Return the estimator."""
+
     def at(self, root: Path) -> Self:
         """Return them with a relative path of the data taken from a directory."""
         return replace(self, data=OneFile(file=anchored(self.data.file, root)))
@@ -65,12 +71,31 @@ class OneFileSettings(FamilySettings):
         return [Path(self.data.file)]
 
 
-def the_only(paths: Sequence[Path]) -> Path:
-    """Return the file of data.
+@dataclass(frozen=True)
+class OneFileJob(ABC):
+    """Data of one file, and an estimator that is to learn them."""
 
-    Raises:
-        DataError: there are several.
-    """
-    if len(paths) != 1:
-        raise DataError(f"data of this family are one HDF5 file with all parts, got {len(paths)} files: {paths[0]}, …")
-    return paths[0]
+    settings: OneFileSettings
+    data: Any
+    """All parts."""
+
+    @abstractmethod
+    def mark(self) -> dict[str, Any]:
+        """Return hash and sizes."""
+
+    @abstractmethod
+    def errors(self, estimator: Any) -> pd.DataFrame:
+        """Return errors on the held-out part, beside those of what costs no training."""
+
+    def forecast(self) -> Forecast:
+        """Measure how long the training would take."""
+        found: Forecast = self.settings.untrained().forecast(self.data, self.settings.config)
+        return found
+
+    def train(self, checkpoints: Path, resume_from: Path | None, *, show_progress: bool) -> Trained:
+        """Train, or go on."""
+        estimator, config = self.settings.untrained(), self.settings.config
+        shown = config.show_progress and show_progress
+        config = replace(config, checkpoint_dir=str(checkpoints), show_progress=shown)
+        out = estimator.train(self.data, config, resume_from)
+        return Trained(estimator, out, None if out.resumable else self.errors(estimator))

@@ -10,9 +10,10 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from potentia.cli.families.base import Family, Job, Look, Trained
+from potentia.checks import one_file
+from potentia.cli.families.base import Family, Job, Look
 from potentia.cli.families.files import hdf5_keys, write_table
-from potentia.cli.families.one_file import OneFile, OneFileSettings, the_only
+from potentia.cli.families.one_file import OneFile, OneFileJob, OneFileSettings
 from potentia.operators.baselines import baselines_of
 from potentia.operators.dataset import OperatorData
 from potentia.operators.estimator import NeuralOperator
@@ -23,7 +24,6 @@ from potentia.operators.networks.fno import FNOConfig
 from potentia.operators.networks.u_afno import UAFNOConfig
 from potentia.operators.training_config import FREE, OperatorTrainingConfig
 from potentia.storage import replacing
-from potentia.train import Forecast
 
 __all__ = ["FAMILY"]
 
@@ -48,9 +48,13 @@ class OperatorSettings(OneFileSettings):
         """Return them with other settings of the training."""
         return replace(self, training=config)
 
+    def untrained(self) -> NeuralOperator:
+        """Return the operator."""
+        return NeuralOperator(self.network)
+
 
 @dataclass(frozen=True)
-class OperatorJob:
+class OperatorJob(OneFileJob):
     """Fields and an operator that is to learn them."""
 
     settings: OperatorSettings
@@ -60,17 +64,9 @@ class OperatorJob:
         """Return hash and sizes."""
         return {"sha256": self.data.mark(), "samples": {name: len(part) for name, part in self.data.parts().items()}}
 
-    def forecast(self) -> Forecast:
-        """Measure how long the training would take."""
-        return NeuralOperator(self.settings.network).forecast(self.data, self.settings.training)
-
-    def train(self, checkpoints: Path, resume_from: Path | None, *, show_progress: bool) -> Trained:
-        """Train, or go on."""
-        operator = NeuralOperator(self.settings.network)
-        shown = self.settings.training.show_progress and show_progress
-        config = replace(self.settings.training, checkpoint_dir=str(checkpoints), show_progress=shown)
-        out = operator.train(self.data, config, resume_from)
-        return Trained(operator, out, None if out.resumable else _errors(operator, self.data))
+    def errors(self, estimator: NeuralOperator) -> pd.DataFrame:
+        """Return a row for the estimator and each baseline."""
+        return _errors(estimator, self.data)
 
 
 class OperatorFamily(Family):
@@ -87,7 +83,7 @@ class OperatorFamily(Family):
 
     def look(self, paths: Sequence[Path], named: Sequence[str]) -> Look:
         """Look at fields."""
-        data = read_operator_data(the_only(paths))
+        data = read_operator_data(one_file(paths))
         n, steps, grid = len(data.train), data.train.steps, data.train.grid
         epochs = int(np.clip(20_000 // n, 10, 200))
         settings = OperatorSettings(
@@ -123,7 +119,7 @@ class OperatorFamily(Family):
 
     def predict(self, model: Path, data: Sequence[Path], out: Path | None) -> pd.DataFrame:
         """Roll out the held-out samples; the table has mean and spread of each field, ``.npz`` has the fields."""
-        given = read_operator_data(the_only(data))
+        given = read_operator_data(one_file(data))
         part = given.test
         fields = NeuralOperator.load(model).predict(part.initial, part.parameters, part.steps)
         flat = fields.reshape(*fields.shape[:3], -1).astype(np.float64)  # [samples, steps + 1, channels, points]
@@ -147,7 +143,7 @@ class OperatorFamily(Family):
 
     def evaluate(self, model: Path, data: Sequence[Path]) -> pd.DataFrame:
         """Compare with the held-out part; baselines are fitted to the training part."""
-        return _errors(NeuralOperator.load(model), read_operator_data(the_only(data)))
+        return _errors(NeuralOperator.load(model), read_operator_data(one_file(data)))
 
 
 def _errors(operator: NeuralOperator, data: OperatorData) -> pd.DataFrame:

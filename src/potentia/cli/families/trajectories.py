@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from potentia.cli.families.base import Family, Job, Look, Trained
+from potentia.checks import one_file
+from potentia.cli.families.base import Family, Job, Look
 from potentia.cli.families.files import hdf5_keys, write_table
-from potentia.cli.families.one_file import OneFile, OneFileSettings, the_only
+from potentia.cli.families.one_file import OneFile, OneFileJob, OneFileSettings
 from potentia.errors import ConfigError
 from potentia.runs.models import kind_of
-from potentia.train import Forecast
 from potentia.train.loop_settings import FREE
 from potentia.trajectories.baselines import Baseline, fit_baselines
 from potentia.trajectories.dataset import PARTS, Trajectories, TrajectoryData
@@ -69,7 +69,7 @@ class TrajectorySettings(OneFileSettings):
 
 
 @dataclass(frozen=True)
-class TrajectoryJob:
+class TrajectoryJob(OneFileJob):
     """Trajectories and a surrogate that is to learn them."""
 
     settings: TrajectorySettings
@@ -80,17 +80,9 @@ class TrajectoryJob:
         parts = zip(PARTS, (self.data.train, self.data.test, self.data.val), strict=True)
         return {"sha256": self.data.mark(), "trajectories": {name: len(part) for name, part in parts}}
 
-    def forecast(self) -> Forecast:
-        """Measure how long the training would take."""
-        return self.settings.untrained().forecast(self.data, self.settings.training)
-
-    def train(self, checkpoints: Path, resume_from: Path | None, *, show_progress: bool) -> Trained:
-        """Train, or go on."""
-        surrogate = self.settings.untrained()
-        shown = self.settings.training.show_progress and show_progress
-        config = replace(self.settings.training, checkpoint_dir=str(checkpoints), show_progress=shown)
-        out = surrogate.train(self.data, config, resume_from)
-        return Trained(surrogate, out, None if out.resumable else _errors(surrogate, self.data))
+    def errors(self, estimator: TrajectorySurrogate) -> pd.DataFrame:
+        """Return a row for the estimator and each baseline."""
+        return _errors(estimator, self.data)
 
 
 class TrajectoryFamily(Family):
@@ -107,7 +99,7 @@ class TrajectoryFamily(Family):
 
     def look(self, paths: Sequence[Path], named: Sequence[str]) -> Look:
         """Look at trajectories."""
-        data = read_trajectories(the_only(paths))
+        data = read_trajectories(one_file(paths))
         positive = all(bool((part.states > 0).all()) for part in (data.train, data.test, data.val))
         parameters = data.train.parameters
         log_parameters = parameters is not None and bool((parameters > 0).all())
@@ -156,7 +148,7 @@ class TrajectoryFamily(Family):
 
     def predict(self, model: Path, data: Sequence[Path], out: Path | None) -> pd.DataFrame:
         """Predict the held-out trajectories at their times."""
-        part = read_trajectories(the_only(data), allow_shared=True).val
+        part = read_trajectories(one_file(data), allow_shared=True).val
         states = _load(model).predict(part.initial_states, part.times, part.parameters)
         rows = {
             "trajectory": np.repeat(np.arange(len(part)), len(part.times)),
@@ -170,7 +162,7 @@ class TrajectoryFamily(Family):
 
     def evaluate(self, model: Path, data: Sequence[Path]) -> pd.DataFrame:
         """Compare with the held-out part; baselines are fitted to the training part."""
-        return _errors(_load(model), read_trajectories(the_only(data)))
+        return _errors(_load(model), read_trajectories(one_file(data)))
 
 
 def _load(model: Path) -> TrajectorySurrogate:
