@@ -3,7 +3,8 @@
 Makes the data here (no initial condition in two parts), trains every surrogate with the settings recommended for the
 system for so many minutes of processor time on one thread, from several seeds, and measures on the held-out part: mean
 and 99 % error in dex, time for a trajectory, and the speed-up over SciPy's solver at the surrogate's own accuracy.
-Nothing here passes or fails.
+All of it takes seven hours; with `--json` each training is kept there when it ends, and another run with the same file
+goes on after the last one. Nothing here passes or fails.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import warnings
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import TypeAlias
@@ -68,6 +70,11 @@ class Trained:
     inference: float
     """Time for a trajectory among all held-out ones at once, s."""
 
+    @property
+    def key(self) -> tuple[str, str, float, int]:
+        """What tells it from the others."""
+        return self.system, self.surrogate, self.minutes, self.seed
+
 
 def main() -> None:
     """Train and print."""
@@ -75,27 +82,43 @@ def main() -> None:
     print("# Surrogates of trajectories at equal processor time\n")
     print("\n".join(f"- {name}: {value}" for name, value in describe_machine().items()))
     print(f"- {options.jobs} trainings at a time, one thread each; seeds 1 to {options.seeds}\n")
-    found: list[Trained] = []
+    kept = Kept(options.json)
     for system in options.systems:
         data = make_data(system, n_train=SIZES.get(system, 350))
-        own = trainings(data, options)
-        print(told(data, own, solver_times(data)), flush=True)
-        found += own
-        if options.json is not None:
-            write_text(options.json, json.dumps([asdict(one) for one in found], indent=1) + "\n")
+        print(told(data, trainings(data, options, kept), solver_times(data)), flush=True)
 
 
-def trainings(data: TrajectoryData, options: argparse.Namespace) -> list[Trained]:
+class Kept:
+    """The trainings that have ended, in a file if there is one."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        there = path is not None and path.exists()
+        self.found = [Trained(**one) for one in json.loads(path.read_text())] if path is not None and there else []
+
+    def of(self, system: str, surrogate: str, minutes: float, seed: int) -> Trained | None:
+        """Return the training if it has ended before."""
+        asked = (system, surrogate, minutes, seed)
+        return next((one for one in self.found if one.key == asked), None)
+
+    def keep(self, one: Trained) -> None:
+        """Add one, to the file too."""
+        self.found.append(one)
+        if self.path is not None:
+            write_text(self.path, json.dumps([asdict(one) for one in self.found], indent=1) + "\n")
+
+
+def trainings(data: TrajectoryData, options: argparse.Namespace, kept: Kept) -> list[Trained]:
     """Train every surrogate for every time from every seed; what fails is told and left out."""
     config = StudyConfig.from_mapping(read_yaml(STUDIES / f"{data.name}.yaml"))
-    tasks = [
-        Task(f"{plan.name}, {minutes:g} minutes, seed {seed}", partial(train, data, plan, config, minutes, seed), 1)
-        for minutes in options.minutes
-        for plan in config.surrogates
-        for seed in range(1, options.seeds + 1)
-        if plan.name in options.surrogates
-    ]
-    found: list[Trained] = []
+    tasks, found = [], []
+    for minutes, plan, seed in product(options.minutes, config.surrogates, range(1, options.seeds + 1)):
+        before = kept.of(data.name, plan.name, minutes, seed)
+        if before is not None:
+            found.append(before)
+        elif plan.name in options.surrogates:
+            name = f"{plan.name}, {minutes:g} minutes, seed {seed}"
+            tasks.append(Task(name, partial(train, data, plan, config, minutes, seed), 1))
     executor = SpawnedProcesses(options.jobs) if options.jobs > 1 else nullcontext()
     with executor as pool:
         for end in fan_out(tasks, pool):
@@ -103,6 +126,7 @@ def trainings(data: TrajectoryData, options: argparse.Namespace) -> list[Trained
                 print(f"{end.name} failed: {end.error}", flush=True)
             else:
                 found.append(end.result)
+                kept.keep(end.result)
     return found
 
 
