@@ -45,7 +45,9 @@ TOLERANCES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 SOLVED = 20
 """Held-out trajectories that are solved for it."""
 PROBE = 10
-"""Epochs that tell how many fit into the time."""
+"""Epochs that tell how long an epoch is at first."""
+TRIAL = 0.1
+"""Part of the time for a short training that tells how long an epoch is as it goes on: solvers take more steps then."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,8 @@ def train(data: TrajectoryData, plan: SurrogatePlan, config: StudyConfig, minute
         return time.process_time() - begun
 
     cpu(2)  # warms up
-    epochs = max(2, round(minutes * 60 / (cpu(PROBE) / PROBE)))
+    trial = max(2, round(TRIAL * minutes * 60 / (cpu(PROBE) / PROBE)))
+    epochs = max(2, round(minutes * 60 / (cpu(trial) / trial)))
     used = cpu(epochs)
     val, settings = data.val, EvaluationSettings(timing_seconds=3.0)
     predicted = surrogate.predict(val.initial_states, val.times, val.parameters)
@@ -191,7 +194,7 @@ def told(data: TrajectoryData, found: list[Trained], solvers: pd.DataFrame) -> s
         cells = [number(float(errors.mean())), number(float(np.quantile(errors, 0.99)))]
         scaled = float((errors / _half_range(scale(data.train.states))).mean())
         linear = float(np.abs(predicted - data.val.states).mean())
-        rows.append([name, "–", "–", *cells, number(scaled), number(linear), "–", "–"])
+        rows.append([name, "–", "–", "–", *cells, number(scaled), number(linear), "–", "–"])
     groups: dict[tuple[str, float], list[Trained]] = {}
     for one in found:
         groups.setdefault((one.surrogate, one.minutes), []).append(one)
@@ -202,13 +205,14 @@ def told(data: TrajectoryData, found: list[Trained], solvers: pd.DataFrame) -> s
             [
                 name,
                 f"{minutes:g}",
+                f"{mean(one.cpu for one in group):.0f}",
                 number(mean(one.epochs for one in group)),
                 *(_spread([getattr(one, key) for one in group]) for key in ("mean", "p99", "scaled", "linear")),
                 number(inference * 1e6),
                 ratio(float(as_good.min()) / inference) if len(as_good) else "–",
             ]
         )
-    head = ["", "minutes", "epochs", f"mean {unit}", f"99 % {unit}", "mean in [-1, 1]", "linear MAE"]
+    head = ["", "minutes", "s of processor", "epochs", f"mean {unit}", f"99 % {unit}", "mean in [-1, 1]", "linear MAE"]
     lines.append(table([*head, "µs per trajectory", "over SciPy"], rows))
     told_solvers = [
         f"{row['surrogate']}: {row['per_trajectory'] * 1e3:.2f} ms, {row['error']:.1e} {unit}"
