@@ -28,12 +28,16 @@ def tune(config: Path, root: Path, on_mismatch: str, as_json: bool, overrides: S
     return 0
 
 
-def promote(config: Path, root: Path, trials: Sequence[str], overrides: Sequence[str]) -> None:
+def promote(config: Path, root: Path, trials: Sequence[str], as_json: bool, overrides: Sequence[str]) -> None:
     """Write the best settings, or those of ``trials``, beside the data."""
     tuning = Tuning.from_config(read_settings(config, overrides), root=root)
     names = [one.name for one in tuning.config.surrogates]
     chosen = dict(_surrogate_and_number(text, names) for text in trials)
-    typer.echo(f"{tuning.promote(chosen)}: studies of these data take them for defaults")
+    file = tuning.promote(chosen)
+    if as_json:
+        typer.echo(json.dumps({"file": str(file), "trials": chosen}))
+    else:
+        typer.echo(f"{file}: studies of these data take them for defaults")
 
 
 def _surrogate_and_number(text: str, names: Sequence[str]) -> tuple[str, int]:

@@ -12,10 +12,11 @@ import pandas as pd
 import torch
 
 from potentia.checks import one_file
-from potentia.cli.families.base import Family, Job, Look
+from potentia.cli.families.base import Family, Look
 from potentia.cli.families.files import hdf5_keys, write_table
 from potentia.cli.families.one_file import OneFile, OneFileJob, OneFileSettings
 from potentia.errors import ConfigError
+from potentia.runs import Job, Trained
 from potentia.runs.models import kind_of
 from potentia.train.loop_settings import FREE
 from potentia.trajectories.baselines import Baseline, fit_baselines
@@ -142,7 +143,7 @@ class TrajectoryFamily(Family):
         }
         return Look(saw, settings, shown, why)
 
-    def job(self, settings: TrajectorySettings) -> Job:
+    def job(self, settings: TrajectorySettings) -> Job[Trained]:
         """Read the trajectories."""
         return TrajectoryJob(settings, read_trajectories(settings.data.file))
 
