@@ -38,7 +38,7 @@ def test_the_command_of_the_walkthrough_leaves_what_it_lists(tmp_path, monkeypat
     data = "datasets/june_training_data/train_redp_1"
     logs_in(tmp_path / data, 1, 1.2, model="singletrack-augmented")
     monkeypatch.chdir(tmp_path)
-    code, out, err = call(
+    code, out, _ = call(
         "train", "--dataset", data, "--epochs", 2, "--batch-size", 64, "--lr", "1e-3", "--model",
         "singletrack-augmented", "--substeps", 4, "--no-analysis",
     )  # fmt: skip

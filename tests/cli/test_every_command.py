@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import click
 import typer
+from typer.core import TyperGroup
 
 from potentia.cli import main
 from potentia.cli.app import app
@@ -11,7 +11,7 @@ from potentia.cli.app import app
 
 def leaves(command, path=()):
     """Yield the words of each command that does something."""
-    if isinstance(command, click.Group):
+    if isinstance(command, TyperGroup):
         for name, inner in command.commands.items():
             yield from leaves(inner, (*path, name))
     else:

@@ -57,7 +57,6 @@ def test_train_diagnose_validate_tokens(call, tmp_path):
         "epoch_1.pt",
         "best_model.pt",
     } <= names
-    settings = (run / "settings.yaml").read_text()
     assert read_yaml(run / "settings.yaml")["alignment"]["lambda_latent"] == 0.5
     assert "is not empty: resume what is there" in call("train", "--epochs", 1, "--checkpoint-dir", run, *SMALL)[2]
 
@@ -66,6 +65,7 @@ def test_train_diagnose_validate_tokens(call, tmp_path):
     assert (code, json.loads(out)["run"]) == (0, str(run))
     assert "  ✓ Resuming from epoch 2, step 2" in err
     assert "  ✓ Loaded latent projector weights" in err
+    settings = (run / "settings.yaml").read_text()
     assert "epochs" in call("train", "--epochs", 2, *resumed)[2]
     assert (run / "settings.yaml").read_text() == settings  # what was refused has not become the run's
 

@@ -47,7 +47,8 @@ def test_the_directory_has_all_that_belongs_to_a_run(whole, root):
     found = {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()}
     assert {
         "settings.yaml", "provenance.json", "metrics.jsonl", "history.csv", "loss_history.json", "pct_network_loss.png",
-        "model.safetensors", "params_last.msgpack", "params_best.msgpack", "errors.csv", "checkpoints/best_model.pt", "checkpoints/checkpoint_epoch_0004.pt", "pct_predicted_params.json",
+        "model.safetensors", "params_last.msgpack", "params_best.msgpack", "errors.csv",
+        "checkpoints/best_model.pt", "checkpoints/checkpoint_epoch_0004.pt", "pct_predicted_params.json",
         "best_predicted_params.json", "predicted_params_training.npz", "predicted_params_validation.npz",
         "identifiability.json", "metrics_training.csv", "metrics_validation.csv",
     } <= found  # fmt: skip

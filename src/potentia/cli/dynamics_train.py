@@ -13,7 +13,7 @@ from potentia.cli.families.dynamics import FAMILY, DynamicsSettings
 from potentia.cli.many_values import ManyValues
 from potentia.cli.options import given_values, with_options
 from potentia.cli.run_settings import read_run_settings
-from potentia.cli.train_command import Training
+from potentia.cli.train_command import Training, announced
 from potentia.dynamics.run_config import RunConfig
 from potentia.dynamics.run_directory import RunDirectory
 from potentia.dynamics.training_run import directory_of
@@ -44,7 +44,7 @@ def train(
     elif resume is not None:
         training.go_on(RunDirectory.existing(resume))
     else:
-        training.begin(lambda: directory_of(asked))
+        training.begin(lambda: directory_of(asked) if asked.run_dir else announced(directory_of(asked)))
 
 
 def settings_of(file: Path | None, resume: Path | None, given: Mapping[str, Any]) -> RunConfig:

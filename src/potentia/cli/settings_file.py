@@ -21,6 +21,8 @@ def read_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
         ConfigError: there is no such file, or an override has no ``=`` or goes into something that is no block.
         FileFormatError: the file is no YAML.
     """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder: give the YAML file of the settings, of a run {path / 'settings.yaml'}")
     if not path.is_file():
         raise ConfigError(f"no such file: {path}")
     settings = read_yaml(path)

@@ -17,7 +17,7 @@ from potentia.cli.tables import records, shown
 from potentia.errors import ConfigError
 from potentia.runs import Job, RunDirectory, Trained, carry_out, require_same_data, require_same_settings
 
-__all__ = ["Training", "forecast", "train"]
+__all__ = ["Training", "announced", "forecast", "train"]
 
 RUNS = "runs"
 """Where runs are made that nobody has given a directory."""
@@ -41,8 +41,14 @@ def train(path: Path, overrides: Sequence[str], run_dir: Path | None, resume: bo
         return
     settings, of_run = settings.seeded(None), family.directory
     Training(family, settings, family.job(settings), as_json=as_json).begin(
-        lambda: of_run.new(RUNS, path.stem) if run_dir is None else of_run.given(run_dir)
+        lambda: announced(of_run.new(RUNS, path.stem)) if run_dir is None else of_run.given(run_dir)
     )
+
+
+def announced(directory: RunDirectory) -> RunDirectory:
+    """Return the directory of a run, and tell where it is: nobody has named it."""
+    typer.echo(f"run: {directory.path}", err=True)
+    return directory
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,6 @@ class Training:
         self._carry_out(directory, checkpoint, resumed=True)
 
     def _carry_out(self, directory: RunDirectory, checkpoint: Path | None, *, resumed: bool) -> None:
-        typer.echo(f"run: {directory.path}", err=True)
         trained = carry_out(
             self.job, directory, self.plain, self.settings.seed, resumed=resumed, resume_from=checkpoint
         )

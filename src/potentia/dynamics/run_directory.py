@@ -11,6 +11,7 @@ from typing import Self
 
 from potentia import runs
 from potentia.dynamics.run_config import RunConfig
+from potentia.errors import FileFormatError
 from potentia.train import export
 
 __all__ = ["RunDirectory"]
@@ -92,8 +93,15 @@ class RunDirectory(runs.RunDirectory):
         return self.path / "analysis" / part
 
     def read_config(self) -> RunConfig:
-        """Read the settings of the run."""
-        return RunConfig.from_blocks(self.read_settings())
+        """Read the settings of the run.
+
+        Raises:
+            FileFormatError: it is a run of another family.
+        """
+        blocks = self.read_settings()
+        if blocks.get("family") != "dynamics":
+            raise FileFormatError(f"{self.path} is a run of {blocks.get('family')}, not of dynamics")
+        return RunConfig.from_blocks(blocks)
 
     def write_history(self, history: Sequence[Mapping[str, float]]) -> None:
         """Write a row for each completed epoch, and the same by columns."""

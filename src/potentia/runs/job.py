@@ -139,8 +139,14 @@ def require_same_settings(directory: RunDirectory, settings: Mapping[str, Any], 
     Raises:
         ConfigError: something is not the same that decides what is learned; the message lists it.
     """
+    before = directory.read_settings()
+    if before.get("family") != settings["family"]:
+        raise ConfigError(
+            f"{directory.path} is a run of {before.get('family')}, these are settings of {settings['family']}: resume "
+            "it with its own"
+        )
     allowed = {"data", *(f"training.{name}" for name in free - {"seed"})}
-    changed = differences(directory.read_settings(), settings, allow=allowed)
+    changed = differences(before, settings, allow=allowed)
     if changed:
         raise ConfigError(
             f"{directory.path} was begun with other settings: {'; '.join(changed)}. Put them back to resume it, or "

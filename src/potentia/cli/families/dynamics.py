@@ -31,9 +31,9 @@ class LogFiles:
     """Where the logs are."""
 
     train: tuple[str, ...]
-    """Folders or files of logs to train on."""
+    """Folders, files or patterns of logs to train on."""
     validation: tuple[str, ...] = ()
-    """Folders or files of other logs, to choose the best weights by."""
+    """Those of other logs, to choose the best weights by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +66,8 @@ class DynamicsSettings(FamilySettings):
 
     def at(self, root: Path) -> Self:
         """Return them with relative paths taken from a directory."""
-        for path in (*self.data.train, *self.data.validation):
-            anchored(path, root)  # refuses what is no text
-        return self.of(replace(self.config, root=str(root)))
+        train, validation = (_matching(part, root) for part in (self.data.train, self.data.validation))
+        return self.of(replace(self.config, dataset=train, val_dataset=validation, root=str(root)))
 
     def plain(self) -> dict[str, Any]:
         """Return all of them as plain values, block by block."""
@@ -107,7 +106,7 @@ class DynamicsFamily(Family):
 
     def look(self, paths: Sequence[Path], named: Sequence[str]) -> Look:
         """Look at logs: the model is one whose states and controls they have."""
-        logs = [log for path in _logs(paths) for log in read_logs(path)]
+        logs = [log for path in _given_logs(paths) for log in read_logs(path)]
         columns = set.intersection(*(set(log.columns) for log in logs))
         fitting = [spec for spec in MODEL_SPECS.values() if {*spec.state_names, *spec.control_names} <= columns]
         if not fitting:
@@ -145,7 +144,7 @@ class DynamicsFamily(Family):
     def predict(self, model: Path, data: Sequence[Path], out: Path | None) -> pd.DataFrame:
         """Predict the parameters of each window of logs."""
         run = _run_of(model)
-        windows = run.windows([str(path) for path in _logs(data)])
+        windows = run.windows([str(path) for path in _given_logs(data)])
         columns: dict[str, Any] = {"window": np.arange(len(windows))}
         if windows.group is not None:
             columns["log"] = np.array(windows.group_names, dtype=object)[windows.group]
@@ -160,8 +159,17 @@ class DynamicsFamily(Family):
     def evaluate(self, model: Path, data: Sequence[Path]) -> pd.DataFrame:
         """Compare predicted states with logs; constants are fitted to the windows of the training."""
         run = _run_of(model)
-        found = run.evaluate(run.windows([str(path) for path in _logs(data)]))
+        found = run.evaluate(run.windows([str(path) for path in _given_logs(data)]))
         return wide(found.metrics).reset_index().rename_axis(columns=None)
+
+
+def _matching(paths: Sequence[str], root: Path) -> tuple[str, ...]:
+    """Return paths from a directory on, and in place of a pattern the files that it fits."""
+    found: list[str] = []
+    for path in (anchored(one, root) for one in paths):
+        pattern = not Path(path).exists() and any(sign in path for sign in "*?[")
+        found += [str(file) for file in expanded([path])] if pattern else [path]
+    return tuple(found)
 
 
 def _run_of(model: Path) -> OpenedRun:
@@ -174,6 +182,18 @@ def _run_of(model: Path) -> OpenedRun:
     if directory.model.name != model.name or not directory.settings.is_file():
         raise ConfigError(f"{model} does not say how its logs were cut: give the directory of its run instead")
     return OpenedRun.of(directory.path)
+
+
+def _given_logs(paths: Sequence[Path]) -> list[Path]:
+    """Return the logs among given files.
+
+    Raises:
+        DataError: none is a log.
+    """
+    logs = _logs(paths)
+    if not logs:
+        raise DataError(f"{paths[0]} is no log: data of dynamics are files {', '.join(LOG_SUFFIXES)}")
+    return logs
 
 
 def _logs(paths: Sequence[Path]) -> list[Path]:

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from potentia import runs
-from potentia.checks import one_file
 from potentia.cli.families.base import Family, Look
-from potentia.cli.families.files import hdf5_keys, write_table
+from potentia.cli.families.files import family_of_hdf5, own_file, write_table
 from potentia.cli.families.one_file import OneFile, OneFileJob
 from potentia.cli.families.operators_settings import OperatorSettings
 from potentia.cli.lines import Lines
+from potentia.errors import ConfigError
 from potentia.operators.advice import advise
 from potentia.operators.alignment import Alignment
 from potentia.operators.baselines import baselines_of
@@ -88,11 +88,11 @@ class OperatorFamily(Family):
 
     def recognises(self, paths: Sequence[Path]) -> bool:
         """Whether there are fields over time, or what makes them again."""
-        return bool({"outputs", "inputs"} & hdf5_keys(paths[0]))
+        return family_of_hdf5(paths[0]) == self.name
 
     def look(self, paths: Sequence[Path], named: Sequence[str]) -> Look:
         """Look at fields."""
-        data = read_operator_data(one_file(paths))
+        data = read_operator_data(own_file(paths, self.name))
         n, steps, grid = len(data.train), data.train.steps, data.train.grid
         epochs = int(np.clip(20_000 // n, 10, 200))
         settings = OperatorSettings(
@@ -123,13 +123,20 @@ class OperatorFamily(Family):
         return Look(saw, settings, shown, why)
 
     def job(self, settings: OperatorSettings) -> OperatorJob:
-        """Read the fields, and the tokenizer if there is one."""
+        """Read the fields, and the tokenizer if there is one.
+
+        Raises:
+            ConfigError: the operator to begin with is not there.
+        """
+        first = None if settings.start is None else settings.start.init_from
+        if first is not None and not Path(first).is_file():
+            raise ConfigError(f"init_from: there is no operator {first} to begin with")
         alignment = None if settings.alignment is None else settings.alignment.build()
-        return OperatorJob(settings, read_operator_data(settings.data.file), alignment)
+        return OperatorJob(settings, read_operator_data(own_file(settings.files, self.name)), alignment)
 
     def predict(self, model: Path, data: Sequence[Path], out: Path | None) -> pd.DataFrame:
         """Roll out the held-out samples; the table has mean and spread of each field, ``.npz`` has the fields."""
-        given = read_operator_data(one_file(data))
+        given = read_operator_data(own_file(data, self.name))
         part = given.test
         fields = NeuralOperator.load(model).predict(part.initial, part.parameters, part.steps)
         flat = fields.reshape(*fields.shape[:3], -1).astype(np.float64)  # [samples, steps + 1, channels, points]
@@ -153,7 +160,7 @@ class OperatorFamily(Family):
 
     def evaluate(self, model: Path, data: Sequence[Path]) -> pd.DataFrame:
         """Compare with the held-out part; baselines are fitted to the training part."""
-        return _errors(NeuralOperator.load(model), read_operator_data(one_file(data)))
+        return _errors(NeuralOperator.load(model), read_operator_data(own_file(data, self.name)))
 
 
 def _errors(operator: NeuralOperator, data: OperatorData) -> pd.DataFrame:
