@@ -139,7 +139,8 @@ def validate(
     data = read_operator_data(dataset)
     found = validate_tokens(operator, made, data, part=part, n_samples=n_samples)
     _draw_timeline(timeline, made, data, part, operator)
-    typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
+    figure = None if timeline.outfile is None else str(timeline.outfile)
+    typer.echo(json.dumps({**found.to_dict(), "figure": figure}) if as_json else str(found))
     return 0 if found.passed else 1
 
 
@@ -184,6 +185,7 @@ def diagnose(
         n_samples=n_samples,
         system=None if system is None or system.needs_seeds else system,
     )
-    typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
     if out is not None:
         RunDirectory(out).write_diagnosis(found)
+    directory = None if out is None else str(out)
+    typer.echo(json.dumps({**found.to_dict(), "directory": directory}) if as_json else str(found))

@@ -48,7 +48,8 @@ def report(
     page = Path("report.html") if out is None and not as_json else out
     if page is not None:
         found.to_html(page)
-    typer.echo(json.dumps(found.plain(), allow_nan=False) if as_json else f"{found}\n{page}")
+    told = {**found.plain(), "page": None if page is None else str(page)}
+    typer.echo(json.dumps(told, allow_nan=False) if as_json else f"{found}\n{page}")
 
 
 def _reported(run: Path, data: Sequence[Path]) -> ModelReport:
