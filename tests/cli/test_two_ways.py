@@ -54,5 +54,9 @@ def test_a_run_by_options_is_done_again_by_its_settings_and_asked_as_any(trained
     assert told(capsys, "evaluate", "first", data)["errors"]
     assert told(capsys, "predict", "first", data)["predictions"]
     assert told(capsys, "report", "first")["family"] == family
+    assert main(["evaluate", "first", "first/settings.yaml"]) == 2
+    assert {"dynamics": "is no log", "operators": "no HDF5 file"}[family] in capsys.readouterr().err
+    assert main(["dynamics", "evaluate", "first"]) == {"dynamics": 0, "operators": 2}[family]
+    assert ("is a run of operators, not of dynamics" in capsys.readouterr().err) == (family == "operators")
     assert main(["train", "first/settings.yaml", "--resume", "--run-dir", "first"]) == 0  # it is over: nothing changes
     assert torch.equal(load_file(first["model"])[learned[0]], weights[0][learned[0]])

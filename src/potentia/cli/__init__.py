@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PotentiaError as error:
         return _told(error, BAD_INPUT)
     except OSError as error:
-        return _told(f"{error.filename}: {error.strerror}" if error.filename else error, BAD_INPUT)
+        named = error.filename is not None and error.strerror is not None
+        return _told(f"{error.filename}: {error.strerror}" if named else error, BAD_INPUT)
     except KeyboardInterrupt:
         return _told(GOES_ON, INTERRUPTED)
     return 0

@@ -59,4 +59,4 @@ def _block(name: str, hint: Any, value: Any) -> Any:
         return from_plain(name, hint, value)
     except ConfigError as error:
         text = str(error)
-        raise ConfigError(text if text.startswith(f"{name} ") else f"{name}: {text}") from None
+        raise ConfigError(text if text.startswith((f"{name} ", f"{name}: ")) else f"{name}: {text}") from None

@@ -24,7 +24,8 @@ def tune(config: Path, root: Path, on_mismatch: str, as_json: bool, overrides: S
     """Search, show what was found, and return the exit code."""
     tuning = _tuning(config, root, overrides)
     best = tuning.run(on_mismatch=on_mismatch)
-    typer.echo(json.dumps(best) if as_json else f"{tuning.directory / BEST}:\n{yaml_text(best)}")
+    file = tuning.directory / BEST
+    typer.echo(json.dumps({"file": str(file), "best": best}) if as_json else f"{file}:\n{yaml_text(best)}")
     return 0
 
 

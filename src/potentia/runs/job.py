@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from potentia.config import differences
-from potentia.errors import ConfigError, DataError
+from potentia.errors import ConfigError, DataError, FileFormatError
 from potentia.runs.directory import RunDirectory
 from potentia.runs.provenance import provenance
 
@@ -114,7 +114,7 @@ def carry_out(
     directory.begin(settings, provenance(seed, job.mark()), resumed=resumed)
     try:
         trained = job.train(directory, resume_from)
-    except (ConfigError, DataError):
+    except (ConfigError, DataError, FileFormatError):
         directory.withdraw(before)
         raise
     out = trained.out
