@@ -32,7 +32,13 @@ def test_each_command_prints_json_on_demand(capsys):
 
 
 def test_each_training_tells_before_how_long_it_takes(capsys):
-    for words in (("train",), ("dynamics", "train"), ("operators", "train"), ("study", "run")):
+    for words in (
+        ("train",),
+        ("dynamics", "train"),
+        ("operators", "train"),
+        ("operators", "tokenizer"),
+        ("study", "run"),
+    ):
         assert words in COMMANDS
         assert main([*words, "--help"]) == 0
         assert "--dry-run" in capsys.readouterr().out

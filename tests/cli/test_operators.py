@@ -65,6 +65,8 @@ def test_train_diagnose_validate_tokens(call, tmp_path):
     assert (code, json.loads(out)["run"]) == (0, str(run))
     assert "  ✓ Resuming from epoch 2, step 2" in err
     assert "  ✓ Loaded latent projector weights" in err
+    elsewhere = ["--resume", tmp_path / "waves.hdf5", "--checkpoint-dir", run, *SMALL, *align]
+    assert "is not empty: resume what is there" in call("train", "--epochs", 1, *elsewhere)[2]
     settings = (run / "settings.yaml").read_text()
     assert "epochs" in call("train", "--epochs", 2, *resumed)[2]
     assert (run / "settings.yaml").read_text() == settings  # what was refused has not become the run's
@@ -95,6 +97,10 @@ def test_train_diagnose_validate_tokens(call, tmp_path):
 
 def test_a_tokenizer_is_trained_and_never_replaced(call, tmp_path):
     command = ["tokenizer", "--out", tmp_path / "made", "--epochs", 2]
+    told = json.loads(call(*command, "--dry-run", "--json")[1])
+    assert (told["epochs"], told["data"]["validation"]) == (2, 4)
+    assert told["memory_bytes"] > 0
+    assert not (tmp_path / "made").exists()
     code, out, err = call(*command)
     assert (code, err) == (0, "")
     assert "of the codes are used" in out

@@ -82,12 +82,13 @@ def tokenizer(
     ] = None,
     categories: Annotated[str, typer.Option(help="family or cluster.")] = "family",
     seed: Annotated[int, typer.Option(help="Of weights, codes and batches.")] = 42,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell time and memory; train nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a tokenizer on the features of true trajectories, and tell its health on the validation part."""
     from potentia.cli import operators_commands
 
-    operators_commands.tokenizer(dataset, out, epochs, timesteps, every, categories, seed, as_json)
+    operators_commands.tokenizer(dataset, out, epochs, timesteps, every, categories, seed, dry_run, as_json)
 
 
 @operators.command("tokens")

@@ -12,6 +12,7 @@ import typer
 
 from potentia.cli.families.operators_settings import load_tokenizer
 from potentia.cli.tables import finite
+from potentia.cli.train_command import figures
 from potentia.config import from_dict
 from potentia.errors import ConfigError
 from potentia.operators import diagnostics
@@ -53,17 +54,25 @@ def tokenizer(
     every: int | None,
     categories: str,
     seed: int,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Train a tokenizer, save it, and tell its health."""
+    """Train a tokenizer, save it, and tell its health; or only tell how long it would take."""
     path = out / TOKENIZER
-    if path.exists():
+    if path.exists() and not dry_run:
         raise ConfigError(f"{path} is there already: remove it or choose another directory by --out")
     data = read_operator_data(dataset)
     parts = [_steps_of(part, timesteps, every) for part in (data.train, data.val)]
     fitted, held_out = (feature_set(part, channels=data.channels) for part in parts)
     made = BehaviorTokenizer(from_dict(TokenizerConfig, {"categories": categories}))
-    told = made.train(fitted, TokenizerTrainingConfig(epochs=epochs, seed=seed), val=held_out)
+    settings = TokenizerTrainingConfig(epochs=epochs, seed=seed)
+    if dry_run:
+        expected = made.forecast(fitted, settings, val=held_out)
+        sizes = {"train": len(fitted), "validation": len(held_out), "features": len(fitted.columns)}
+        text = f"{', '.join(f'{name} {size}' for name, size in sizes.items())}\n{expected}"
+        typer.echo(json.dumps({"data": sizes, **figures(expected)}) if as_json else text)
+        return
+    told = made.train(fitted, settings, val=held_out)
     out.mkdir(parents=True, exist_ok=True)
     made.save(path)
     health = made.health(held_out)

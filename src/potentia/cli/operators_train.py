@@ -49,8 +49,11 @@ def train(asked: Mapping[str, Any]) -> None:
     if checkpoint is None:
         training.begin(lambda: RunDirectory.given(folder))
         return
+    directory = RunDirectory(Path(folder).absolute())
+    if checkpoint.resolve().parent != directory.path.resolve():
+        directory = RunDirectory.given(folder)  # the run of another directory is left alone
     typer.echo("\n".join(resumed_lines(checkpoint)), err=True)
-    training.go_on_from(RunDirectory(Path(folder).absolute()), checkpoint)
+    training.go_on_from(directory, checkpoint)
 
 
 def settings_of(asked: Mapping[str, Any]) -> OperatorSettings:

@@ -16,8 +16,9 @@ from potentia.cli.run_settings import read_run_settings
 from potentia.cli.tables import records, shown
 from potentia.errors import ConfigError
 from potentia.runs import Job, RunDirectory, Trained, carry_out, require_same_data, require_same_settings
+from potentia.train import Forecast
 
-__all__ = ["Training", "announced", "forecast", "train"]
+__all__ = ["Training", "announced", "figures", "forecast", "train"]
 
 RUNS = "runs"
 """Where runs are made that nobody has given a directory."""
@@ -51,6 +52,17 @@ def announced(directory: RunDirectory) -> RunDirectory:
     return directory
 
 
+def figures(found: Forecast) -> dict[str, float | None]:
+    """Return a forecast for programs."""
+    return {
+        "epochs": found.epochs,
+        "batches_per_epoch": found.batches_per_epoch,
+        "memory_bytes": found.memory_bytes,
+        "seconds_per_epoch": found.seconds_per_epoch,
+        "seconds": found.seconds_total,
+    }
+
+
 @dataclass(frozen=True)
 class Training:
     """One training on the command line, whatever it was asked for by; results go to the standard output."""
@@ -74,13 +86,7 @@ class Training:
         if not self.as_json:
             typer.echo("\n".join([*self.job.seen(), str(found)]))
             return
-        told = {
-            "epochs": found.epochs,
-            "batches_per_epoch": found.batches_per_epoch,
-            "memory_bytes": found.memory_bytes,
-        }
-        times = {"seconds_per_epoch": found.seconds_per_epoch, "seconds": found.seconds_total}
-        typer.echo(json.dumps({"family": self.family.name, "data": self.job.mark(), **told, **times}))
+        typer.echo(json.dumps({"family": self.family.name, "data": self.job.mark(), **figures(found)}))
 
     def begin(self, made: Callable[[], RunDirectory]) -> None:
         """Train in a directory that is made as soon as the data are known to be usable."""
