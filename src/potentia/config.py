@@ -85,7 +85,7 @@ def from_plain(name: str, hint: Any, value: Any) -> Any:
         ConfigError: it cannot be, or settings in it cannot.
     """
     _require_kind(name, hint, value)
-    return _read(hint, value)
+    return _read(name, hint, value)
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], allow: Collection[str] = ()) -> list[str]:
@@ -127,6 +127,9 @@ def _require_kind(name: str, hint: Any, value: Any) -> None:
         raise ConfigError(f"{name} must be a mapping of names to values, got {value!r}")
     if all(map(_is_list, arms)) and isinstance(value, bool | int | float | str):
         raise ConfigError(f"{name} must be a list, got {value!r}")
+    lengths = [_length(arm) for arm in arms]
+    if isinstance(value, list | tuple) and None not in lengths and len(value) not in lengths:
+        raise ConfigError(f"{name} must be a list of {' or '.join(map(str, lengths))} values, got {value!r}")
 
 
 def _is_mapping(arm: Any) -> bool:
@@ -139,30 +142,37 @@ def _is_list(arm: Any) -> bool:
     return inspect.isclass(origin) and issubclass(origin, Sequence) and not issubclass(origin, str | bytes)
 
 
-def _read(hint: Any, value: Any) -> Any:
+def _length(arm: Any) -> int | None:
+    """Return how many values a type has; None where it does not say."""
+    inner = typing.get_args(arm)
+    fixed = typing.get_origin(arm) is tuple and inner and inner[-1] is not Ellipsis
+    return len(inner) if fixed else None
+
+
+def _read(name: str, hint: Any, value: Any) -> Any:
     """Give a plain value the type that the field asks for: settings from a mapping, tuples from lists."""
     if isinstance(value, Mapping):
-        return _read_mapping(hint, value)
+        return _read_mapping(name, hint, value)
     if not isinstance(value, list | tuple):
         return value
     for arm in arms_of(hint):
         origin, inner = typing.get_origin(arm) or arm, typing.get_args(arm)
         if origin is tuple and inner and inner[-1] is not Ellipsis and len(inner) == len(value):
-            return tuple(_read(one, item) for one, item in zip(inner, value, strict=True))
+            return tuple(_read(name, one, item) for one, item in zip(inner, value, strict=True))
         if _is_list(arm):
-            items = [_read(inner[0] if inner else Any, item) for item in value]
+            items = [_read(name, inner[0] if inner else Any, item) for item in value]
             return tuple(items) if origin is tuple else items
     return value
 
 
-def _read_mapping(hint: Any, value: Mapping[str, Any]) -> Any:
+def _read_mapping(name: str, hint: Any, value: Mapping[str, Any]) -> Any:
     bases = [arm for arm in arms_of(hint) if inspect.isclass(arm) and dataclasses_below(arm)]
     if bases:
         return from_dict(_chosen_class(bases, value), value)
     for arm in arms_of(hint):
         origin, inner = typing.get_origin(arm), typing.get_args(arm)
         if inspect.isclass(origin) and issubclass(origin, Mapping):
-            return {key: _read(inner[1], item) for key, item in value.items()}
+            return {key: from_plain(f"{name}: {key}", inner[1], item) for key, item in value.items()}
     return dict(value)
 
 

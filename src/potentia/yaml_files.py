@@ -42,11 +42,20 @@ def read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     try:
         found = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        raise FileFormatError(f"{path} is no YAML that can be read: {_problem(error)}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise FileFormatError(f"{path} is no YAML that can be read: {error}") from None
     if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
         raise FileFormatError(f"{path} holds no settings: it must be a YAML mapping of names to values")
     return dict(found)
+
+
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    """Return what is wrong, and where: lines are counted from 1."""
+    place = error.problem_mark or error.context_mark
+    where = "" if place is None else f"line {place.line + 1}, column {place.column + 1}: "
+    return f"{where}{error.problem or error.context}"
 
 
 def yaml_text(content: Mapping[str, Any]) -> str:

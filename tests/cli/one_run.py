@@ -41,7 +41,12 @@ MADE = {"potentials": structures, "trajectories": trajectories, "dynamics": logs
 SHORT = {
     "potentials": ["training.iterations=3", "training.show_progress=false", "descriptor.rad_order=2"],
     "trajectories": ["training.epochs=3", "training.show_progress=false", "network.hidden_size=8"],
-    "dynamics": ["training.epochs=3", "training.progress=false", "training.model_hidden=[8]"],
+    "dynamics": [
+        "training.epochs=3",
+        "training.progress=false",
+        "training.model_hidden=[8]",
+        "training.analysis_scenarios=1",
+    ],
     "operators": ["training.epochs=3", "training.show_progress=false", "network.width=4", "network.layers=1"],
 }
 EPOCHS = {"potentials": "iterations", "trajectories": "epochs", "dynamics": "epochs", "operators": "epochs"}

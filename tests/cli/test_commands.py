@@ -62,6 +62,9 @@ def test_run_report_evaluate(call, tmp_path):
     assert "RMSE (log, dex)" in out
     assert (tmp_path / "results/a/report.html").is_file()
     assert "evaluated in" in call("report")[1]
+    told = json.loads(call("evaluate", "--json")[1])
+    assert told["page"] == str(tmp_path / "results/a/report.html")
+    assert told["metrics"][0]["surrogate"]
 
 
 def test_bad_input_is_one_line_and_exit_code_2(call, tmp_path, capsys):
@@ -119,6 +122,10 @@ def test_a_search_from_a_file(tmp_path, capsys):
     assert main(command) == 0
     assert "hidden_size" in capsys.readouterr().out
     assert main([*command, "--promote"]) == 0
+    capsys.readouterr()
+    assert main([*command, "--promote", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"file": str(tmp_path / "datasets/Decay/surrogate_configs.yaml"), "trials": {}}
     assert main([*command, "--promote", "--trial", "0"]) == 0
     assert main([*command, "--promote", "--trial", "FullyConnected=1"]) == 2
     assert "no completed trial 1; completed are 0" in capsys.readouterr().err

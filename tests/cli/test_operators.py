@@ -12,6 +12,7 @@ from potentia.cli import main
 from potentia.operators import BehaviorTokenizer, NeuralOperator
 from potentia.operators.hdf5 import write_operator_data, write_record
 from potentia.operators.make import make_record
+from potentia.yaml_files import read_yaml
 
 SMALL = ["--network", "fno", "--width", "4", "--modes", "3", "--layers", "1", "--lr", "1e-2", "--save-every", "0"]
 
@@ -32,7 +33,7 @@ def call(tmp_path, capsys):
 def test_train_diagnose_validate_tokens(call, tmp_path):
     run, align = tmp_path / "run", ["--vqvae-path", tmp_path, "--enable-latent-loss", "--lambda-latent", "0.5"]
     code, out, err = call("train", "--epochs", 1, "--log-every", 1, "--checkpoint-dir", run, *SMALL, *align)
-    assert (code, err) == (0, "")
+    assert code == 0
     for text in (
         "Epoch 1/1",
         "[2/2] loss=",
@@ -43,25 +44,32 @@ def test_train_diagnose_validate_tokens(call, tmp_path):
         "  Train: total=",
         "  Val:   total=",
     ):
-        assert text in out
+        assert text in err
+    assert "Epoch" not in out
     names = {path.name for path in run.iterdir()}
     assert {
-        "settings.json",
+        "settings.yaml",
+        "provenance.json",
         "history.csv",
+        "errors.csv",
         "losses.png",
-        "operator.safetensors",
+        "model.safetensors",
         "epoch_1.pt",
         "best_model.pt",
     } <= names
-    assert json.loads((run / "settings.json").read_text())["alignment"]["lambda_latent"] == 0.5
-    assert "has a run in it" in call("train", "--epochs", 1, "--checkpoint-dir", run, *SMALL)[2]
+    assert read_yaml(run / "settings.yaml")["alignment"]["lambda_latent"] == 0.5
+    assert "is not empty: resume what is there" in call("train", "--epochs", 1, "--checkpoint-dir", run, *SMALL)[2]
 
     resumed = ["--resume", run / "epoch_1.pt", "--checkpoint-dir", run, *SMALL, *align]
-    code, out, err = call("train", "--epochs", 1, *resumed)
-    assert (code, err) == (0, "")
-    assert "  ✓ Resuming from epoch 2, step 2" in out
-    assert "  ✓ Loaded latent projector weights" in out
+    code, out, err = call("train", "--epochs", 1, *resumed, "--json")
+    assert (code, json.loads(out)["run"]) == (0, str(run))
+    assert "  ✓ Resuming from epoch 2, step 2" in err
+    assert "  ✓ Loaded latent projector weights" in err
+    elsewhere = ["--resume", tmp_path / "waves.hdf5", "--checkpoint-dir", run, *SMALL, *align]
+    assert "is not empty: resume what is there" in call("train", "--epochs", 1, *elsewhere)[2]
+    settings = (run / "settings.yaml").read_text()
     assert "epochs" in call("train", "--epochs", 2, *resumed)[2]
+    assert (run / "settings.yaml").read_text() == settings  # what was refused has not become the run's
 
     known = ["--vqvae-path", tmp_path / "tokenizer.safetensors", "--noa-checkpoint", run / "best_model.pt"]
     code, out, err = call("diagnose", *known, "--n-samples", 8, "--timesteps", 6, "--out", tmp_path / "found")
@@ -78,7 +86,9 @@ def test_train_diagnose_validate_tokens(call, tmp_path):
     assert (tmp_path / "tokens.png").read_bytes()[1:4] == b"PNG"
     wrong = ["--figure", tmp_path / "none.png", "--sample", 24]
     assert "--sample must be one of 0 to 23 of `test`, got 24" in call("validate", *known, *wrong)[2]
+    told = json.loads(call("tokens", *known, "--out", tmp_path / "tokens.csv", "--json")[1])
     table = pd.read_csv(tmp_path / "tokens.csv")
+    assert told["tokens"] == list(table)[2:]
     assert list(table)[:4] == ["sample", "group", "initial.0", "initial.1"]
     samples = aligned.data().test
     fields = NeuralOperator.load(run / "best_model.pt").predict(samples.initial, samples.parameters, 6)
@@ -87,9 +97,16 @@ def test_train_diagnose_validate_tokens(call, tmp_path):
 
 def test_a_tokenizer_is_trained_and_never_replaced(call, tmp_path):
     command = ["tokenizer", "--out", tmp_path / "made", "--epochs", 2]
+    told = json.loads(call(*command, "--dry-run", "--json")[1])
+    assert (told["epochs"], told["data"]["validation"]) == (2, 4)
+    assert told["memory_bytes"] > 0
+    assert not (tmp_path / "made").exists()
     code, out, err = call(*command)
     assert (code, err) == (0, "")
     assert "of the codes are used" in out
+    told = json.loads(call("tokenizer", "--out", tmp_path / "other", "--epochs", 1, "--json")[1])
+    assert (told["epochs"], told["horizon"]) == (1, 6)
+    assert told["health"]["samples"] == 4
     assert "is there already" in call(*command)[2]
     cut = ["tokenizer", "--out", tmp_path / "windows", "--epochs", 1, "--every", 2]
     assert "give that, too" in call(*cut)[2]
@@ -118,7 +135,7 @@ def test_from_a_system_to_its_sensitivity(tmp_path, capsys):
     run = ["--epochs", "1", "--checkpoint-dir", str(tmp_path / "run"), "--log-every", "0"]
     assert main(["operators", "train", *small, *run, *SMALL]) == 0
     capsys.readouterr()
-    known = ["--vqvae-path", str(tmp_path), "--noa-checkpoint", str(tmp_path / "run/operator.safetensors")]
+    known = ["--vqvae-path", str(tmp_path), "--noa-checkpoint", str(tmp_path / "run/model.safetensors")]
     assert main(["operators", "diagnose", *small, *known]) == 0
     out = capsys.readouterr().out
     assert "3. Alignment Correlation\nnot available: the operator was trained without lambda_latent" in out

@@ -39,5 +39,5 @@ def test_a_directory_that_was_asked_for_must_be_empty(tmp_path):
     with pytest.raises(ConfigError, match="is not empty: resume what is there, or choose another run_dir"):
         RunDirectory.given(tmp_path / "a" / "b")
     assert RunDirectory.existing(tmp_path / "a" / "b").read_settings() == {}
-    with pytest.raises(FileFormatError, match=r"there is no config\.json in it"):
+    with pytest.raises(FileFormatError, match=r"there is no settings\.yaml in it"):
         RunDirectory.existing(tmp_path)

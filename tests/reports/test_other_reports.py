@@ -6,7 +6,6 @@ import json
 
 import pytest
 import torch
-import yaml
 
 import potentia.dynamics.report
 import potentia.operators.report
@@ -29,6 +28,7 @@ from potentia.trajectories.hdf5 import read_trajectories, write_trajectories
 from potentia.trajectories.networks.fully_connected import FullyConnectedConfig
 from potentia.trajectories.surrogates import SURROGATES, FullyConnected
 from potentia.trajectories.training_config import TrajectoryTrainingConfig
+from potentia.yaml_files import write_yaml
 from reports.pages import seen, table
 from trajectories import decays
 
@@ -118,7 +118,7 @@ def test_a_run_of_dynamics_needs_no_data_to_be_named(run, tmp_path):
 
 
 def test_a_network_of_dynamics_alone_is_measured_on_logs(run):
-    model, logs = run / "params_best.safetensors", run.parents[2] / "logs"
+    model, logs = run / "model.safetensors", run.parents[2] / "logs"
     report = potentia.dynamics.report.report_on(model, [logs])
     assert report.headline.endswith("(data)")
     assert "nothing is known" in report.plain()["sections"][0]["words"][0]
@@ -138,8 +138,8 @@ def test_the_command_takes_any_family(family, surrogate, operator, capsys, tmp_p
 
 
 def test_data_that_have_changed_are_left_out(operator, capsys, tmp_path):
-    (tmp_path / "operator.safetensors").write_bytes((operator / "operator.safetensors").read_bytes())
-    (tmp_path / "settings.json").write_text(json.dumps({"dataset": str(tmp_path / "waves.h5")}))
+    (tmp_path / "model.safetensors").write_bytes((operator / "operator.safetensors").read_bytes())
+    write_yaml(tmp_path / "settings.yaml", {"data": {"file": str(tmp_path / "waves.h5")}})
     for data, words in ((fields_data.data(), "VRMSE"), (fields_data.data(n_other=3), "Nothing was measured")):
         write_operator_data(tmp_path / "waves.h5", data)
         assert main(["report", str(tmp_path), "-o", str(tmp_path / "page.html")]) == 0
@@ -153,15 +153,3 @@ def test_wrong_data_are_one_clear_error(surrogate, operator):
     write_trajectories(surrogate / "other.hdf5", decays.data())
     with pytest.raises(DataError, match="was trained with the parameters"):
         potentia.trajectories.report.report_on(model, [surrogate / "other.hdf5"])
-
-
-def test_a_run_of_dynamics_by_one_file_of_settings(run, tmp_path, capsys):
-    (tmp_path / "model.safetensors").write_bytes((run / "params_best.safetensors").read_bytes())
-    settings = json.loads((run / "config.json").read_text())
-    training = {name: value for name, value in settings.items() if value is not None}
-    data = {"train": training.pop("dataset"), "validation": training.pop("val_dataset")}
-    (tmp_path / "settings.yaml").write_text(yaml.safe_dump({"data": data, "training": training}))
-    assert main(["report", str(tmp_path), "-o", str(tmp_path / "page.html")]) == 0
-    assert "(validation)" in capsys.readouterr().out
-    page = seen(tmp_path / "page.html")
-    assert "The data are those of the training, by their hash." in page.words

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from potentia.errors import ConfigError, FileFormatError
-from potentia.runs import RunDirectory, mark_of_files, provenance
+from potentia.errors import ConfigError, DataError, FileFormatError
+from potentia.runs import RunDirectory, mark_of_files, provenance, require_same_data, require_same_settings
 
 
 def test_what_was_written_comes_back(tmp_path):
@@ -45,6 +45,35 @@ def test_two_runs_never_share_a_directory(tmp_path):
     with pytest.raises(ConfigError, match=r"another run has begun in .*both: choose another run_dir"):
         other.begin({}, {})
     one.begin({}, {}, resumed=True)
+
+
+def test_a_run_that_was_refused_leaves_what_was_there(tmp_path):
+    run = RunDirectory.given(tmp_path / "new")
+    before = run.begun()
+    run.begin({"family": "a"}, {})
+    run.withdraw(before)
+    assert not run.path.exists()
+    run = RunDirectory.given(tmp_path / "old")
+    run.begin({"family": "a"}, {"seed": 1})
+    before = run.begun()
+    run.begin({"family": "a", "training": {"epochs": 2}}, {"seed": 2}, resumed=True)
+    run.withdraw(before)
+    assert (run.read_settings(), run.read_provenance()) == ({"family": "a"}, {"seed": 1})
+
+
+def test_a_run_goes_on_with_its_own_settings_and_data(tmp_path):
+    run = RunDirectory.given(tmp_path)
+    settings = {"family": "a", "data": {"file": "x"}, "training": {"lr": 0.1, "seed": 1, "device": "cpu"}}
+    run.begin(settings, provenance(1, {"sha256": "ab", "parts": {"train": 3}}))
+    moved = {**settings, "data": {"file": "y"}, "training": {"lr": 0.1, "seed": 1, "device": "cuda"}}
+    require_same_settings(run, moved, frozenset({"device", "seed"}))
+    require_same_data(run, {"sha256": "ab", "parts": {"train": 3}})
+    with pytest.raises(ConfigError, match=r"begun with other settings: training\.seed: 1 → 2\. Put them back"):
+        require_same_settings(run, {**settings, "training": {**settings["training"], "seed": 2}}, frozenset({"seed"}))
+    with pytest.raises(ConfigError, match="is a run of a, these are settings of b"):
+        require_same_settings(run, {**settings, "family": "b"}, frozenset())
+    with pytest.raises(DataError, match=r"begun with other data: sha256: 'ab' → 'cd'"):
+        require_same_data(run, {"sha256": "cd", "parts": {"train": 3}})
 
 
 def test_the_mark_of_files_is_that_of_their_contents_and_order(tmp_path):

@@ -34,8 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except TrainingError as error:
         return _told(error, FAILED)
-    except (PotentiaError, OSError) as error:
+    except PotentiaError as error:
         return _told(error, BAD_INPUT)
+    except OSError as error:
+        named = error.filename is not None and error.strerror is not None
+        return _told(f"{error.filename}: {error.strerror}" if named else error, BAD_INPUT)
     except KeyboardInterrupt:
         return _told(GOES_ON, INTERRUPTED)
     return 0

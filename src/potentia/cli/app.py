@@ -104,7 +104,7 @@ def study_tune(
     if trial and not promote:
         raise typer.BadParameter("--trial goes with --promote")
     if promote:
-        tune_command.promote(config, root, trial, overrides)
+        tune_command.promote(config, root, trial, as_json, overrides)
     else:
         raise typer.Exit(tune_command.tune(config, root, on_mismatch, as_json, overrides))
 

@@ -51,7 +51,8 @@ def check(
     )
     if html is not None:
         report.to_html(html)
-    typer.echo(json.dumps(report.plain()) if as_json else str(report))
+    told = {**report.plain(), "page": None if html is None else str(html)}
+    typer.echo(json.dumps(told) if as_json else str(report))
     if strict and report.errors:
         raise typer.Exit(NOT_FIT)
 

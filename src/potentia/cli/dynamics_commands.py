@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +11,18 @@ import numpy as np
 import pandas as pd
 import typer
 
-from potentia.cli.options import given_values, read_entries
-from potentia.cli.settings_file import read_settings
+from potentia.cli.options import read_entries
 from potentia.dynamics.models import get_model_spec, list_model_specs
 from potentia.dynamics.opened_run import OpenedRun
-from potentia.dynamics.run_config import RunConfig
-from potentia.dynamics.run_directory import RunDirectory
 from potentia.dynamics.simulator import SimulationSettings, simulate_logs, write_logs
 from potentia.dynamics.spec import ModelSpec
-from potentia.dynamics.training_run import forecast_run, run_training
 from potentia.errors import ConfigError
-from potentia.evaluate import as_text
 from potentia.study import write_yaml
 
-__all__ = ["evaluate", "forecast", "identify", "models", "settings_of", "simulate", "simulation_of", "train"]
+__all__ = ["evaluate", "identify", "models", "simulate", "simulation_of"]
 
 TRUTH = "truth.yaml"
 """File beside simulated logs that has the model and its parameters."""
-
-
-def settings_of(file: Path | None, resume: Path | None, options: Mapping[str, Any]) -> RunConfig:
-    """Return the settings of a run: those on the command line, else those of the file or of the run that goes on."""
-    if file is not None and resume is not None:
-        raise ConfigError("--resume takes the settings of the run that goes on: leave --config out")
-    before: Mapping[str, Any] = {}
-    if file is not None:
-        before = {name.replace("-", "_"): value for name, value in read_settings(file, ()).items()}
-    if resume is not None:
-        before = RunDirectory.existing(resume).read_settings()
-    return RunConfig.from_mapping({**before, **given_values(RunConfig, options)})
 
 
 def models(name: str | None, as_json: bool) -> None:
@@ -57,40 +39,6 @@ def models(name: str | None, as_json: bool) -> None:
         typer.echo(table.to_string(index=False))
         return
     typer.echo(_described(specs[0]))
-
-
-def train(settings: RunConfig, resume: Path | None, as_json: bool) -> None:
-    """Train, and tell where the results are."""
-    result = run_training(settings, resume)
-    if as_json:
-        errors = {name: value if math.isfinite(value) else None for name, value in result.out.stats.items()}
-        told = {"directory": str(result.directory.path), "paused": result.out.resumable, "errors": errors}
-        typer.echo(json.dumps({**told, "epochs": len(result.out.history)}))
-        return
-    typer.echo(str(result.out))
-    for part, found in result.analysis.items():
-        table = found.evaluation.table()
-        typer.echo(f"\n{part} (more in {result.directory.evaluation(part).name})\n{as_text(table[_is_main(table)])}")
-    typer.echo(f"\n{result.directory.path}")
-
-
-def _is_main(table: pd.DataFrame) -> list[bool]:
-    """Return for each row whether it is no error of a single state."""
-    return [not str(name).startswith("RMSE") for name in table.index]
-
-
-def forecast(settings: RunConfig, as_json: bool) -> None:
-    """Tell what would be trained on, and how long it would take."""
-    inputs, found = forecast_run(settings)
-    if as_json:
-        parts = {part: {"windows": len(one), "steps": one.n_steps} for part, one in inputs.parts.items()}
-        told = {"model": inputs.spec.name, "parts": parts, "epochs": found.epochs, "seconds": found.seconds_total}
-        typer.echo(json.dumps(told))
-        return
-    for part, counts in inputs.counts.items():
-        typer.echo(f"{part}: {len(inputs.parts[part])} windows of {inputs.parts[part].n_steps} steps")
-        typer.echo(counts.to_string())
-    typer.echo(str(found))
 
 
 def simulation_of(logs: int, seconds: float, dt: float, seed: int, noise: Sequence[str]) -> SimulationSettings:

@@ -61,7 +61,9 @@ def train(  # noqa: PLR0913, PLR0917  # one argument for each option
     init_from: Annotated[Path | None, typer.Option(help="An operator whose weights are the first ones.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights, batches and windows.")] = 42,
     device: Annotated[str, typer.Option(help="cpu, cuda …")] = "cpu",
-    log_every: Annotated[int, typer.Option(help="Steps between lines; 0 for one line an epoch.")] = 10,
+    log_every: Annotated[int, typer.Option(help="Steps between lines; 0 for those of epochs only.")] = 10,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell time and memory; train nothing.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train an operator on fields; all that it brings is in --checkpoint-dir."""
     from potentia.cli import operators_train
@@ -80,11 +82,13 @@ def tokenizer(
     ] = None,
     categories: Annotated[str, typer.Option(help="family or cluster.")] = "family",
     seed: Annotated[int, typer.Option(help="Of weights, codes and batches.")] = 42,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell time and memory; train nothing.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a tokenizer on the features of true trajectories, and tell its health on the validation part."""
     from potentia.cli import operators_commands
 
-    operators_commands.tokenizer(dataset, out, epochs, timesteps, every, categories, seed)
+    operators_commands.tokenizer(dataset, out, epochs, timesteps, every, categories, seed, dry_run, as_json)
 
 
 @operators.command("tokens")
@@ -94,6 +98,7 @@ def tokens(
     out: Annotated[Path, typer.Option(help="CSV file of the tokens.")],
     noa_checkpoint: Annotated[Path | None, typer.Option(help="Take what this operator predicts.")] = None,
     part: Part = "test",
+    as_json: AsJson = False,
     figure: TimelineFile = None,
     sample: TimelineSample = 0,
     every: TimelineEvery = 1,
@@ -102,7 +107,7 @@ def tokens(
     from potentia.cli import operators_commands
 
     timeline = operators_commands.Timeline(outfile=figure, sample=sample, every=every)
-    operators_commands.tokens(dataset, vqvae_path, out, noa_checkpoint, part, timeline)
+    operators_commands.tokens(dataset, vqvae_path, out, noa_checkpoint, part, as_json, timeline)
 
 
 @operators.command("validate")

@@ -10,7 +10,9 @@ from typing import Any
 import pandas as pd
 import typer
 
-from potentia.cli.operators_train import load_tokenizer
+from potentia.cli.families.operators_settings import load_tokenizer
+from potentia.cli.tables import finite
+from potentia.cli.train_command import figures
 from potentia.config import from_dict
 from potentia.errors import ConfigError
 from potentia.operators import diagnostics
@@ -20,7 +22,12 @@ from potentia.operators.features import feature_set, windows
 from potentia.operators.hdf5 import read_operator_data, read_record
 from potentia.operators.run_directory import TOKENIZER, RunDirectory
 from potentia.operators.timeline import token_timelines
-from potentia.operators.tokenizer import BehaviorTokenizer, TokenizerConfig, TokenizerTrainingConfig
+from potentia.operators.tokenizer import (
+    BehaviorTokenizer,
+    TokenizerConfig,
+    TokenizerHealth,
+    TokenizerTrainingConfig,
+)
 from potentia.operators.validation import behaviour_samples, validate_tokens
 from potentia.storage import write_text
 
@@ -40,20 +47,50 @@ class Timeline:
 
 
 def tokenizer(
-    dataset: Path, out: Path, epochs: int, timesteps: int | None, every: int | None, categories: str, seed: int
+    dataset: Path,
+    out: Path,
+    epochs: int,
+    timesteps: int | None,
+    every: int | None,
+    categories: str,
+    seed: int,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
-    """Train a tokenizer, save it, and tell its health."""
+    """Train a tokenizer, save it, and tell its health; or only tell how long it would take."""
     path = out / TOKENIZER
-    if path.exists():
+    if path.exists() and not dry_run:
         raise ConfigError(f"{path} is there already: remove it or choose another directory by --out")
     data = read_operator_data(dataset)
     parts = [_steps_of(part, timesteps, every) for part in (data.train, data.val)]
     fitted, held_out = (feature_set(part, channels=data.channels) for part in parts)
     made = BehaviorTokenizer(from_dict(TokenizerConfig, {"categories": categories}))
-    told = made.train(fitted, TokenizerTrainingConfig(epochs=epochs, seed=seed), val=held_out)
+    settings = TokenizerTrainingConfig(epochs=epochs, seed=seed)
+    if dry_run:
+        expected = made.forecast(fitted, settings, val=held_out)
+        sizes = {"train": len(fitted), "validation": len(held_out), "features": len(fitted.columns)}
+        text = f"{', '.join(f'{name} {size}' for name, size in sizes.items())}\n{expected}"
+        typer.echo(json.dumps({"data": sizes, **figures(expected)}) if as_json else text)
+        return
+    told = made.train(fitted, settings, val=held_out)
     out.mkdir(parents=True, exist_ok=True)
     made.save(path)
-    typer.echo(f"{told}\n{made.health(held_out)}\n{path}")
+    health = made.health(held_out)
+    if as_json:
+        content = {"tokenizer": str(path), "epochs": len(told.history), "horizon": made.horizon}
+        typer.echo(json.dumps({**content, "errors": finite(told.stats), "health": _figures(health)}))
+    else:
+        typer.echo(f"{told}\n{health}\n{path}")
+
+
+def _figures(health: TokenizerHealth) -> dict[str, Any]:
+    """Return all figures but those of single features and codebooks."""
+    numbers = {
+        "mse": health.mse, "rounded_pca_mse": health.rounded_pca_mse, "unquantised_mse": health.unquantised_mse,
+        "pca_mse": health.pca_mse, "utilisation": health.utilisation, "reachable": health.reachable,
+        "entropy": health.entropy, "bits": health.bits, "levelled_off": health.beyond,
+    }  # fmt: skip
+    return {"samples": health.samples, **finite(numbers), "nmse": finite(dict(health.nmse))}
 
 
 def _steps_of(part: Samples, timesteps: int | None, every: int | None) -> Samples:
@@ -66,7 +103,13 @@ def _steps_of(part: Samples, timesteps: int | None, every: int | None) -> Sample
 
 
 def tokens(
-    dataset: Path, vqvae_path: Path, out: Path, noa_checkpoint: Path | None, part: str, timeline: Timeline
+    dataset: Path,
+    vqvae_path: Path,
+    out: Path,
+    noa_checkpoint: Path | None,
+    part: str,
+    as_json: bool,
+    timeline: Timeline,
 ) -> None:
     """Write a row of tokens for each trajectory."""
     made, data = load_tokenizer(vqvae_path), read_operator_data(dataset)
@@ -82,8 +125,13 @@ def tokens(
     frame.insert(0, "group", samples.group)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, frame.to_csv(index_label="sample"))
-    typer.echo(f"{out}: {len(found)} trajectories, {found.shape[1]} tokens each")
     _draw_timeline(timeline, made, data, part, operator)
+    if as_json:
+        figure = None if timeline.outfile is None else str(timeline.outfile)
+        told = {"file": str(out), "trajectories": len(found), "tokens": names, "figure": figure}
+        typer.echo(json.dumps({**told, "part": part, "predicted": operator is not None}))
+    else:
+        typer.echo(f"{out}: {len(found)} trajectories, {found.shape[1]} tokens each")
 
 
 def validate(
@@ -100,7 +148,8 @@ def validate(
     data = read_operator_data(dataset)
     found = validate_tokens(operator, made, data, part=part, n_samples=n_samples)
     _draw_timeline(timeline, made, data, part, operator)
-    typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
+    figure = None if timeline.outfile is None else str(timeline.outfile)
+    typer.echo(json.dumps({**found.to_dict(), "figure": figure}) if as_json else str(found))
     return 0 if found.passed else 1
 
 
@@ -145,6 +194,7 @@ def diagnose(
         n_samples=n_samples,
         system=None if system is None or system.needs_seeds else system,
     )
-    typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
     if out is not None:
         RunDirectory(out).write_diagnosis(found)
+    directory = None if out is None else str(out)
+    typer.echo(json.dumps({**found.to_dict(), "directory": directory}) if as_json else str(found))

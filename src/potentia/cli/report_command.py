@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from potentia.errors import FileFormatError
 
 if TYPE_CHECKING:
     from potentia.report import ModelReport
+    from potentia.runs import RunDirectory
 
 __all__ = ["report"]
 
@@ -27,8 +28,6 @@ FAMILIES = {
     "neural operator": "operators",
 }
 """Kind of a file → the family that reports on it."""
-MODELS = ("model.safetensors", "operator.safetensors")
-"""What the model in the directory of a run is called."""
 
 
 def report(
@@ -49,12 +48,14 @@ def report(
     page = Path("report.html") if out is None and not as_json else out
     if page is not None:
         found.to_html(page)
-    typer.echo(json.dumps(found.plain(), allow_nan=False) if as_json else f"{found}\n{page}")
+    told = {**found.plain(), "page": None if page is None else str(page)}
+    typer.echo(json.dumps(told, allow_nan=False) if as_json else f"{found}\n{page}")
 
 
 def _reported(run: Path, data: Sequence[Path]) -> ModelReport:
     """Return the report by the family of the model."""
     from potentia.report import expected_kind
+    from potentia.runs import RunDirectory
 
     if not run.exists():
         raise FileFormatError(f"no such file or directory: {run}")
@@ -64,15 +65,15 @@ def _reported(run: Path, data: Sequence[Path]) -> ModelReport:
 
     if (run / METADATA).is_file():
         return _reporter("potentials")(run, data)
-    if list(run.glob("params_*.safetensors")):
-        return _reporter("dynamics")(run, data, only_same=not data)
-    for model in (run / name for name in MODELS):
-        if model.is_file():
-            family = FAMILIES[expected_kind(model, FAMILIES)]
-            whole = family == "dynamics"  # its settings say how logs are cut, too
-            known = data if whole else data or _data_of(run)
-            return _reporter(family)(run if whole else model, known, only_same=not data)
-    raise FileFormatError(f"{run} is no directory of a run: there is no {' or '.join(MODELS)} in it, nor a committee")
+    directory = RunDirectory(run)
+    if not directory.is_trained:
+        raise FileFormatError(
+            f"{run} is no directory of a run that has ended: there is no {directory.model.name} in it, nor a committee"
+        )
+    family = FAMILIES[expected_kind(directory.model, FAMILIES)]
+    if family == "dynamics":  # its settings say how logs are cut, too
+        return _reporter(family)(run, data, only_same=not data)
+    return _reporter(family)(directory.model, data or _data_of(directory), only_same=not data)
 
 
 def _reporter(family: str) -> Callable[..., ModelReport]:
@@ -80,20 +81,12 @@ def _reporter(family: str) -> Callable[..., ModelReport]:
     return reporter
 
 
-def _data_of(run: Path) -> list[Path]:
+def _data_of(run: RunDirectory) -> list[Path]:
     """Return the data that the settings of a run name, as far as they are there."""
-    from potentia.storage import load_json
-    from potentia.yaml_files import read_yaml
-
-    found: Mapping[str, Any] = {}
-    if (run / "settings.yaml").is_file():
-        found = read_yaml(run / "settings.yaml")
-    elif (run / "settings.json").is_file():
-        found = load_json(run / "settings.json")
-    named = found.get("data", found.get("dataset"))
-    if isinstance(named, Mapping):
-        named = named.get("train", named.get("file"))
-    paths = [named] if isinstance(named, str) else named or []
+    if not run.settings.is_file():
+        return []
+    named = run.read_settings().get("data", {})
+    paths = [named["file"]] if "file" in named else named.get("train", [])
     return [path for one in paths for path in _files(Path(one))]
 
 

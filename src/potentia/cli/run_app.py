@@ -84,11 +84,12 @@ def export(
 def schema(
     family: Annotated[str | None, typer.Argument(help="Name of a family; all if left out.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="File of the schema; printed if left out.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write the JSON schema of files of settings, for editors."""
     from potentia.cli import schema_command
 
-    schema_command.schema(family, out)
+    schema_command.schema(family, out, as_json)
 
 
 def doctor(as_json: AsJson = False) -> None:

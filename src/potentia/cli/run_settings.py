@@ -12,7 +12,7 @@ from typing import Any
 from potentia.checks import did_you_mean
 from potentia.cli.families import FAMILIES, Family, family
 from potentia.cli.families.base import FamilySettings
-from potentia.cli.settings_file import read_settings
+from potentia.cli.settings_file import naming, read_settings
 from potentia.config import from_plain
 from potentia.errors import ConfigError
 
@@ -36,11 +36,9 @@ def settings_from(content: Mapping[str, Any], path: Path) -> tuple[Family, Famil
         raise ConfigError(
             f"{path} needs `family`, one of {', '.join(FAMILIES)}; `potentia init DATA` writes such a file"
         )
-    try:
+    with naming(path):
         found = family(blocks.pop("family"))
         return found, _settings(found.settings_class, blocks).at(path.resolve().parent)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
 
 
 def _settings(cls: type[FamilySettings], blocks: Mapping[str, Any]) -> FamilySettings:
@@ -61,4 +59,4 @@ def _block(name: str, hint: Any, value: Any) -> Any:
         return from_plain(name, hint, value)
     except ConfigError as error:
         text = str(error)
-        raise ConfigError(text if text.startswith(f"{name} ") else f"{name}: {text}") from None
+        raise ConfigError(text if text.startswith((f"{name} ", f"{name}: ")) else f"{name}: {text}") from None

@@ -17,7 +17,7 @@ __all__ = ["schema", "settings_schema"]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def schema(name: str | None, out: Path | None) -> None:
+def schema(name: str | None, out: Path | None, as_json: bool) -> None:
     """Write or print the schema of one family, or that of all."""
     names = FAMILIES if name is None else (name,)
     found = [settings_schema(one) for one in names]
@@ -29,6 +29,9 @@ def schema(name: str | None, out: Path | None) -> None:
     if out.exists():
         raise ConfigError(f"{out} is there already: remove it, or choose another file by -o")
     write_text(out, text)
+    if as_json:
+        typer.echo(json.dumps({"file": str(out), "families": list(names)}))
+        return
     typer.echo(f"{out}: in an editor, `# yaml-language-server: $schema={out}` at the head of the settings names it")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import yaml
 from potentia.errors import ConfigError
 from potentia.yaml_files import read_yaml
 
-__all__ = ["read_settings"]
+__all__ = ["naming", "read_settings", "read_study_settings"]
 
 
 def read_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
@@ -21,6 +22,8 @@ def read_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
         ConfigError: there is no such file, or an override has no ``=`` or goes into something that is no block.
         FileFormatError: the file is no YAML.
     """
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder: give the YAML file of the settings, of a run {path / 'settings.yaml'}")
     if not path.is_file():
         raise ConfigError(f"no such file: {path}")
     settings = read_yaml(path)
@@ -36,6 +39,27 @@ def read_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
                 raise ConfigError(f"--set {key}: {name} is no block of settings but {block!r}")
         block[last] = _value(text, value)
     return settings
+
+
+def read_study_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of a study or of a search.
+
+    Raises:
+        ConfigError: as `read_settings`, or they are those of one training.
+    """
+    settings = read_settings(path, overrides)
+    if "family" in settings:
+        raise ConfigError(f"{path} has settings of a training of {settings['family']}: give it to potentia train")
+    return settings
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let errors in settings name the file that they stand in."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def _value(text: str, value: str) -> Any:

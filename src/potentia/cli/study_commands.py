@@ -10,7 +10,8 @@ from textwrap import shorten
 
 import typer
 
-from potentia.cli.settings_file import read_settings
+from potentia.cli.settings_file import naming, read_study_settings
+from potentia.cli.tables import records
 from potentia.study import Ended
 from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.study import Study
@@ -20,7 +21,7 @@ __all__ = ["evaluate", "forecast", "report", "run"]
 
 def run(config: Path, root: Path, on_mismatch: str, as_json: bool, overrides: Sequence[str]) -> int:
     """Train what is missing; return the exit code."""
-    study = Study.from_config(read_settings(config, overrides), root=root)
+    study = _study(config, root, overrides)
     talks = study.config.verbose and not as_json
     if talks:
         typer.echo(_described(study.data))
@@ -38,7 +39,7 @@ def run(config: Path, root: Path, on_mismatch: str, as_json: bool, overrides: Se
 
 def forecast(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) -> None:
     """List the tasks, with the time and memory that they are likely to need."""
-    study = Study.from_config(read_settings(config, overrides), root=root)
+    study = _study(config, root, overrides)
     table = study.forecast()
     slots, seconds = len(study.config.devices), float(table["seconds"].sum())
     memory = int(table["memory_bytes"].nlargest(slots).sum())
@@ -54,11 +55,11 @@ def forecast(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) 
 
 def evaluate(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) -> None:
     """Measure what was trained, and write it."""
-    study = Study.from_config(read_settings(config, overrides), root=root)
+    study = _study(config, root, overrides)
     found = study.evaluate()
     found.write(study.results)
     if as_json:
-        typer.echo(found.metrics.to_json(orient="records"))
+        typer.echo(json.dumps({"page": str(study.results / "report.html"), "metrics": records(found.metrics)}))
         return
     typer.echo(found.table().to_string())
     typer.echo(f"more in {study.results / 'report.html'}")
@@ -66,7 +67,7 @@ def evaluate(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) 
 
 def report(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) -> None:
     """Tell how far a study is, and what was found."""
-    study = Study.from_config(read_settings(config, overrides), root=root)
+    study = _study(config, root, overrides)
     table = study.progress()
     if as_json:
         typer.echo(table.to_json(orient="records"))
@@ -83,6 +84,12 @@ def report(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) ->
         typer.echo(summary.read_text(encoding="utf-8"))
     if page.is_file():
         typer.echo(f"evaluated in {page}")
+
+
+def _study(config: Path, root: Path, overrides: Sequence[str]) -> Study:
+    settings = read_study_settings(config, overrides)
+    with naming(config):
+        return Study.from_config(settings, root=root)
 
 
 def _last_done(dates: Iterable[object]) -> float:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-__all__ = ["records", "shown"]
+__all__ = ["finite", "records", "shown"]
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -19,3 +21,8 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 def shown(table: pd.DataFrame) -> str:
     """Return aligned columns; four digits of each number."""
     return table.to_string(index=False, na_rep="", float_format="{:.4g}".format)
+
+
+def finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Return numbers as strict JSON has them: what is not finite is None."""
+    return {name: float(value) if math.isfinite(value) else None for name, value in values.items()}

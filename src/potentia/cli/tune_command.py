@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from potentia.cli.settings_file import read_settings
+from potentia.cli.settings_file import naming, read_study_settings
 from potentia.errors import ConfigError
 from potentia.study import yaml_text
 
@@ -22,18 +22,29 @@ __all__ = ["promote", "tune"]
 
 def tune(config: Path, root: Path, on_mismatch: str, as_json: bool, overrides: Sequence[str]) -> int:
     """Search, show what was found, and return the exit code."""
-    tuning = Tuning.from_config(read_settings(config, overrides), root=root)
+    tuning = _tuning(config, root, overrides)
     best = tuning.run(on_mismatch=on_mismatch)
-    typer.echo(json.dumps(best) if as_json else f"{tuning.directory / BEST}:\n{yaml_text(best)}")
+    file = tuning.directory / BEST
+    typer.echo(json.dumps({"file": str(file), "best": best}) if as_json else f"{file}:\n{yaml_text(best)}")
     return 0
 
 
-def promote(config: Path, root: Path, trials: Sequence[str], overrides: Sequence[str]) -> None:
+def promote(config: Path, root: Path, trials: Sequence[str], as_json: bool, overrides: Sequence[str]) -> None:
     """Write the best settings, or those of ``trials``, beside the data."""
-    tuning = Tuning.from_config(read_settings(config, overrides), root=root)
+    tuning = _tuning(config, root, overrides)
     names = [one.name for one in tuning.config.surrogates]
     chosen = dict(_surrogate_and_number(text, names) for text in trials)
-    typer.echo(f"{tuning.promote(chosen)}: studies of these data take them for defaults")
+    file = tuning.promote(chosen)
+    if as_json:
+        typer.echo(json.dumps({"file": str(file), "trials": chosen}))
+    else:
+        typer.echo(f"{file}: studies of these data take them for defaults")
+
+
+def _tuning(config: Path, root: Path, overrides: Sequence[str]) -> Tuning:
+    settings = read_study_settings(config, overrides)
+    with naming(config):
+        return Tuning.from_config(settings, root=root)
 
 
 def _surrogate_and_number(text: str, names: Sequence[str]) -> tuple[str, int]:

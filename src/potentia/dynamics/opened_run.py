@@ -39,11 +39,9 @@ class OpenedRun:
             FileFormatError: it is no run, or its training has not ended.
         """
         directory = RunDirectory.existing(path)
-        weights = [directory.weights(which, ".safetensors") for which in ("best", "last")]
-        there = [file for file in weights if file.is_file()]
-        if not there:
-            raise FileFormatError(f"{path} has no weights yet: let its training go on by --resume {path}")
-        return cls(directory, RunConfig.from_mapping(directory.read_settings()), DynamicsParameterNet.load(there[0]))
+        if not directory.is_trained:
+            raise FileFormatError(f"{path} has no model yet: its training has not ended, let it go on by --resume")
+        return cls(directory, directory.read_config(), DynamicsParameterNet.load(directory.model))
 
     def windows(self, paths: Sequence[str] = ()) -> FeatureDataset:
         """Return windows of logs, cut as those of the training.

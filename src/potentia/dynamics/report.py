@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from potentia import runs
-from potentia.config import from_dict
 from potentia.dynamics.baselines import Baseline, ConstantParameters, ConstantTurn, Persistence, predict_all
 from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.estimator import DynamicsParameterNet
@@ -19,8 +17,6 @@ from potentia.dynamics.evaluation import RolloutEvaluation, evaluate_rollouts, s
 from potentia.dynamics.load import load_feature_dataset_group
 from potentia.dynamics.opened_run import OpenedRun
 from potentia.dynamics.results import TrainOut
-from potentia.dynamics.run_config import RunConfig
-from potentia.dynamics.run_directory import RunDirectory
 from potentia.dynamics.run_inputs import read_inputs
 from potentia.dynamics.training_config import DynamicsTrainingConfig
 from potentia.dynamics.windows import WindowSettings
@@ -92,15 +88,8 @@ def _opened(path: Path) -> tuple[OpenedRun | None, Path]:
     if not path.is_dir():
         expected_kind(path, {DynamicsParameterNet.kind})
         return None, path
-    whole = runs.RunDirectory(path)
-    if not (whole.is_trained and whole.settings.is_file()):
-        run = OpenedRun.of(path)
-        weights = (run.directory.weights(which, ".safetensors") for which in ("best", "last"))
-        return run, next(file for file in weights if file.is_file())
-    blocks = whole.read_settings()
-    logs = {"dataset": blocks["data"]["train"], "val_dataset": blocks["data"].get("validation", ())}
-    config = from_dict(RunConfig, {**blocks["training"], **logs})
-    return OpenedRun(RunDirectory(path), config, DynamicsParameterNet.load(whole.model)), whole.model
+    run = OpenedRun.of(path)
+    return run, run.directory.model
 
 
 def _windows(net: DynamicsParameterNet, run: OpenedRun | None, data: Sequence[Path]) -> dict[str, FeatureDataset]:

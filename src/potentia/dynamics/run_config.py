@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -17,11 +18,17 @@ from potentia.errors import ConfigError
 __all__ = ["RunConfig"]
 
 FREE = frozenset({
-    "dataset", "val_dataset", "root", "epochs", "max_time", "device", "dataset_cache", "val_dataset_cache",
-    "refresh_cache", "summary_chunk_size", "output", "flat_json", "analysis", "constant_fit", "analysis_scenarios",
-    "analysis_horizon", "wandb_project", "log_every", "checkpoint_interval", "run_dir", "progress",
+    "epochs", "max_time", "device", "dataset_cache", "val_dataset_cache", "refresh_cache", "summary_chunk_size",
+    "output", "flat_json", "analysis", "constant_fit", "analysis_scenarios", "analysis_horizon", "wandb_project",
+    "log_every", "checkpoint_interval", "progress",
 })  # fmt: skip
-"""Settings that may be others when a run goes on; of the data it is the content that must be the same."""
+"""Settings that may be others when a run goes on."""
+LOGS = {"train": "dataset", "validation": "val_dataset"}
+"""What the block ``data`` of a file of settings calls the logs → the field."""
+PLACES = ("root", "run_dir")
+"""Fields that say where, which no file of settings has: paths in it begin at its own folder."""
+FILES = ("dataset_cache", "val_dataset_cache", "output")
+"""Fields with the path of a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,32 +202,25 @@ class RunConfig:
         """Return plain values that `from_mapping` takes."""
         return to_dict(self)
 
-    def require_same_training(self, before: RunConfig, where: str) -> None:
-        """Check that a run which was begun with other settings can go on with these.
+    def rooted(self) -> Self:
+        """Return them with absolute paths, so that no root is needed."""
+        changed: dict[str, Any] = {name: self.__dict__[name] and self._absolute(self.__dict__[name]) for name in FILES}
+        for name in LOGS.values():
+            changed[name] = tuple(map(self._absolute, self.__dict__[name]))
+        return replace(self, **changed, root=".")
 
-        Args:
-            before: Settings of the run.
-            where: What messages call it.
+    def blocks(self) -> dict[str, Any]:
+        """Return what the file of settings of a run holds: ``family``, ``data`` and ``training``."""
+        fields = self.plain()
+        data = {part: fields.pop(name) for part, name in LOGS.items()}
+        training = {name: value for name, value in fields.items() if name not in PLACES}
+        return {"family": "dynamics", "data": data, "training": training}
 
-        Raises:
-            ConfigError: something is not the same that decides what is learned; the message lists all of it.
-        """
-        if self.model != before.model:
-            raise ConfigError(
-                f"{where} was trained with model {before.model!r}, now {self.model!r} is asked for: resume it with its "
-                "own model, or begin a new run"
-            )
-        own = self.plain()
-        changed = [
-            f"{name} was {value!r}, now it is {own[name]!r}"
-            for name, value in before.plain().items()
-            if name not in FREE and value != own[name]
-        ]
-        if changed:
-            raise ConfigError(
-                f"{where} was begun with other settings: {'; '.join(changed)}. Leave them out to resume it, or begin a "
-                "new run"
-            )
+    @classmethod
+    def from_blocks(cls, blocks: Mapping[str, Any]) -> Self:
+        """Build them from what `blocks` has returned."""
+        logs = {name: blocks["data"].get(part, ()) for part, name in LOGS.items()}
+        return from_dict(cls, {**blocks.get("training", {}), **logs})
 
     @property
     def stages(self) -> tuple[tuple[int, int], ...]:
@@ -286,6 +286,9 @@ class RunConfig:
             max_time=self.max_time,
             show_progress=self.progress,
         )
+
+    def _absolute(self, path: str) -> str:
+        return os.path.normpath(Path(self.root).absolute() / Path(path).expanduser())
 
     def _check_parts(self) -> None:
         self.windows()

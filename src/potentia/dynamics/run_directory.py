@@ -1,15 +1,18 @@
-"""The directory of one training run: a name that nobody else has, and what its files are called."""
+"""The directory of one training run of dynamics: its name, and the files that only this family writes."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from potentia import runs
-from potentia.storage import load_json
+from potentia.dynamics.run_config import RunConfig
+from potentia.errors import FileFormatError
+from potentia.train import export
 
 __all__ = ["RunDirectory"]
 
@@ -44,11 +47,6 @@ class RunDirectory(runs.RunDirectory):
         return cls.new(Path(root) / RESULTS / model, "run", begun, ending)
 
     @property
-    def settings(self) -> Path:
-        """Settings of the run."""
-        return self.path / "config.json"
-
-    @property
     def metrics(self) -> Path:
         """Records of batches and epochs, one line each."""
         return self.path / "metrics.jsonl"
@@ -59,8 +57,8 @@ class RunDirectory(runs.RunDirectory):
         return self.path / "loss_history.json"
 
     @property
-    def loss_figure(self) -> Path:
-        """Losses over epochs."""
+    def losses(self) -> Path:
+        """Figure of the losses over epochs."""
         return self.path / "pct_network_loss.png"
 
     @property
@@ -78,9 +76,9 @@ class RunDirectory(runs.RunDirectory):
         """Which parameters the data can tell."""
         return self.path / "identifiability.json"
 
-    def weights(self, which: str, suffix: str) -> Path:
-        """Return the file of the ``"last"`` or ``"best"`` weights, ``".safetensors"`` or ``".msgpack"``."""
-        return self.path / f"params_{which}{suffix}"
+    def weights(self, which: str) -> Path:
+        """Return the file of the ``"last"`` or ``"best"`` weights, as programs without torch read them."""
+        return self.path / f"params_{which}.msgpack"
 
     def windows(self, part: str) -> Path:
         """Return the file of predicted parameters of each window of ``"training"`` or ``"validation"``."""
@@ -94,12 +92,18 @@ class RunDirectory(runs.RunDirectory):
         """Return the directory of figures of ``"training"`` or ``"validation"``."""
         return self.path / "analysis" / part
 
-    def read_settings(self) -> dict[str, Any]:
-        """Read the settings of the run."""
-        found: dict[str, Any] = load_json(self.settings)
-        return found
+    def read_config(self) -> RunConfig:
+        """Read the settings of the run.
 
-    def data(self) -> dict[str, str]:
-        """Read the hash of the windows that the run was begun with, by the name of their part."""
-        found = self.read_provenance()["data"]
-        return {part: str(told["sha256"]) for part, told in found.items()}
+        Raises:
+            FileFormatError: it is a run of another family.
+        """
+        blocks = self.read_settings()
+        if blocks.get("family") != "dynamics":
+            raise FileFormatError(f"{self.path} is a run of {blocks.get('family')}, not of dynamics")
+        return RunConfig.from_blocks(blocks)
+
+    def write_history(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Write a row for each completed epoch, and the same by columns."""
+        super().write_history(history)
+        export(history, self.loss_history)

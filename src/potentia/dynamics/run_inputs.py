@@ -51,7 +51,9 @@ def read_inputs(config: RunConfig) -> RunInputs:
     spec = spec_of(config)
     _require_there(config, [*config.dataset, *config.val_dataset])
     if not config.dataset:
-        raise ConfigError("there is nothing to train on: give --dataset, a folder or file of logs")
+        raise ConfigError(
+            "there is nothing to train on: give --dataset, in settings train under `data`, a folder or file of logs"
+        )
     _require_apart(config)
     found = {"training": read_windows(config, spec, config.dataset, validation=False)}
     if config.val_dataset:

@@ -10,25 +10,15 @@ from pathlib import Path
 import pandas as pd
 
 from potentia.dynamics.estimator import DynamicsParameterNet
-from potentia.dynamics.msgpack_tensors import write_msgpack
-from potentia.dynamics.parameter_files import summary_content, write_content, write_parameter_windows
-from potentia.dynamics.provenance import told
+from potentia.dynamics.job import DynamicsJob
 from potentia.dynamics.results import TrainOut
-from potentia.dynamics.run_analysis import Analysis, analyse
-from potentia.dynamics.run_config import RunConfig
+from potentia.dynamics.run_analysis import Analysis
+from potentia.dynamics.run_config import FREE, RunConfig
 from potentia.dynamics.run_directory import RunDirectory
-from potentia.dynamics.run_inputs import RunInputs, read_inputs
-from potentia.errors import ConfigError, DataError, warn_user
-from potentia.runs import provenance
-from potentia.train import Callback, Forecast, JsonLines, Recording, WandbLog, newest_checkpoint
-from potentia.train.history import export
+from potentia.errors import warn_user
+from potentia.runs import carry_out, require_same_data, require_same_settings
 
-__all__ = ["RunResult", "forecast_run", "network_of", "run_training"]
-
-ERRORS = {"loss": "train/loss", "steps": "horizon"}
-"""Errors of batches → their names in the logs."""
-COLUMNS = {"train_loss": "train/epoch_loss", "val_loss": "val/loss"}
-"""Columns of the history → their names in the logs; others keep theirs."""
+__all__ = ["RunResult", "directory_of", "run_training"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,133 +55,31 @@ def run_training(config: RunConfig, resume: str | os.PathLike[str] | None = None
         DataError: logs cannot be used, or are others than those of the run that is to go on.
         TrainingError: the training cannot go on.
     """
-    begun = None if resume is None else RunDirectory.existing(resume)
-    if begun is not None:
-        config.require_same_training(RunConfig.from_mapping(begun.read_settings()), str(begun.path))
-    inputs = read_inputs(config)
-    net = network_of(config, inputs)
-    if begun is not None:
-        _require_same_data(begun, inputs)
-    directory = _directory(config, inputs) if begun is None else begun
-    settings = {**config.plain(), "root": str(Path(config.root).absolute())}
-    write_content(directory.provenance, provenance(config.seed, told(inputs.parts)))
-    write_content(directory.settings, settings)  # last: what has it is a run that can be resumed
-    out = net.train(
-        inputs.training,
-        config.training(directory.checkpoints),
-        inputs.validation,
-        newest_checkpoint(directory.checkpoints),
-        allow_changes=("epochs",),
-        callbacks=_recordings(config, directory, inputs),
+    whole = config.rooted()
+    job, settings = DynamicsJob(whole), whole.blocks()
+    if resume is not None:
+        directory = RunDirectory.existing(resume)
+        require_same_settings(directory, settings, FREE)
+        require_same_data(directory, job.mark())
+    else:
+        job.mark()  # data that cannot be used are told before there is a directory
+        directory = directory_of(config)
+    trained = carry_out(
+        job,
+        directory,
+        settings,
+        config.seed,
+        resumed=resume is not None,
+        resume_from=None if resume is None else directory.newest_checkpoint,
     )
-    _write_history(out, directory)
-    if out.resumable:
-        warn_user(f"paused: {out.ended}; go on by resuming {directory.path}")
-        return RunResult(directory, net, out)
-    _write_weights(net, directory, chosen=inputs.validation is not None)
-    analysis = analyse(config, inputs, net, directory) if config.analysis else {}
-    _write_parameters(config, inputs, net, directory, analysis)
-    return RunResult(directory, net, out, analysis)
+    if trained.out.resumable:
+        warn_user(f"paused: {trained.out.ended}; go on by resuming {directory.path}")
+    return RunResult(directory, trained.estimator, trained.out, trained.analysis)
 
 
-def forecast_run(config: RunConfig) -> tuple[RunInputs, Forecast]:
-    """Return what would be trained on, and how long it would take; nothing is written."""
-    inputs = read_inputs(config)
-    return inputs, network_of(config, inputs).forecast(inputs.training, config.training(None), inputs.validation)
-
-
-def network_of(config: RunConfig, inputs: RunInputs) -> DynamicsParameterNet:
-    """Return the network before its training.
-
-    Raises:
-        ConfigError: settings do not fit the model, or what is known of a parameter contradicts its bounds.
-    """
-    net = DynamicsParameterNet(
-        inputs.spec,
-        hidden=config.model_hidden,
-        features=config.features_seen(),
-        bounds=config.bounds,
-        fix=config.fix,
-        gauge=config.gauge,
-        integration=config.integration,
-        substeps=config.substeps,
-    )
-    for one in net.spec_.parameters:
-        mean, (low, high) = config.prior.get(one.name, (one.values, 0.0))[0], one.bounds
-        if (mean < low).any() or (mean > high).any():
-            raise ConfigError(
-                f"prior: mean of {one.name!r} is {mean}, beyond its bounds {low.min():g} and {high.max():g}: correct "
-                "it, or give other `bounds`"
-            )
-    return net
-
-
-def _directory(config: RunConfig, inputs: RunInputs) -> RunDirectory:
+def directory_of(config: RunConfig) -> RunDirectory:
+    """Make the directory that a run is to have: the one it names, or a new one that tells model, time and mode."""
     if config.run_dir is not None:
         return RunDirectory.given(Path(config.root) / config.run_dir)
     mode = None if config.feature_mode == "auto" else config.feature_mode
-    return RunDirectory.of_model(config.root, inputs.spec.name, mode)
-
-
-def _require_same_data(directory: RunDirectory, inputs: RunInputs) -> None:
-    """Raise `DataError` unless the windows are those that a run was begun with."""
-    before = directory.data()
-    for part in (*before, *inputs.parts):
-        now = inputs.parts.get(part)
-        if part not in before or now is None or before[part] != now.mark():
-            raise DataError(
-                f"{directory.path} was begun with other {part} windows: put its logs back as they were, or begin a new "
-                "run"
-            )
-
-
-def _recordings(config: RunConfig, directory: RunDirectory, inputs: RunInputs) -> list[Callback]:
-    """Return the logs that records of batches and epochs go to."""
-    lines = JsonLines(directory.metrics)
-    logs: list[Callback] = [Recording(lines, COLUMNS, every_batches=config.log_every, errors=ERRORS)]
-    if config.wandb_project is not None:
-        service = WandbLog(
-            config.wandb_project,
-            directory.path.name,
-            config.plain(),
-            by_step=("train/loss", "learning_rate", "horizon"),
-            by_epoch=("val/loss", "train/epoch_loss"),
-            summary={"curriculum": config.curriculum, "windows": len(inputs.training)},
-            directory=directory.path,
-        )
-        logs.append(Recording(service, COLUMNS, every_batches=config.log_every, errors=ERRORS))
-    return logs
-
-
-def _write_history(out: TrainOut, directory: RunDirectory) -> None:
-    export(out.history, directory.loss_history)
-    if out.history:  # paused inside the first epoch, there is nothing to draw
-        out.plot_training_errors(directory.loss_figure)
-
-
-def _write_weights(net: DynamicsParameterNet, directory: RunDirectory, *, chosen: bool) -> None:
-    """Write the last weights, and where some were chosen by validation the best ones."""
-    newest = newest_checkpoint(directory.checkpoints)
-    last = DynamicsParameterNet.load(newest) if chosen and newest is not None else net
-    for which, one in {"last": last, **({"best": net} if chosen else {})}.items():
-        one.save(directory.weights(which, ".safetensors"))
-        write_msgpack(directory.weights(which, ".msgpack"), one.learned()["model"])
-
-
-def _write_parameters(
-    config: RunConfig,
-    inputs: RunInputs,
-    net: DynamicsParameterNet,
-    directory: RunDirectory,
-    analysis: Mapping[str, Analysis],
-) -> None:
-    """Write what the network predicts: of each window of each part, and a summary over those of the training."""
-    output = directory.parameters if config.output is None else Path(config.root) / config.output
-    output.parent.mkdir(parents=True, exist_ok=True)
-    for part, windows in inputs.parts.items():
-        write_parameter_windows(directory.windows(part), net.predict_params(windows))
-    summary = net.summarize(inputs.training, config.summary_chunk_size)
-    found = analysis["training"].identifiability.identifiable if "training" in analysis else None
-    write_content(output, summary_content(summary, found, flat=config.flat_json))
-    if inputs.validation is not None:
-        write_content(directory.best_parameters, summary_content(summary, found, flat=False))
+    return RunDirectory.of_model(config.root, config.model, mode)

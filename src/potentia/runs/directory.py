@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from potentia.errors import ConfigError, FileFormatError
 from potentia.storage import load_json, write_text
+from potentia.train import newest_checkpoint
 from potentia.train.history import export
 from potentia.yaml_files import read_yaml, write_yaml
 
@@ -120,6 +121,11 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     @property
+    def newest_checkpoint(self) -> Path | None:
+        """The checkpoint that had come farthest; None where there is none."""
+        return newest_checkpoint(self.checkpoints)
+
+    @property
     def report(self) -> Path:
         """The run as one page."""
         return self.path / "report.html"
@@ -160,11 +166,33 @@ class RunDirectory:
             ConfigError: another run has begun here since it was found empty, and this one is not ``resumed``.
         """
         try:
-            self.checkpoints.mkdir(exist_ok=resumed)  # who makes it has the directory
+            self.provenance.touch(exist_ok=resumed)  # who makes it has the directory
         except FileExistsError:
             raise ConfigError(f"another run has begun in {self.path}: choose another run_dir") from None
+        self.checkpoints.mkdir(exist_ok=True)
         write_text(self.provenance, json.dumps(provenance, indent=1) + "\n")
         write_yaml(self.settings, settings)
+
+    def begun(self) -> dict[Path, str]:
+        """Return what `begin` has written before, by file; nothing where no run has begun."""
+        files = (self.provenance, self.settings)
+        return {file: file.read_text(encoding="utf-8") for file in files if file.is_file()}
+
+    def withdraw(self, before: Mapping[Path, str]) -> None:
+        """Take back what `begin` has written for a run that was refused; one with a checkpoint can go on, and stays.
+
+        Args:
+            before: What `begun` had returned; where that was nothing, the directory is removed if it is empty then.
+        """
+        for file, text in before.items():
+            write_text(file, text)
+        if before or self.newest_checkpoint is not None:
+            return
+        for file in (self.settings, self.provenance):
+            file.unlink(missing_ok=True)
+        for folder in (self.checkpoints, self.path):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
     def write_history(self, history: Sequence[Mapping[str, float]]) -> None:
         """Write one row for each completed epoch."""

@@ -6,18 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
 from potentia.checks import choice
 from potentia.config import plain, to_dict
 from potentia.errors import ConfigError
+from potentia.runs import Job, RunDirectory, Trained
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from potentia.train import Forecast
-
-__all__ = ["Curves", "Family", "FamilySettings", "Job", "Look", "Trained", "require_free"]
+__all__ = ["Family", "FamilySettings", "Look", "require_free"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,59 +64,6 @@ class Look:
     """``block.field`` → why it has this value."""
 
 
-class Curves(Protocol):
-    """What the training of any estimator returns."""
-
-    @property
-    def history(self) -> Sequence[Mapping[str, float]]:
-        """One row for each epoch."""
-
-    @property
-    def ended(self) -> str:
-        """Why it ended before its last epoch; empty if it did not."""
-
-    @property
-    def resumable(self) -> bool:
-        """Whether it has only paused."""
-
-    @property
-    def seed(self) -> int | None:
-        """Seed of all draws."""
-
-    def plot_training_errors(self, outfile: Path) -> Any:
-        """Draw the losses over the epochs."""
-
-
-class _Saved(Protocol):
-    def save(self, path: Path) -> None:
-        """Write the estimator."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a training has brought."""
-
-    estimator: _Saved
-    """The trained one."""
-    out: Curves
-    """Its history."""
-    errors: pd.DataFrame | None
-    """Errors on what was held out; None where nothing was, or where the training has only paused."""
-
-
-class Job(Protocol):
-    """A training whose data are read."""
-
-    def mark(self) -> dict[str, Any]:
-        """Return what the data are: their hash and sizes."""
-
-    def forecast(self) -> Forecast:
-        """Measure how long the training would take."""
-
-    def train(self, checkpoints: Path, resume_from: Path | None, *, show_progress: bool) -> Trained:
-        """Train, or go on."""
-
-
 class Family(ABC):
     """One family; it keeps nothing."""
 
@@ -131,6 +77,8 @@ class Family(ABC):
     """Format → what it is."""
     free: ClassVar[frozenset[str]]
     """Fields of the training that may be others when a run goes on."""
+    directory: ClassVar[type[RunDirectory]] = RunDirectory
+    """What the files of its runs are called."""
 
     @abstractmethod
     def recognises(self, paths: Sequence[Path]) -> bool:
@@ -146,7 +94,7 @@ class Family(ABC):
         """
 
     @abstractmethod
-    def job(self, settings: Any) -> Job:
+    def job(self, settings: Any) -> Job[Trained]:
         """Read the data of a training."""
 
     @abstractmethod

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
-from potentia.cli.families.base import Family, FamilySettings, Job, Look, Trained, require_free
+from potentia.cli.families.base import Family, FamilySettings, Look, require_free
 from potentia.cli.families.files import anchored, expanded, write_table
-from potentia.config import from_dict
-from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.estimator import DynamicsParameterNet
+from potentia.dynamics.job import DynamicsJob
 from potentia.dynamics.logs.reading import LOG_SUFFIXES, MAP_NAME, read_logs
 from potentia.dynamics.models import MODEL_SPECS
-from potentia.dynamics.provenance import told
-from potentia.dynamics.run_analysis import baselines_of, evaluated
+from potentia.dynamics.opened_run import OpenedRun
 from potentia.dynamics.run_config import FREE, RunConfig
-from potentia.dynamics.run_inputs import RunInputs, read_inputs, read_windows, spec_of
-from potentia.dynamics.training_run import network_of
+from potentia.dynamics.run_directory import RunDirectory
 from potentia.errors import ConfigError, DataError
 from potentia.evaluate import wide
-from potentia.runs import RunDirectory
-from potentia.train import Forecast
+from potentia.runs import Job, Trained
 
 __all__ = ["FAMILY"]
 
@@ -36,9 +31,9 @@ class LogFiles:
     """Where the logs are."""
 
     train: tuple[str, ...]
-    """Folders or files of logs to train on."""
+    """Folders, files or patterns of logs to train on."""
     validation: tuple[str, ...] = ()
-    """Folders or files of other logs, to choose the best weights by."""
+    """Those of other logs, to choose the best weights by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +48,16 @@ class DynamicsSettings(FamilySettings):
     def __post_init__(self) -> None:
         if self.training.dataset or self.training.val_dataset:
             raise ConfigError("training: the logs stand under `data`, as train and validation")
-        require_free(self.training, {"root": ".", "run_dir": None, "output": None, "dataset_cache": None})
+        require_free(self.training, {"run_dir": None})
+        if self.training.root != ".":
+            raise ConfigError("training: paths begin at the folder of the file of settings: leave root out")
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Self:
+        """Return what a run of dynamics has as the blocks of a file; all paths are absolute."""
+        whole = replace(config.rooted(), run_dir=None)
+        data = LogFiles(train=whole.dataset, validation=whole.val_dataset)
+        return cls(data=data, training=replace(whole, dataset=(), val_dataset=()))
 
     @property
     def config(self) -> RunConfig:
@@ -61,10 +65,15 @@ class DynamicsSettings(FamilySettings):
         return replace(self.training, dataset=self.data.train, val_dataset=self.data.validation)
 
     def at(self, root: Path) -> Self:
-        """Return them with relative paths of data taken from a directory."""
-        parts = (tuple(anchored(path, root) for path in part) for part in (self.data.train, self.data.validation))
-        train, validation = parts
-        return replace(self, data=LogFiles(train=train, validation=validation))
+        """Return them with relative paths taken from a directory."""
+        train, validation = (_matching(part, root) for part in (self.data.train, self.data.validation))
+        return self.of(replace(self.config, dataset=train, val_dataset=validation, root=str(root)))
+
+    def plain(self) -> dict[str, Any]:
+        """Return all of them as plain values, block by block."""
+        blocks = self.config.blocks()
+        del blocks["family"]
+        return blocks
 
     def seeded(self, seed: int | None) -> Self:
         """Return them as they are: there always is a seed."""
@@ -81,36 +90,6 @@ class DynamicsSettings(FamilySettings):
         return expanded((*self.data.train, *self.data.validation))
 
 
-@dataclass(frozen=True)
-class DynamicsJob:
-    """Windows of logs and a network that is to learn them."""
-
-    settings: DynamicsSettings
-
-    @cached_property
-    def inputs(self) -> RunInputs:
-        """Model and windows."""
-        return read_inputs(self.settings.config)
-
-    def mark(self) -> dict[str, Any]:
-        """Return hash and sizes of the windows."""
-        return told(self.inputs.parts)
-
-    def forecast(self) -> Forecast:
-        """Measure how long the training would take."""
-        config, inputs = self.settings.config, self.inputs
-        return network_of(config, inputs).forecast(inputs.training, config.training(None), inputs.validation)
-
-    def train(self, checkpoints: Path, resume_from: Path | None, *, show_progress: bool) -> Trained:
-        """Train, or go on."""
-        config, inputs = self.settings.config, self.inputs
-        net = network_of(config, inputs)
-        training = replace(config.training(checkpoints), show_progress=config.progress and show_progress)
-        out = net.train(inputs.training, training, inputs.validation, resume_from, allow_changes=("epochs",))
-        held_out = inputs.training if inputs.validation is None else inputs.validation
-        return Trained(net, out, None if out.resumable else _errors(net, held_out, inputs.training, config))
-
-
 class DynamicsFamily(Family):
     """Parameters of a model of dynamics."""
 
@@ -118,6 +97,7 @@ class DynamicsFamily(Family):
     settings_class = DynamicsSettings
     kinds = frozenset({DynamicsParameterNet.kind})
     free = FREE
+    directory = RunDirectory
 
     def recognises(self, paths: Sequence[Path]) -> bool:
         """Whether these are logs by their endings."""
@@ -126,7 +106,7 @@ class DynamicsFamily(Family):
 
     def look(self, paths: Sequence[Path], named: Sequence[str]) -> Look:
         """Look at logs: the model is one whose states and controls they have."""
-        logs = [log for path in _logs(paths) for log in read_logs(path)]
+        logs = [log for path in _given_logs(paths) for log in read_logs(path)]
         columns = set.intersection(*(set(log.columns) for log in logs))
         fitting = [spec for spec in MODEL_SPECS.values() if {*spec.state_names, *spec.control_names} <= columns]
         if not fitting:
@@ -157,19 +137,18 @@ class DynamicsFamily(Family):
         why = {"data.validation": "Other logs, to choose the best weights by: move some of those above here"}
         return Look(saw, settings, shown, why)
 
-    def job(self, settings: DynamicsSettings) -> Job:
+    def job(self, settings: DynamicsSettings) -> Job[Trained]:
         """Read nothing yet: the windows are cut when they are asked for."""
-        return DynamicsJob(settings)
+        return DynamicsJob(settings.config)
 
     def predict(self, model: Path, data: Sequence[Path], out: Path | None) -> pd.DataFrame:
         """Predict the parameters of each window of logs."""
-        config = _config_of(model)
-        net = DynamicsParameterNet.load(model)
-        windows = _windows(config, data)
+        run = _run_of(model)
+        windows = run.windows([str(path) for path in _given_logs(data)])
         columns: dict[str, Any] = {"window": np.arange(len(windows))}
         if windows.group is not None:
             columns["log"] = np.array(windows.group_names, dtype=object)[windows.group]
-        for name, values in net.predict_params(windows).items():
+        for name, values in run.net.predict_params(windows).items():
             flat = values.reshape(len(values), -1)
             columns |= {name if flat.shape[1] == 1 else f"{name}[{k}]": flat[:, k] for k in range(flat.shape[1])}
         table = pd.DataFrame(columns)
@@ -179,38 +158,42 @@ class DynamicsFamily(Family):
 
     def evaluate(self, model: Path, data: Sequence[Path]) -> pd.DataFrame:
         """Compare predicted states with logs; constants are fitted to the windows of the training."""
-        config = _config_of(model)
-        training = read_inputs(replace(config, val_dataset=())).training
-        return _errors(DynamicsParameterNet.load(model), _windows(config, data), training, config)
+        run = _run_of(model)
+        found = run.evaluate(run.windows([str(path) for path in _given_logs(data)]))
+        return wide(found.metrics).reset_index().rename_axis(columns=None)
 
 
-def _errors(
-    net: DynamicsParameterNet, windows: FeatureDataset, training: FeatureDataset, config: RunConfig
-) -> pd.DataFrame:
-    found = evaluated(net, windows, baselines_of(net, training, config))
-    return wide(found.metrics).reset_index().rename_axis(columns=None)
+def _matching(paths: Sequence[str], root: Path) -> tuple[str, ...]:
+    """Return paths from a directory on, and in place of a pattern the files that it fits."""
+    found: list[str] = []
+    for path in (anchored(one, root) for one in paths):
+        pattern = not Path(path).exists() and any(sign in path for sign in "*?[")
+        found += [str(file) for file in expanded([path])] if pattern else [path]
+    return tuple(found)
 
 
-def _config_of(model: Path) -> RunConfig:
-    """Return how logs were cut for a model: the directory of its run says it.
+def _run_of(model: Path) -> OpenedRun:
+    """Return the run of a model: its directory says how logs were cut for it.
 
     Raises:
         ConfigError: it is in no directory of a run.
     """
-    run = RunDirectory(model.parent.absolute())
-    if run.model.name != model.name or not run.settings.is_file():
+    directory = RunDirectory(model.parent.absolute())
+    if directory.model.name != model.name or not directory.settings.is_file():
         raise ConfigError(f"{model} does not say how its logs were cut: give the directory of its run instead")
-    blocks = run.read_settings()
-    blocks.pop("family")
-    return from_dict(DynamicsSettings, blocks).config
+    return OpenedRun.of(directory.path)
 
 
-def _windows(config: RunConfig, data: Sequence[Path]) -> FeatureDataset:
-    """Return windows of logs, cut as those of the training."""
-    whole = replace(
-        config, dataset_cache=None, val_dataset_cache=None, samples=None, val_samples=None, root=str(Path.cwd())
-    )
-    return read_windows(whole, spec_of(config), [str(path) for path in _logs(data)], validation=True).dataset
+def _given_logs(paths: Sequence[Path]) -> list[Path]:
+    """Return the logs among given files.
+
+    Raises:
+        DataError: none is a log.
+    """
+    logs = _logs(paths)
+    if not logs:
+        raise DataError(f"{paths[0]} is no log: data of dynamics are files {', '.join(LOG_SUFFIXES)}")
+    return logs
 
 
 def _logs(paths: Sequence[Path]) -> list[Path]:

@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from potentia.errors import ConfigError, DataError
+from potentia.checks import one_file
+from potentia.errors import ConfigError, DataError, FileFormatError
 from potentia.storage import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["anchored", "expanded", "hdf5_keys", "write_table"]
+__all__ = ["anchored", "expanded", "family_of_hdf5", "hdf5_keys", "own_file", "write_table"]
 
+PARTS, FIELDS = {"train", "test", "val"}, {"inputs", "outputs"}
+"""All of these groups are in a file of trajectories; one of these in a file of fields."""
 HDF5_BEGINS = b"\x89HDF\r\n\x1a\n"
 
 
@@ -38,6 +41,8 @@ def expanded(paths: Sequence[str | Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for one in paths:
         files = _files(Path(one))
+        if not files and Path(one).is_dir():
+            raise DataError(f"there is no file in the folder {one}")
         if not files:
             raise DataError(f"there is no file {one} (looked in {Path.cwd()})")
         found |= dict.fromkeys(files)
@@ -53,8 +58,35 @@ def hdf5_keys(path: Path) -> set[str]:
             return set()
     import h5py
 
-    with h5py.File(path, "r", locking="best-effort") as found:
-        return {*found, *found.attrs}
+    try:
+        with h5py.File(path, "r", locking="best-effort") as found:
+            return {*found, *found.attrs}
+    except OSError as error:
+        raise FileFormatError(f"{path} is a truncated HDF5 file: {error}") from None
+
+
+def family_of_hdf5(path: Path) -> str | None:
+    """Return the family that a file is the data of; None if it is no HDF5, or of another maker that nobody knows."""
+    keys = hdf5_keys(path)
+    if keys >= PARTS:
+        return "trajectories"
+    return "operators" if FIELDS & keys else None
+
+
+def own_file(paths: Sequence[Path], family: str) -> Path:
+    """Return the one file of data of a family.
+
+    Raises:
+        ConfigError: there are several.
+        DataError: it is a folder, or holds the data of another family.
+    """
+    path = one_file(paths)
+    if path.is_dir():
+        raise DataError(f"{path} is a folder: data of {family} are one HDF5 file")
+    other = family_of_hdf5(path)
+    if other not in {None, family}:
+        raise DataError(f"{path} holds data of {other}, but these are settings or a model of {family}")
+    return path
 
 
 def write_table(out: Path, table: pd.DataFrame, also: Sequence[str] = ()) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,8 +10,9 @@ from typing import Any, Self
 
 import pandas as pd
 
-from potentia.cli.families.base import FamilySettings, Trained, require_free
+from potentia.cli.families.base import FamilySettings, require_free
 from potentia.cli.families.files import anchored
+from potentia.runs import Job, RunDirectory, Trained
 from potentia.seeding import fresh_seed
 from potentia.train import Forecast
 
@@ -72,16 +73,12 @@ class OneFileSettings(FamilySettings):
 
 
 @dataclass(frozen=True)
-class OneFileJob(ABC):
+class OneFileJob(Job[Trained]):
     """Data of one file, and an estimator that is to learn them."""
 
     settings: OneFileSettings
     data: Any
     """All parts."""
-
-    @abstractmethod
-    def mark(self) -> dict[str, Any]:
-        """Return hash and sizes."""
 
     @abstractmethod
     def errors(self, estimator: Any) -> pd.DataFrame:
@@ -92,10 +89,9 @@ class OneFileJob(ABC):
         found: Forecast = self.settings.untrained().forecast(self.data, self.settings.config)
         return found
 
-    def train(self, checkpoints: Path, resume_from: Path | None, *, show_progress: bool) -> Trained:
+    def train(self, directory: RunDirectory, resume_from: Path | None) -> Trained:
         """Train, or go on."""
-        estimator, config = self.settings.untrained(), self.settings.config
-        shown = config.show_progress and show_progress
-        config = replace(config, checkpoint_dir=str(checkpoints), show_progress=shown)
+        estimator = self.settings.untrained()
+        config = replace(self.settings.config, checkpoint_dir=str(directory.checkpoints))
         out = estimator.train(self.data, config, resume_from)
         return Trained(estimator, out, None if out.resumable else self.errors(estimator))

@@ -5,52 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from potentia.checks import one_file
-from potentia.cli.families.base import Family, Job, Look
-from potentia.cli.families.files import hdf5_keys, write_table
-from potentia.cli.families.one_file import OneFile, OneFileJob, OneFileSettings
+from potentia import runs
+from potentia.cli.families.base import Family, Look
+from potentia.cli.families.files import family_of_hdf5, own_file, write_table
+from potentia.cli.families.one_file import OneFile, OneFileJob
+from potentia.cli.families.operators_settings import OperatorSettings
+from potentia.cli.lines import Lines
+from potentia.errors import ConfigError
+from potentia.operators.advice import advise
+from potentia.operators.alignment import Alignment
 from potentia.operators.baselines import baselines_of
 from potentia.operators.dataset import OperatorData
 from potentia.operators.estimator import NeuralOperator
 from potentia.operators.evaluation import evaluate
 from potentia.operators.hdf5 import read_operator_data
-from potentia.operators.networks.base import FieldNetworkConfig
 from potentia.operators.networks.fno import FNOConfig
 from potentia.operators.networks.u_afno import UAFNOConfig
+from potentia.operators.run_directory import RunDirectory
 from potentia.operators.training_config import FREE, OperatorTrainingConfig
 from potentia.storage import replacing
+from potentia.train import Forecast
 
 __all__ = ["FAMILY"]
 
 COLUMNS = ["rel_l2", "nrmse", "vrmse", "one_step_vrmse", "valid_time"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class OperatorSettings(OneFileSettings):
-    """The training of a neural operator."""
-
-    network: FieldNetworkConfig
-    """Settings of the network, which makes one step."""
-    training: OperatorTrainingConfig
-    """How to train."""
-
-    @property
-    def config(self) -> OperatorTrainingConfig:
-        """Settings of the training."""
-        return self.training
-
-    def trained_by(self, config: OperatorTrainingConfig) -> Self:
-        """Return them with other settings of the training."""
-        return replace(self, training=config)
-
-    def untrained(self) -> NeuralOperator:
-        """Return the operator."""
-        return NeuralOperator(self.network)
 
 
 @dataclass(frozen=True)
@@ -59,10 +42,35 @@ class OperatorJob(OneFileJob):
 
     settings: OperatorSettings
     data: OperatorData
+    alignment: Alignment | None = None
+    """With the tokenizer that the settings name."""
+    allow_changes: tuple[str, ...] = ()
+    """Settings that may be others than those of the checkpoint that is resumed."""
 
     def mark(self) -> dict[str, Any]:
         """Return hash and sizes."""
         return {"sha256": self.data.mark(), "samples": {name: len(part) for name, part in self.data.parts().items()}}
+
+    def forecast(self) -> Forecast:
+        """Measure how long the training would take."""
+        return self.settings.untrained().forecast(self.data, self.settings.config, alignment=self.alignment)
+
+    def train(self, directory: runs.RunDirectory, resume_from: Path | None) -> runs.Trained:
+        """Train, or go on."""
+        settings, operator = self.settings, self.settings.untrained()
+        config = replace(settings.config, checkpoint_dir=str(directory.checkpoints))
+        first = None if settings.start is None or resume_from is not None else settings.start.init_from
+        out = operator.train(
+            self.data,
+            config,
+            resume_from,
+            init_from=first,
+            alignment=self.alignment,
+            allow_changes=self.allow_changes,
+            callbacks=[] if settings.lines is None else [Lines(config.epochs, settings.lines.every)],
+        )
+        advice = [str(one) for one in advise(out, config, self.alignment)]
+        return runs.Trained(operator, out, None if out.resumable else self.errors(operator), advice)
 
     def errors(self, estimator: NeuralOperator) -> pd.DataFrame:
         """Return a row for the estimator and each baseline."""
@@ -76,14 +84,15 @@ class OperatorFamily(Family):
     settings_class = OperatorSettings
     kinds = frozenset({NeuralOperator.kind})
     free = FREE
+    directory = RunDirectory
 
     def recognises(self, paths: Sequence[Path]) -> bool:
         """Whether there are fields over time, or what makes them again."""
-        return bool({"outputs", "inputs"} & hdf5_keys(paths[0]))
+        return family_of_hdf5(paths[0]) == self.name
 
     def look(self, paths: Sequence[Path], named: Sequence[str]) -> Look:
         """Look at fields."""
-        data = read_operator_data(one_file(paths))
+        data = read_operator_data(own_file(paths, self.name))
         n, steps, grid = len(data.train), data.train.steps, data.train.grid
         epochs = int(np.clip(20_000 // n, 10, 200))
         settings = OperatorSettings(
@@ -113,13 +122,21 @@ class OperatorFamily(Family):
         }
         return Look(saw, settings, shown, why)
 
-    def job(self, settings: OperatorSettings) -> Job:
-        """Read the fields."""
-        return OperatorJob(settings, read_operator_data(settings.data.file))
+    def job(self, settings: OperatorSettings) -> OperatorJob:
+        """Read the fields, and the tokenizer if there is one.
+
+        Raises:
+            ConfigError: the operator to begin with is not there.
+        """
+        first = None if settings.start is None else settings.start.init_from
+        if first is not None and not Path(first).is_file():
+            raise ConfigError(f"init_from: there is no operator {first} to begin with")
+        alignment = None if settings.alignment is None else settings.alignment.build()
+        return OperatorJob(settings, read_operator_data(own_file(settings.files, self.name)), alignment)
 
     def predict(self, model: Path, data: Sequence[Path], out: Path | None) -> pd.DataFrame:
         """Roll out the held-out samples; the table has mean and spread of each field, ``.npz`` has the fields."""
-        given = read_operator_data(one_file(data))
+        given = read_operator_data(own_file(data, self.name))
         part = given.test
         fields = NeuralOperator.load(model).predict(part.initial, part.parameters, part.steps)
         flat = fields.reshape(*fields.shape[:3], -1).astype(np.float64)  # [samples, steps + 1, channels, points]
@@ -143,7 +160,7 @@ class OperatorFamily(Family):
 
     def evaluate(self, model: Path, data: Sequence[Path]) -> pd.DataFrame:
         """Compare with the held-out part; baselines are fitted to the training part."""
-        return _errors(NeuralOperator.load(model), read_operator_data(one_file(data)))
+        return _errors(NeuralOperator.load(model), read_operator_data(own_file(data, self.name)))
 
 
 def _errors(operator: NeuralOperator, data: OperatorData) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pandas as pd
 from ase.io import write
 
-from potentia.cli.families.base import Family, Job, Look, Trained
+from potentia.cli.families.base import Family, Look
 from potentia.cli.families.files import expanded, hdf5_keys, write_table
 from potentia.cli.families.potentials_errors import error_rows, labelled_errors
 from potentia.cli.families.potentials_look import look_at_structures
@@ -21,7 +21,7 @@ from potentia.potentials.predictions import PredictOut
 from potentia.potentials.structure import Structure
 from potentia.potentials.training import KIND
 from potentia.potentials.training_config import DECISIVE, TorchTrainingConfig
-from potentia.runs import mark_of_files
+from potentia.runs import Job, RunDirectory, Trained, mark_of_files
 from potentia.storage import replacing
 from potentia.train import Forecast
 from potentia.train.checkpoint import load_checkpoint
@@ -33,7 +33,7 @@ STRUCTURES = (".xyz", ".extxyz")
 
 
 @dataclass(frozen=True)
-class PotentialJob:
+class PotentialJob(Job[Trained]):
     """Structures and a potential that is to learn them."""
 
     settings: PotentialSettings
@@ -52,16 +52,15 @@ class PotentialJob:
         config = replace(self.settings.training, checkpoint_dir=None, show_progress=False)
         return self.settings.untrained().forecast(self.structures, config)
 
-    def train(self, checkpoints: Path, resume_from: Path | None, *, show_progress: bool) -> Trained:
+    def train(self, directory: RunDirectory, resume_from: Path | None) -> Trained:
         """Train, or go on to as many epochs in all."""
         potential, training = self.settings.untrained(), self.settings.training
         before = 0 if resume_from is None else load_checkpoint(resume_from).run["epoch"]
         config = replace(
             training,
             iterations=max(training.iterations - before, 0),
-            checkpoint_dir=str(checkpoints),
-            output_dir=str(checkpoints.parent),
-            show_progress=training.show_progress and show_progress,
+            checkpoint_dir=str(directory.checkpoints),
+            output_dir=str(directory.path),
         )
         out = potential.train(self.structures, config, resume_from)
         if out.resumable:
@@ -90,7 +89,7 @@ class Potentials(Family):
         """Look at structures."""
         return look_at_structures(paths, named)
 
-    def job(self, settings: PotentialSettings) -> Job:
+    def job(self, settings: PotentialSettings) -> Job[Trained]:
         """Read the structures."""
         train, test = (read_structures(expanded(part)) for part in (settings.data.train, settings.data.test))
         return PotentialJob(settings, train.structures, test.structures)

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from potentia.checks import one_file
-from potentia.cli.families.base import Family, Job, Look
-from potentia.cli.families.files import hdf5_keys, write_table
+from potentia.cli.families.base import Family, Look
+from potentia.cli.families.files import family_of_hdf5, own_file, write_table
 from potentia.cli.families.one_file import OneFile, OneFileJob, OneFileSettings
 from potentia.errors import ConfigError
+from potentia.runs import Job, Trained
 from potentia.runs.models import kind_of
 from potentia.train.loop_settings import FREE
 from potentia.trajectories.baselines import Baseline, fit_baselines
@@ -95,11 +95,11 @@ class TrajectoryFamily(Family):
 
     def recognises(self, paths: Sequence[Path]) -> bool:
         """Whether there are the three arrays."""
-        return set(PARTS) <= hdf5_keys(paths[0])
+        return family_of_hdf5(paths[0]) == self.name
 
     def look(self, paths: Sequence[Path], named: Sequence[str]) -> Look:
         """Look at trajectories."""
-        data = read_trajectories(one_file(paths))
+        data = read_trajectories(own_file(paths, self.name))
         positive = all(bool((part.states > 0).all()) for part in (data.train, data.test, data.val))
         parameters = data.train.parameters
         log_parameters = parameters is not None and bool((parameters > 0).all())
@@ -142,13 +142,13 @@ class TrajectoryFamily(Family):
         }
         return Look(saw, settings, shown, why)
 
-    def job(self, settings: TrajectorySettings) -> Job:
+    def job(self, settings: TrajectorySettings) -> Job[Trained]:
         """Read the trajectories."""
-        return TrajectoryJob(settings, read_trajectories(settings.data.file))
+        return TrajectoryJob(settings, read_trajectories(own_file(settings.files, self.name)))
 
     def predict(self, model: Path, data: Sequence[Path], out: Path | None) -> pd.DataFrame:
         """Predict the held-out trajectories at their times."""
-        part = read_trajectories(one_file(data), allow_shared=True).val
+        part = read_trajectories(own_file(data, self.name), allow_shared=True).val
         states = _load(model).predict(part.initial_states, part.times, part.parameters)
         rows = {
             "trajectory": np.repeat(np.arange(len(part)), len(part.times)),
@@ -162,7 +162,7 @@ class TrajectoryFamily(Family):
 
     def evaluate(self, model: Path, data: Sequence[Path]) -> pd.DataFrame:
         """Compare with the held-out part; baselines are fitted to the training part."""
-        return _errors(_load(model), read_trajectories(one_file(data)))
+        return _errors(_load(model), read_trajectories(own_file(data, self.name)))
 
 
 def _load(model: Path) -> TrajectorySurrogate:

@@ -144,7 +144,7 @@ class ColumnMap:
         if self.dt is not None:
             return np.arange(table.rows, dtype=np.float64) * np.float64(self.dt)
         one = _column(self.time)
-        if one.sources[0] not in table.columns:
+        if one.sources[0] not in {*table.columns, *table.text, *table.misfits}:
             hint = "; or, where rows are equally far apart and there is no such column, give dt"
             raise DataError(
                 f"{table.path} has no column {one.sources[0]!r} for the time"

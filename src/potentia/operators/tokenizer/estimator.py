@@ -27,7 +27,7 @@ from potentia.operators.tokenizer.results import TrainOut
 from potentia.operators.tokenizer.training import Training
 from potentia.operators.tokenizer.training_config import TokenizerTrainingConfig
 from potentia.storage import flatten
-from potentia.train import Callback
+from potentia.train import Callback, Forecast
 
 __all__ = ["BehaviorTokenizer"]
 
@@ -86,6 +86,13 @@ class BehaviorTokenizer(NetworkEstimator[Fitted]):
         training = Training(self.kind, self.config, settings)
         self.fitted_, out = training.run(features, val, resume_from, allow_changes, callbacks)
         return out
+
+    def forecast(
+        self, features: Features, config: TokenizerTrainingConfig | None = None, *, val: Features | None = None
+    ) -> Forecast:
+        """Say how long the same call of `train` would take: its first batches are measured, nothing is changed."""
+        settings = TokenizerTrainingConfig() if config is None else config
+        return Training(self.kind, self.config, settings).forecast(features, val)
 
     @property
     def latent_dim(self) -> int:

@@ -28,7 +28,7 @@ from potentia.operators.tokenizer.scaling import FeatureScaling
 from potentia.operators.tokenizer.task import FollowingCodes, TokenizerTask
 from potentia.operators.tokenizer.training_config import TokenizerTrainingConfig
 from potentia.seeding import torch_seeded
-from potentia.train import Callback, Run, seed_of
+from potentia.train import Callback, Forecast, Run, seed_of
 from potentia.train.checkpoint import checkpoint_of, go_on
 from potentia.train.device import usable_device
 from potentia.train.prepared import Prepared
@@ -69,6 +69,10 @@ class Training:
         ended = ready.carry_out(config, config.epochs, extra, shown, going_along)
         ready.fitted.record.update(ended.record)  # the checkpoints hold it as it was before the first epoch
         return ready.fitted.frozen(), TrainOut(**ended.told, n_train_samples=len(ready.task.train))
+
+    def forecast(self, features: Features, val: Features | None) -> Forecast:
+        """Measure the first batches of the training, and give back how long it would take."""
+        return self.prepare(features, val, None, ()).forecast(self.config.epochs)
 
     def prepare(
         self,
