@@ -80,7 +80,9 @@ def _same(family: Family, settings: FamilySettings, directory: RunDirectory) -> 
     seed = before.get("training", {}).get("seed")
     settings = settings.seeded(seed)
     now = {"family": family.name, **settings.plain()}
-    changed = differences(before, now, allow={f"training.{name}" for name in family.free - {"seed"}})
+    changed = differences(
+        before, now, allow={f"training.{name}" for name in family.free - {"seed"}} | family.free_besides
+    )
     if changed:
         raise ConfigError(
             f"{directory.path} was begun with other settings: {'; '.join(changed)}. Put them back to resume it, or "
@@ -95,6 +97,8 @@ def _write(directory: RunDirectory, trained: Trained) -> None:
         trained.out.plot_training_errors(directory.losses)
     if trained.errors is not None:
         directory.write_table("errors", trained.errors)
+    for name, table in trained.tables.items():
+        directory.write_table(name, table)
     if not trained.out.resumable:
         trained.estimator.save(directory.model)
 

@@ -103,6 +103,8 @@ class Trained:
     """Its history."""
     errors: pd.DataFrame | None
     """Errors on what was held out; None where nothing was, or where the training has only paused."""
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    """Name → what else is worth a table."""
 
 
 class Job(Protocol):
@@ -131,6 +133,8 @@ class Family(ABC):
     """Format → what it is."""
     free: ClassVar[frozenset[str]]
     """Fields of the training that may be others when a run goes on."""
+    free_besides: ClassVar[frozenset[str]] = frozenset()
+    """``block.field`` of other blocks that may."""
 
     @abstractmethod
     def recognises(self, paths: Sequence[Path]) -> bool:
@@ -145,6 +149,14 @@ class Family(ABC):
             named: What settings call them: folders and patterns as they were given.
         """
 
+    def as_committee(self, look: Look, members: int) -> Look:
+        """Return settings of a committee with so many members, instead of those of one model.
+
+        Raises:
+            ConfigError: the family has none here.
+        """
+        raise ConfigError(f"{self.name} have no committees on the command line: leave --members out")
+
     @abstractmethod
     def job(self, settings: Any) -> Job:
         """Read the data of a training."""
@@ -156,6 +168,18 @@ class Family(ABC):
     @abstractmethod
     def evaluate(self, model: Path, data: Sequence[Path]) -> pd.DataFrame:
         """Return a table of errors, beside those of what costs no training."""
+
+    def tables(self, model: Path, data: Sequence[Path]) -> Mapping[str, pd.DataFrame]:
+        """Return ``"errors"``, and other tables of what labels tell of a model."""
+        return {"errors": self.evaluate(model, data)}
+
+    def calibrate(self, model: Path, data: Sequence[Path], level: float) -> Mapping[str, pd.DataFrame]:
+        """Learn error bars from labelled data, keep them with the model, and return how good they are.
+
+        Raises:
+            ConfigError: models of the family tell no spread here.
+        """
+        raise ConfigError(f"{self.name} have no error bars on the command line to calibrate")
 
     def export(self, model: Path, to: str, out: Path) -> Sequence[Path]:
         """Write a model for another program, and return the files.
@@ -171,13 +195,14 @@ class Family(ABC):
         raise NotImplementedError
 
 
-def require_free(training: Any, names: Mapping[str, Any]) -> None:
+def require_free(training: Any, names: Mapping[str, Any], block: str = "training") -> None:
     """Refuse settings of a training that its directory decides.
 
     Args:
         training: Settings.
         names: Field → the value of it that says nothing.
+        block: What they are called.
     """
     for name, nothing in names.items():
         if training.__dict__[name] != nothing:
-            raise ConfigError(f"training: {name} is decided by the directory of the run (--run-dir): leave it out")
+            raise ConfigError(f"{block}: {name} is decided by the directory of the run (--run-dir): leave it out")

@@ -130,7 +130,7 @@ class TogetherTraining:
         out = outcome(own, task.alone, split, given, training.config, seeds)
         if not out.resumable:
             potential = self.each.blank(member)
-            record = {"training_config": training.config.plain(), "data": dict(self.each.shared.mark), **seeds}
+            record = self.each.record_of({"training_config": training.config.plain(), **seeds})
             free = dict(self.each.shared.atomic_energies)
             potential.fitted_ = FittedPotential(run.model.member(k), free, record, self.each.shared.normalisation.seen)
             potential.save(member.model_path)
