@@ -11,10 +11,9 @@ import pandas as pd
 import pytest
 from ase.io import read, write
 
-from potentia import TorchANNPotential, TorchCommitteeConfig, TorchCommitteePotential, TorchTrainingConfig
+from potentia import TorchANNPotential, TorchCommitteeConfig, TorchCommitteePotential
 from potentia.cli import main
 from potentia.cli.run_settings import read_run_settings
-from potentia.errors import ConfigError
 from potentia.potentials import read_structures
 from potentia.runs import RunDirectory
 from potentia.yaml_files import read_yaml
@@ -153,9 +152,10 @@ def test_a_paused_committee_goes_on_to_the_bit_and_is_calibrated_later(run, caps
     assert told(capsys, "evaluate", where, run.data)["calibration"][0]["level"] == 0.8
 
 
-def test_a_forecast_is_of_all_members(run, capsys):
+@pytest.mark.parametrize("batched", ["false", "true"])
+def test_a_forecast_is_of_all_members(batched, run, capsys):
     before = set(run.folder.iterdir())
-    found = told(capsys, "train", run.settings, *SET, "--dry-run")
+    found = told(capsys, "train", run.settings, *SET, "--set", f"committee.batched={batched}", "--dry-run")
     assert (found["epochs"], found["seconds"]) == (2, pytest.approx(2 * found["seconds_per_epoch"]))
     assert set(run.folder.iterdir()) == before
 
@@ -167,7 +167,6 @@ def test_what_cannot_be_is_one_line(run, capsys, tmp_path):
         (["train", run.settings, "--set", "init_from=x"], "init_from begins with one potential"),
         (["train", run.settings, "--set", "committee=null", "--set", "data.calibrate=[held.xyz]"],
          "data.calibrate is for the error bars of a committee"),
-        (["train", run.settings, *SET, "--set", "committee.batched=true", "--dry-run"], "leave batched for the"),
         (["calibrate", run.path / MEMBER, run.data], "holds one potential, which has no spread"),
         (["train", run.settings, *SET, "--set", "committee=null", "--set", "init_from=run"],
          "holds a committee of potentials, not a potential"),
@@ -206,5 +205,3 @@ def test_one_file_holds_the_committee_and_what_was_noted(run, tmp_path):
     structures = read_structures(run.data).structures
     one, other = (c.predict(structures, eval_forces=True).to_dataframe() for c in (found, again))
     pd.testing.assert_frame_equal(one, other)
-    with pytest.raises(ConfigError, match="leave batched for the forecast"):
-        found.forecast(structures, TorchTrainingConfig(), TorchCommitteeConfig(2, batched=True))

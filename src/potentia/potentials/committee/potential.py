@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch.utils.data import Dataset
 
-from potentia.ensemble import Member, read_metadata, train_members
+from potentia.ensemble import CommitteeConfig, Member, read_metadata, train_members
 from potentia.ensemble.members import COMPLETED
 from potentia.ensemble.run import Committee, OneByOne, Together, Way
 from potentia.errors import ConfigError, NotFittedError
@@ -36,6 +37,7 @@ from potentia.potentials.formats.reading import read_structures
 from potentia.potentials.networks import Architecture, checked_architecture
 from potentia.potentials.repulsion import ZBL, checked_repulsion
 from potentia.potentials.training_config import TorchTrainingConfig
+from potentia.potentials.training_input import TrainingInput
 from potentia.potentials.uncertainty_export import write_uncertainty
 from potentia.study import threads_limited, threads_per_task
 from potentia.train import Forecast
@@ -128,12 +130,7 @@ class TorchCommitteePotential(Estimator, AskedTogether):
         given = template.given(structures, dataset, train_dataset, test_dataset)
         directory = wanted.directory.absolute()
         directory.mkdir(parents=True, exist_ok=True)
-        seeds, split_seed = seeds_of(directory, wanted, config)
-        members = [
-            Member(k, seed, split_seed, wanted.device_of(k, default), directory / f"member_{k:03d}",
-                   checkpoints=config.checkpoint_dir is not None)
-            for k, seed in enumerate(seeds)
-        ]  # fmt: skip
+        members, split_seed = self._members_in(directory, wanted, config)
         shown = config.show_progress and executor is None and wanted.max_parallel == 1
         config = replace(config, show_progress=shown, show_batch_progress=shown and config.show_batch_progress)
         with shared_data(given, template.training(config), split_seed, directory) as shared:
@@ -164,23 +161,20 @@ class TorchCommitteePotential(Estimator, AskedTogether):
     ) -> Forecast:
         """Say how long the same call of `train` would take: the first batches of one member are measured.
 
-        An epoch is one of all members: as many at a time as ``max_parallel`` says, with the threads that each has then.
-        Memory is that of as many processes. Arguments and errors are those of `train`.
-
-        Raises:
-            ConfigError: all members are to be trained together (``batched``), which one of them does not tell of.
+        An epoch is one of all members: as many at a time as ``max_parallel`` says, with the threads that each has then;
+        memory is that of as many processes. Of a ``batched`` committee, batches of all members are measured. Arguments
+        and errors are those of `train`.
         """
         config, wanted = config or TorchTrainingConfig(), committee_config or TorchCommitteeConfig(num_members=5)
+        template = TorchANNPotential(self.arch, self.descriptor, repulsion=self.repulsion)
         if wanted.batched:
-            raise ConfigError(
-                "how long members trained together take is not known beforehand: leave batched for the forecast, which "
-                "is the most that it can be"
-            )
+            given = template.given(structures, dataset, train_dataset, test_dataset)
+            with threads_limited(wanted.threads_per_member):
+                return self._forecast_together(template, given, config, wanted)
         at_once = min(wanted.max_parallel, wanted.num_members)
         alone = replace(config, seed=wanted.seeds(config.seed)[0], device=wanted.device_of(0, self._device(config)))
         threads = wanted.threads_per_member or (threads_per_task(at_once) if at_once > 1 else None)
         with threads_limited(threads):
-            template = TorchANNPotential(self.arch, self.descriptor, repulsion=self.repulsion)
             one = template.forecast(
                 structures, alone, dataset=dataset, train_dataset=train_dataset, test_dataset=test_dataset
             )
@@ -190,6 +184,27 @@ class TorchCommitteePotential(Estimator, AskedTogether):
             seconds_per_epoch=rounds * one.seconds_per_epoch,
             memory_bytes=None if memory is None else at_once * memory,
         )
+
+    def _forecast_together(
+        self, template: TorchANNPotential, given: TrainingInput, config: TorchTrainingConfig, wanted: CommitteeConfig
+    ) -> Forecast:
+        with tempfile.TemporaryDirectory() as folder:
+            config = replace(config, checkpoint_dir=None, show_progress=False, show_batch_progress=False)
+            members, split_seed = self._members_in(Path(folder), wanted, config)
+            with shared_data(given, template.training(config), split_seed, Path(folder)) as shared:
+                each = MemberTraining(template.recipe(), config, wanted, shared)
+                return TogetherTraining(each, Path(folder), {}).prepare(members).forecast(config.iterations)
+
+    def _members_in(
+        self, directory: Path, wanted: CommitteeConfig, config: TorchTrainingConfig
+    ) -> tuple[list[Member], int]:
+        """Return the members that a directory is to hold, and the seed of the split."""
+        seeds, split_seed = seeds_of(directory, wanted, config)
+        keeps, default = config.checkpoint_dir is not None, self._device(config)
+        return [
+            Member(k, seed, split_seed, wanted.device_of(k, default), directory / f"member_{k:03d}", checkpoints=keeps)
+            for k, seed in enumerate(seeds)
+        ], split_seed
 
     def to_aenet_ascii(
         self,
