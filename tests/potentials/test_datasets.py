@@ -272,6 +272,59 @@ def test_what_is_no_structure_is_split_by_its_place():
     ]
 
 
+@pytest.mark.parametrize("groups", ["kind", "file", "composition", [k % 4 for k in range(40)]], ids=str)
+@pytest.mark.parametrize("fraction", [0.0, 0.2, 0.5])
+def test_no_group_is_in_two_parts_and_the_seed_decides(groups, fraction):
+    structures = [
+        replace(s, info={"kind": k % 5}, source=f"{k % 6}.xyz, frame {k // 6}")
+        for k, s in enumerate(small_data.frames(40))
+    ]
+    dataset = StructureDataset(structures, DESCRIPTOR)
+    labels = {
+        "kind": [k % 5 for k in range(40)],
+        "file": [k % 6 for k in range(40)],
+        "composition": ["".join(sorted(s.species)) for s in structures],
+    }.get(groups if isinstance(groups, str) else "", groups)
+    train, test = (part.indices for part in train_test_split_dataset(dataset, fraction, seed=3, groups=groups))
+    assert sorted([*train, *test]) == list(range(40))
+    assert not {labels[k] for k in train} & {labels[k] for k in test}
+    smallest = min(labels.count(label) for label in labels)
+    assert abs(len(test) - 40 * fraction) <= smallest / 2 or fraction == 0 == len(test)
+    parts = [part.structures for part in train_test_split(dataset, fraction, seed=3, groups=groups)]
+    assert [[s.name for s in part] for part in parts] == [[structures[k].name for k in p] for p in (train, test)]
+    back = train_test_split_dataset(Subset(dataset, range(39, -1, -1)), fraction, 3, groups=_reversed(groups))
+    assert sorted(39 - k for k in back[1].indices) == test
+    others = {tuple(train_test_split_dataset(dataset, 0.5, s, groups=groups)[1].indices) for s in range(9)}
+    assert len(others) > 1
+
+
+def _reversed(groups):
+    return groups if isinstance(groups, str) else groups[::-1]
+
+
+def test_groups_by_file_are_those_of_a_training():
+    structures = [replace(s, source=f"{k % 5}.xyz, frame {k}") for k, s in enumerate(small_data.frames(20))]
+    dataset = StructureDataset(structures, DESCRIPTOR, atomic_energies=FREE)
+    settings = {"iterations": 0, "split_by": "group", "group_key": "file", "atomic_energies": None}
+    out = small_data.fresh().train(dataset=dataset, config=small_data.config(**settings))
+    assert train_test_split_dataset(dataset, 0.2, seed=1, groups="file")[1].indices == out.test_indices
+    assert all(f"{k}.xyz" in out.errors_by_group().to_string() for k in range(5))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "groups", "error", "message"),
+    [
+        (list(range(4)), "file", DataError, "names groups of structures, which this data set has not"),
+        (list(range(4)), [1, 2], DataError, "a label for each of 4 samples, got 2"),
+        (list(range(4)), [1, 1, 1, 1], ConfigError, "all 4 samples are of one group"),
+        (StructureDataset(small_data.frames(), DESCRIPTOR), "file", DataError, r"groups\[0\] is None"),
+    ],
+)
+def test_groups_that_cannot_be(dataset, groups, error, message):
+    with pytest.raises(error, match=message):
+        train_test_split_dataset(dataset, 0.5, seed=1, groups=groups)
+
+
 def test_the_seed_of_a_data_set_is_that_of_its_splits():
     dataset = StructureDataset(mixed(), DESCRIPTOR, seed=5)
     assert train_test_split_dataset(dataset, 0.3)[1].indices == train_test_split_dataset(dataset, 0.3, 5)[1].indices

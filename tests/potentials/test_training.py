@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from potentia import SGD, Adam, ChebyshevDescriptor
-from potentia.errors import NotFittedError, PotentiaWarning
+from potentia.errors import ConfigError, NotFittedError, PotentiaWarning
 from potentia.potentials.descriptors.base import Descriptor
 from potentia.potentials.geometry import Geometry
 from potentials import small_data
@@ -172,6 +172,46 @@ def test_without_a_seed_training_goes_on_from_the_present_weights():
     assert all((after[name] == before[name]).all() for name in before)
     potential.train(small_data.frames(), config(seed=1))
     assert small_data.weights(potential) == small_data.weights(trained()[0])
+
+
+def test_fine_tuning_with_a_drawn_seed_is_done_again_by_that_seed(tmp_path):
+    before, _ = trained()
+    before.save(tmp_path / "before")
+    new = {"iterations": 2, "split_seed": 5, **GRADIENTS}
+    tuned = small_data.fresh()
+    out = tuned.train(small_data.frames(14), config(seed=None, **new), init_from=tmp_path / "before")
+    assert tuned.metadata["seed"] == out.seed
+    again, goes_on, other, fresh = (small_data.fresh() for _ in range(4))
+    again.train(small_data.frames(14), config(seed=out.seed, **new), init_from=tmp_path / "before")
+    assert small_data.weights(again) == small_data.weights(tuned)
+    other.train(small_data.frames(14), config(seed=out.seed + 1, **new), init_from=tmp_path / "before")
+    fresh.train(small_data.frames(14), config(seed=out.seed, **new))
+    assert small_data.weights(tuned) not in (small_data.weights(other), small_data.weights(fresh))
+    before_buffers = {name: bits for name, bits in small_data.weights(before).items() if "feature" in name}
+    assert before_buffers
+    assert {name: small_data.weights(tuned)[name] for name in before_buffers} == before_buffers
+    out = before.train(small_data.frames(14), config(seed=None, **new))  # goes on from what it is
+    goes_on.train(small_data.frames(14), config(seed=out.seed, **new), init_from=tmp_path / "before")
+    assert small_data.weights(goes_on) == small_data.weights(before)
+
+
+def test_a_fine_tuning_is_resumed_without_its_first_weights(tmp_path):
+    trained()[0].save(tmp_path / "before")
+    settings = {"checkpoint_dir": str(tmp_path / "c"), "save_best": False, "seed": 3, "checkpoint_interval": 1}
+    whole, resumed = small_data.fresh(), small_data.fresh()
+    whole.train(small_data.frames(), config(iterations=3, **settings), init_from=tmp_path / "before")
+    first = sorted((tmp_path / "c").iterdir())[0]
+    resumed.train(small_data.frames(), config(iterations=2, **settings | {"checkpoint_dir": None}), first)
+    assert small_data.weights(resumed) == small_data.weights(whole)
+
+
+def test_first_weights_of_another_potential_are_refused(tmp_path):
+    trained()[0].save(tmp_path / "before")
+    other = small_data.fresh("sigmoid")
+    with pytest.raises(ConfigError, match=r"init_from: .*before holds another potential than this one: arch.Ti"):
+        other.train(small_data.frames(), config(), init_from=tmp_path / "before")
+    with pytest.raises(ConfigError, match="resume_from goes on with all of a run, init_from begins a new one"):
+        other.train(small_data.frames(), config(), tmp_path / "before", init_from=tmp_path / "before")
 
 
 def test_training_that_goes_on_keeps_the_energies_of_free_atoms():

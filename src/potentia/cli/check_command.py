@@ -14,6 +14,7 @@ from potentia.errors import ConfigError
 
 if TYPE_CHECKING:
     from potentia.potentials.quality import CheckSettings
+    from potentia.potentials.structure import Structure
     from potentia.potentials.training_config import TorchTrainingConfig
 
 __all__ = ["check"]
@@ -23,7 +24,10 @@ NOT_FIT = 1
 
 
 def check(
-    data: Annotated[list[Path], typer.Argument(help="Files of structures: extended XYZ, XSF and what ASE reads.")],
+    data: Annotated[
+        list[Path],
+        typer.Argument(help="Files of structures: extended XYZ, XSF and what ASE reads; or one HDF5 data set."),
+    ],
     test: Annotated[list[Path], typer.Option(help="Files held out.")] = [],  # noqa: B006  # typer reads it
     testpercent: Annotated[float | None, typer.Option(help="Or: look at the split that a training makes (%).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of this split.")] = 0,
@@ -42,8 +46,8 @@ def check(
     from potentia.potentials.quality import check_structures
 
     report = check_structures(
-        data,
-        test=test or None,
+        _read(data),
+        test=_read(test) if test else None,
         config=_config(testpercent, seed, split_by),
         atomic_energies=_energies(atomic_energy) or None,
         settings=_settings(overrides),
@@ -55,6 +59,13 @@ def check(
     typer.echo(json.dumps(told) if as_json else str(report))
     if strict and report.errors:
         raise typer.Exit(NOT_FIT)
+
+
+def _read(paths: Sequence[Path]) -> Sequence[Path] | Sequence[Structure]:
+    """Return files as they are, and all structures of a data set."""
+    from potentia.cli.families.potentials_data import database_among, structures_in
+
+    return paths if database_among(paths) is None else structures_in(paths)
 
 
 def _config(testpercent: float | None, seed: int, split_by: str) -> TorchTrainingConfig | None:

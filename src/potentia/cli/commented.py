@@ -11,7 +11,7 @@ import yaml
 
 from potentia.cli.explained import explanations, first_sentence
 from potentia.cli.families.base import Look
-from potentia.config import plain
+from potentia.config import arms_of, plain
 
 __all__ = ["commented_yaml"]
 
@@ -38,7 +38,7 @@ def _block(settings: Any, look: Look, path: str, depth: int) -> Iterator[str]:
         yield from (f"{indent}# {line}" for line in textwrap.wrap(text, WIDTH - len(indent)))
         if is_dataclass(value):
             yield f"{indent}{name}:"
-            if hints[name] is not type(value):
+            if arms_of(hints[name]) != [type(value)]:
                 yield f"{indent}  class: {type(value).__name__}"
             yield from _block(value, look, where, depth + 1)
         else:

@@ -18,7 +18,7 @@ from potentia.storage import write_text
 __all__ = ["init"]
 
 
-def init(data: Sequence[str], out: Path, name: str | None, as_json: bool) -> None:
+def init(data: Sequence[str], out: Path, name: str | None, members: int | None, as_json: bool) -> None:
     """Write settings for these data, and tell what was seen; a file that is there is never replaced."""
     if out.exists():
         raise ConfigError(f"{out} is there already: remove it, or choose another file by -o")
@@ -26,6 +26,8 @@ def init(data: Sequence[str], out: Path, name: str | None, as_json: bool) -> Non
     found = family_of_data(files) if name is None else family(name)
     folder = out.resolve().parent
     look = found.look(files, [os.path.relpath(Path(one).expanduser(), folder) for one in data])
+    if members is not None:
+        look = found.as_committee(look, members)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(out, commented_yaml(found.name, look))
     if as_json:

@@ -1,19 +1,20 @@
-"""The commands ``potentia predict``, ``evaluate`` and ``export``: a model is asked, whatever its family."""
+"""The commands ``potentia predict``, ``evaluate``, ``calibrate``, ``export``: a model is asked, whatever its family."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
 import typer
 
-from potentia.cli.families import family_of_model
+from potentia.cli.families import Family, family_of_model
 from potentia.cli.families.files import expanded
 from potentia.cli.tables import records, shown
 from potentia.errors import ConfigError
 
-__all__ = ["evaluate", "export", "predict"]
+__all__ = ["calibrate", "evaluate", "export", "predict"]
 
 ROWS = 20
 """So many rows of predictions are printed."""
@@ -36,13 +37,15 @@ def predict(model: Path, data: Sequence[str], out: Path | None, as_json: bool) -
 
 
 def evaluate(model: Path, data: Sequence[str], as_json: bool) -> None:
-    """Print a table of errors."""
+    """Print a table of errors, and others that the family has."""
     family, path = family_of_model(model)
-    table = family.evaluate(path, expanded(data))
-    if as_json:
-        typer.echo(json.dumps({"family": family.name, "model": str(path), "errors": records(table)}))
-    else:
-        typer.echo(shown(table))
+    _tell(family, path, family.tables(path, expanded(data)), as_json)
+
+
+def calibrate(model: Path, data: Sequence[str], level: float, as_json: bool) -> None:
+    """Learn error bars, and print how good they are."""
+    family, path = family_of_model(model)
+    _tell(family, path, family.calibrate(path, expanded(data), level), as_json)
 
 
 def export(model: Path, to: str, out: Path, as_json: bool) -> None:
@@ -50,3 +53,13 @@ def export(model: Path, to: str, out: Path, as_json: bool) -> None:
     family, path = family_of_model(model)
     files = [str(file) for file in family.export(path, to, out)]
     typer.echo(json.dumps({"family": family.name, "format": to, "files": files}) if as_json else "\n".join(files))
+
+
+def _tell(family: Family, model: Path, tables: Mapping[str, pd.DataFrame], as_json: bool) -> None:
+    if as_json:
+        told = {name: records(table) for name, table in tables.items()}
+        typer.echo(json.dumps({"family": family.name, "model": str(model), **told}))
+        return
+    typer.echo(
+        "\n\n".join(shown(table) if len(tables) == 1 else f"{n}:\n{shown(table)}" for n, table in tables.items())
+    )

@@ -20,6 +20,7 @@ __all__ = ["report"]
 
 FAMILIES = {
     "potential": "potentials",
+    "committee of potentials": "potentials",
     "fully_connected": "trajectories",
     "multi_onet": "trajectories",
     "latent_neural_ode": "trajectories",

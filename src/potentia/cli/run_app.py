@@ -21,12 +21,13 @@ def init(
     data: Data,
     out: Annotated[Path, typer.Option("-o", "--out", help="File of the settings.")] = Path("settings.yaml"),
     family: Annotated[str | None, typer.Option(help="Name of the family; by the data if left out.")] = None,
+    members: Annotated[int | None, typer.Option(help="Members of a committee, of potentials.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Look at data, and write settings of a training to begin with."""
     from potentia.cli import init_command
 
-    init_command.init(data, out, family, as_json)
+    init_command.init(data, out, family, members, as_json)
 
 
 def train(
@@ -69,6 +70,18 @@ def evaluate(model: Model, data: Data, as_json: AsJson = False) -> None:
     model_commands.evaluate(model, data, as_json)
 
 
+def calibrate(
+    model: Model,
+    data: Data,
+    level: Annotated[float, typer.Option(help="Share of the errors that intervals shall hold.")] = 0.9,
+    as_json: AsJson = False,
+) -> None:
+    """Learn error bars of a committee from data that it has not seen, and keep them in its file."""
+    from potentia.cli import model_commands
+
+    model_commands.calibrate(model, data, level, as_json)
+
+
 def export(
     model: Model,
     to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="Of potentials: aenet.")],
@@ -101,5 +114,5 @@ def doctor(as_json: AsJson = False) -> None:
 
 def add_commands(app: typer.Typer) -> None:
     """Give an app these commands."""
-    for command in (init, train, predict, evaluate, export, schema, doctor):
+    for command in (init, train, predict, evaluate, calibrate, export, schema, doctor):
         app.command()(command)

@@ -13,7 +13,7 @@ from potentia.checks import did_you_mean
 from potentia.cli.families import FAMILIES, Family, family
 from potentia.cli.families.base import FamilySettings
 from potentia.cli.settings_file import naming, read_settings
-from potentia.config import from_plain
+from potentia.config import arms_of, from_plain
 from potentia.errors import ConfigError
 
 __all__ = ["read_run_settings", "settings_from"]
@@ -53,7 +53,8 @@ def _settings(cls: type[FamilySettings], blocks: Mapping[str, Any]) -> FamilySet
 
 
 def _block(name: str, hint: Any, value: Any) -> Any:
-    if not isinstance(value, Mapping) and (value is not None or types.NoneType not in typing.get_args(hint)):
+    nothing = value is None and types.NoneType in typing.get_args(hint)
+    if not isinstance(value, Mapping) and not nothing and str not in arms_of(hint):
         raise ConfigError(f"the block `{name}` must be settings by name, got {value!r}")
     try:
         return from_plain(name, hint, value)

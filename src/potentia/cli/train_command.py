@@ -100,7 +100,7 @@ class Training:
             ConfigError: something is not the same that decides what is learned; the message lists it.
             DataError: the data are others.
         """
-        require_same_settings(directory, self.plain, self.family.free)
+        require_same_settings(directory, self.plain, self.family.free, self.family.free_besides)
         require_same_data(directory, self.job.mark())
         self._carry_out(directory, directory.newest_checkpoint, resumed=True)
 

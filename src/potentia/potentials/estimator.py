@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from torch.utils.data import Dataset
 
-from potentia.errors import DataError
+from potentia.config import differences
+from potentia.errors import ConfigError, DataError
 from potentia.estimator import FittedEstimator
 from potentia.potentials.aenet_import import read_aenet_potential
 from potentia.potentials.aenet_repulsion import warn_unless_repelled
@@ -27,7 +28,7 @@ from potentia.potentials.training_input import TrainingInput
 from potentia.train import Forecast, distributed
 from potentia.train.device import DTYPES
 
-__all__ = ["TorchANNPotential"]
+__all__ = ["TorchANNPotential", "on_device"]
 
 
 class TorchANNPotential(FittedEstimator[FittedPotential], AskedAlone):
@@ -70,6 +71,7 @@ class TorchANNPotential(FittedEstimator[FittedPotential], AskedAlone):
         config: TorchTrainingConfig | None = None,
         resume_from: str | os.PathLike[str] | None = None,
         *,
+        init_from: str | os.PathLike[str] | None = None,
         dataset: Dataset[Any] | None = None,
         train_dataset: Dataset[Any] | None = None,
         test_dataset: Dataset[Any] | None = None,
@@ -78,14 +80,18 @@ class TorchANNPotential(FittedEstimator[FittedPotential], AskedAlone):
         """Train on structures or data sets, and return tables and plots of the errors.
 
         With ``config.seed`` given, training starts from new weights; without, a trained potential goes on from the
-        weights and the normalisation that it has. Started by ``torchrun``, its processes share the work on each batch
-        and all get the same result; the first alone writes checkpoints and shows progress.
+        weights and the normalisation that it has, with a seed that is drawn. `TrainOut.seed` tells it: ``init_from`` of
+        the same weights with this seed is the same training. Started by ``torchrun``, its processes share the work on
+        each batch and all get the same result; the first alone writes checkpoints and shows progress.
 
         Args:
             structures: Structures, ASE Atoms, paths of files, or a mix of them; every one needs an energy.
             config: Settings; the defaults of `TorchTrainingConfig` if None.
             resume_from: A checkpoint to go on from. ``config.iterations`` counts additional epochs then; the epoch that
                 the checkpoint stands in is the first of them. The result equals that of an unbroken run bit for bit.
+            init_from: A saved potential or checkpoint whose weights and normalisation are the first ones, whatever the
+                seed: learning on other data, or with other settings. The optimizer and the epochs begin anew; so do the
+                energies of free atoms, unless nothing gives them.
             dataset: A data set to be split like structures, instead of them. It owns its atomic energies and filters.
             train_dataset: A data set to train on, all of it, instead of them.
             test_dataset: With ``train_dataset``, what is held out.
@@ -93,12 +99,15 @@ class TorchANNPotential(FittedEstimator[FittedPotential], AskedAlone):
 
         Raises:
             DataError: a structure cannot be used: the message names file, frame and atom.
-            ConfigError: settings do not fit the data, the descriptor or the checkpoint.
+            ConfigError: settings do not fit the data, the descriptor, the checkpoint or the weights to begin with.
             TrainingError: too many batches in a row were not finite.
         """
+        if resume_from is not None and init_from is not None:
+            raise ConfigError("resume_from goes on with all of a run, init_from begins a new one: give one of them")
+        training = self.training(config)
         with distributed.joined():
             given = self.given(structures, dataset, train_dataset, test_dataset)
-            trained = self.training(config).run(given, self.fitted_, resume_from, allow_changes)
+            trained = training.run(given, self._start(training.config, init_from), resume_from, allow_changes)
         self.fitted_ = FittedPotential(trained.model, trained.atomic_energies, trained.record, trained.seen)
         return trained.out
 
@@ -117,13 +126,14 @@ class TorchANNPotential(FittedEstimator[FittedPotential], AskedAlone):
         the potential is changed. Arguments and errors are those of `train`.
         """
         given = self.given(structures, dataset, train_dataset, test_dataset)
-        return self.training(config).forecast(given, self.fitted_)
+        training = self.training(config)
+        return training.forecast(given, self._start(training.config, None))
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], device: str | None = None) -> Self:
         """Read a potential from a file of `save` or a checkpoint, onto ``device`` (None: the one it was saved from)."""
         recipe, learned = cls.parts_in(path)
-        return cls.from_parts(recipe if device is None else _on(device, recipe), learned)
+        return cls.from_parts(recipe if device is None else on_device(device, recipe), learned)
 
     @classmethod
     def from_aenet(
@@ -147,7 +157,7 @@ class TorchANNPotential(FittedEstimator[FittedPotential], AskedAlone):
 
     def to(self, device: str) -> Self:
         """Return the same potential on another device."""
-        return self.from_parts(_on(device, self.recipe()), self.learned())
+        return self.from_parts(on_device(device, self.recipe()), self.learned())
 
     def recipe(self) -> dict[str, Any]:
         """Return architecture, descriptor, and repulsion where there is one, as plain values."""
@@ -220,6 +230,26 @@ class TorchANNPotential(FittedEstimator[FittedPotential], AskedAlone):
             found = TrainingInput.of_structures(read_structures(structures), self.descriptor)
         return replace(found, repulsion=self.repulsion)
 
+    def _start(self, config: TorchTrainingConfig, init_from: str | os.PathLike[str] | None) -> FittedPotential | None:
+        """Return what a training begins with; None for new weights.
 
-def _on(device: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
+        Raises:
+            ConfigError: ``init_from`` is another potential than this one.
+        """
+        if init_from is None:
+            return self.fitted_ if config.seed is None else None
+        found = type(self).from_file(init_from, str(self.descriptor.device))
+        where = dict.fromkeys(("device", "dtype", "kernels"), "any")  # features are the same but for rounding
+        then, now = ({**r, "descriptor": {**r["descriptor"], **where}} for r in (found.recipe(), self.recipe()))
+        changed = differences(then, now)
+        if changed:
+            raise ConfigError(
+                f"init_from: {init_from} holds another potential than this one: {'; '.join(changed)}. Its weights mean "
+                "something for its own architecture, descriptor and repulsion only"
+            )
+        return found.fitted()
+
+
+def on_device(device: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recipe of a potential, or of several alike, for another device."""
     return {**recipe, "descriptor": {**recipe["descriptor"], "device": device, "kernels": "auto"}}

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from potentia.errors import DataError
+from potentia.potentials.groups import group_of
 from potentia.potentials.structure import Structure
 
 __all__ = ["ForceAtoms", "ParityData", "ParityRows", "require_rows"]
@@ -70,7 +71,7 @@ class ParityRows:
             structures: The structures with their labels.
             places: Place of each in the input, counted from 0.
             forces: Whether the forces of those that have any were predicted.
-            group_key: Entry of `Structure.info` that names the group.
+            group_key: What names the group: see `group_of`.
         """
         numbers = np.array(places, dtype=np.int64)
         items = [
@@ -79,7 +80,7 @@ class ParityRows:
                 list(s.species),
                 np.nan if s.energy is None else s.energy,
                 forces and s.has_forces(),
-                str(s.info.get(group_key, NO_GROUP)),
+                group_of(s, group_key) or NO_GROUP,
             )
             for s, place in zip(structures, numbers.tolist(), strict=True)
         ]

@@ -106,7 +106,7 @@ class Training:
         resume_from: str | os.PathLike[str] | None,
         allow: Collection[str],
     ) -> Trained:
-        """Train on what is ``given``, from the weights of ``start`` if there are any and no seed is given.
+        """Train on what is ``given``, from the weights of ``start`` if there are any.
 
         Nothing of ``start`` is changed: an interrupted training leaves the potential as it was.
         """
@@ -148,8 +148,6 @@ class Training:
         config = self.config
         self._device()
         checkpoint = checkpoint_of(KIND, resume_from)
-        if config.seed is not None:
-            start = None
         seeds = self._seeds(checkpoint)
         contents = given.contents(config)
         split = given.split(config, seeds["split_seed"], contents)

@@ -77,7 +77,8 @@ class TorchTrainingConfig(LoopSettings):
     split_gap: int = 0
     """Structures left out of the training on both sides of a stretch that is held out."""
     group_key: str = "config_type"
-    """Entry of `Structure.info` that names the group of a structure: for splits, weights and tables of errors."""
+    """Entry of `Structure.info` that names the group of a structure, or ``"file"`` or ``"composition"``: for splits,
+    weights and tables of errors."""
     group_weights: Mapping[str, float] | None = None
     """Weight in the loss of the structures of a group, times their own; groups that are not named have 1."""
     force_weight: float = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -60,6 +60,8 @@ class Trained:
     """Its history."""
     errors: pd.DataFrame | None
     """Errors on what was held out; None where nothing was, or where the training has only paused."""
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    """Name → what else is worth a table."""
     advice: Sequence[str] = ()
     """What the history says that may be done better."""
 
@@ -123,18 +125,23 @@ def carry_out(
         out.plot_training_summary(directory.losses)
     if trained.errors is not None:
         directory.write_table("errors", trained.errors)
+    for name, table in trained.tables.items():
+        directory.write_table(name, table)
     if not out.resumable:
         trained.estimator.save(directory.model)
     return trained
 
 
-def require_same_settings(directory: RunDirectory, settings: Mapping[str, Any], free: frozenset[str]) -> None:
+def require_same_settings(
+    directory: RunDirectory, settings: Mapping[str, Any], free: frozenset[str], besides: frozenset[str] = frozenset()
+) -> None:
     """Check that a run can go on with these settings; where its data lie may have changed.
 
     Args:
         directory: Of the run.
         settings: All of them, plain.
         free: Fields of ``training`` that may be others.
+        besides: ``block.field`` of other blocks that may.
 
     Raises:
         ConfigError: something is not the same that decides what is learned; the message lists it.
@@ -145,7 +152,7 @@ def require_same_settings(directory: RunDirectory, settings: Mapping[str, Any], 
             f"{directory.path} is a run of {before.get('family')}, these are settings of {settings['family']}: resume "
             "it with its own"
         )
-    allowed = {"data", *(f"training.{name}" for name in free - {"seed"})}
+    allowed = {"data", *(f"training.{name}" for name in free - {"seed"})} | besides
     changed = differences(before, settings, allow=allowed)
     if changed:
         raise ConfigError(

@@ -7,7 +7,7 @@ from potentia.study.progress import progress
 from potentia.study.run import StudyResult, run_study
 from potentia.study.snapshot import ON_MISMATCH, SNAPSHOT, settle
 from potentia.study.task_list import COMPLETED, TASK_LIST
-from potentia.study.tasks import Ended, Task, carry_out, threads_per_task
+from potentia.study.tasks import Ended, Task, carry_out, threads_limited, threads_per_task
 from potentia.yaml_files import read_yaml, write_yaml, yaml_text
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "run_study",
     "settle",
     "task_seed",
+    "threads_limited",
     "threads_per_task",
     "write_yaml",
     "yaml_text",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -12,7 +13,7 @@ import torch
 
 from potentia.errors import ConfigError
 
-__all__ = ["Ended", "Task", "carry_out", "require_own_names", "threads_per_task"]
+__all__ = ["Ended", "Task", "carry_out", "require_own_names", "threads_limited", "threads_per_task"]
 
 Result = TypeVar("Result")
 
@@ -51,13 +52,21 @@ class Ended(Generic[Result]):
 
 def carry_out(task: Task[Result]) -> Ended[Result]:
     """Run a task to its end, whatever that is; interrupts from the keyboard and exits go through."""
-    before = torch.get_num_threads()
     try:
-        if task.threads is not None:
-            torch.set_num_threads(task.threads)
-        return Ended(task.name, task.work())
+        with threads_limited(task.threads):
+            return Ended(task.name, task.work())
     except Exception as error:  # noqa: BLE001  # one task's failure is a record, the others go on
         return Ended.by(task.name, error)
+
+
+@contextmanager
+def threads_limited(threads: int | None) -> Iterator[None]:
+    """Let torch use so many threads inside; None leaves those of the process."""
+    before = torch.get_num_threads()
+    try:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        yield
     finally:
         torch.set_num_threads(before)
 

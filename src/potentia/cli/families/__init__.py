@@ -42,8 +42,8 @@ def family_of_data(paths: Sequence[Path]) -> Family:
         if found.recognises(paths):
             return found
     raise DataError(
-        f"{paths[0]} is no data of any family: give structures (XSF, extended XYZ, what ASE reads), HDF5 of "
-        "trajectories or fields, or a folder of logs (.csv, .json, .npz)"
+        f"{paths[0]} is no data of any family: give structures (XSF, extended XYZ, what ASE reads, an HDF5 "
+        "data set), HDF5 of trajectories or fields, or a folder of logs (.csv, .json, .npz)"
     )
 
 

@@ -77,6 +77,8 @@ class Family(ABC):
     """Format → what it is."""
     free: ClassVar[frozenset[str]]
     """Fields of the training that may be others when a run goes on."""
+    free_besides: ClassVar[frozenset[str]] = frozenset()
+    """``block.field`` of other blocks that may."""
     directory: ClassVar[type[RunDirectory]] = RunDirectory
     """What the files of its runs are called."""
 
@@ -93,6 +95,14 @@ class Family(ABC):
             named: What settings call them: folders and patterns as they were given.
         """
 
+    def as_committee(self, look: Look, members: int) -> Look:
+        """Return settings of a committee with so many members, instead of those of one model.
+
+        Raises:
+            ConfigError: the family has none here.
+        """
+        raise ConfigError(f"{self.name} have no committees on the command line: leave --members out")
+
     @abstractmethod
     def job(self, settings: Any) -> Job[Trained]:
         """Read the data of a training."""
@@ -104,6 +114,18 @@ class Family(ABC):
     @abstractmethod
     def evaluate(self, model: Path, data: Sequence[Path]) -> pd.DataFrame:
         """Return a table of errors, beside those of what costs no training."""
+
+    def tables(self, model: Path, data: Sequence[Path]) -> Mapping[str, pd.DataFrame]:
+        """Return ``"errors"``, and other tables of what labels tell of a model."""
+        return {"errors": self.evaluate(model, data)}
+
+    def calibrate(self, model: Path, data: Sequence[Path], level: float) -> Mapping[str, pd.DataFrame]:
+        """Learn error bars from labelled data, keep them with the model, and return how good they are.
+
+        Raises:
+            ConfigError: models of the family tell no spread here.
+        """
+        raise ConfigError(f"{self.name} have no error bars on the command line to calibrate")
 
     def export(self, model: Path, to: str, out: Path) -> Sequence[Path]:
         """Write a model for another program, and return the files.
@@ -119,13 +141,14 @@ class Family(ABC):
         raise NotImplementedError
 
 
-def require_free(training: Any, names: Mapping[str, Any]) -> None:
+def require_free(training: Any, names: Mapping[str, Any], block: str = "training") -> None:
     """Refuse settings of a training that its directory decides.
 
     Args:
         training: Settings.
         names: Field → the value of it that says nothing.
+        block: What they are called.
     """
     for name, nothing in names.items():
         if training.__dict__[name] != nothing:
-            raise ConfigError(f"training: {name} is decided by the directory of the run (--run-dir): leave it out")
+            raise ConfigError(f"{block}: {name} is decided by the directory of the run (--run-dir): leave it out")

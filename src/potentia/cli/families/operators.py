@@ -70,7 +70,7 @@ class OperatorJob(OneFileJob):
             callbacks=[] if settings.lines is None else [Lines(config.epochs, settings.lines.every)],
         )
         advice = [str(one) for one in advise(out, config, self.alignment)]
-        return runs.Trained(operator, out, None if out.resumable else self.errors(operator), advice)
+        return runs.Trained(operator, out, None if out.resumable else self.errors(operator), advice=advice)
 
     def errors(self, estimator: NeuralOperator) -> pd.DataFrame:
         """Return a row for the estimator and each baseline."""

@@ -1,26 +1,27 @@
-"""Errors of a potential as rows of a table, beside what costs no training."""
+"""Errors of predictions as rows of a table, beside what costs no training."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from potentia.errors import DataError
-from potentia.potentials.estimator import TorchANNPotential
 from potentia.potentials.parity import ParityData, ParityRows, require_rows
+from potentia.potentials.predictions import PredictOut
 from potentia.potentials.structure import Structure
 
-__all__ = ["error_rows", "labelled_errors"]
+__all__ = ["Row", "error_rows", "labelled_errors", "require_energies"]
 
 UNITS = {"energy": "eV/atom", "force": "eV/Å", "stress": "eV/Å³"}
 
 Floats = NDArray[np.float64]
+Row: TypeAlias = dict[str, Any]
 
 
-def error_rows(part: str, data: ParityData) -> list[dict[str, Any]]:
+def error_rows(part: str, data: ParityData) -> list[Row]:
     """Return a row for each quantity that has labels: of energies one a structure, else one a component.
 
     ``trivial_RMSE`` is that of no forces, of no stress, and of the energies that compositions tell by least squares.
@@ -40,16 +41,15 @@ def error_rows(part: str, data: ParityData) -> list[dict[str, Any]]:
     return rows
 
 
-def labelled_errors(part: str, potential: TorchANNPotential, structures: Sequence[Structure]) -> list[dict[str, Any]]:
-    """Predict structures, and compare with all labels that they have.
-
-    Raises:
-        DataError: one has no energy.
-    """
+def require_energies(structures: Sequence[Structure]) -> None:
+    """Raise `DataError` unless each structure has an energy."""
     without = [one.label for one in structures if one.energy is None]
     if without:
         raise DataError(f"{without[0]} has no energy, as {len(without)} of {len(structures)}: errors need labels")
-    found = potential.predict(structures, eval_forces=True, eval_stress=True)
+
+
+def labelled_errors(part: str, found: PredictOut, structures: Sequence[Structure]) -> list[Row]:
+    """Compare predictions with all labels that structures have; each has an energy."""
     assert found.forces is not None
     assert found.stress is not None
     n_atoms = np.array([one.n_atoms for one in structures])

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from potentia.cli.families.base import Look
+from potentia.cli.families.potentials_data import database_among
 from potentia.cli.families.potentials_settings import Descriptor, PotentialSettings, StructureFiles
+from potentia.config import from_dict
 from potentia.errors import DataError
+from potentia.potentials.datasets import DatasetSummary, HDF5StructureDataset
+from potentia.potentials.datasets.base import summary_of
+from potentia.potentials.descriptors.base import Descriptor as AnyDescriptor
 from potentia.potentials.formats.reading import read_structures
 from potentia.potentials.reference_energies import ReferenceEnergies
 from potentia.potentials.shortest_distances import shortest_distances
@@ -34,38 +41,109 @@ SHOWN = {
 SIZES = ((300, 10, 8, 3), (3_000, 15, 10, 4), (30_000, 20, 12, 4))
 """Up to so many structures → nodes of a layer, radial and angular order."""
 LARGEST = (25, 14, 5)
+BUILT = "As the data set was built; others need another one"
 KALMAN = 20_000
 """Structures up to which the Kalman filter, few dear epochs, is what to begin with."""
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What was seen of structures: one number each of all of them, and some as they are."""
+
+    told: str
+    """What is there, in words."""
+    labels: DatasetSummary
+    """Of those that have an energy."""
+    some: Sequence[Structure]
+    """At most about `SOME` of them, spread over all."""
+    species: tuple[str, ...]
+    free_atoms: dict[str, float] | None
+    """Energy of the free atom of each species (eV); None where a data set has none."""
+    how: str
+    """How these were found."""
+    owned: bool = False
+    """Whether a data set owns them, so that settings cannot have others."""
+    descriptor: Descriptor | None = None
+    """The one that a data set was built with."""
+
+    def __len__(self) -> int:
+        return len(self.labels.energy)
+
+
 def look_at_structures(paths: Sequence[Path], named: Sequence[str]) -> Look:
-    """Read all of the structures, and choose settings that call the files as they are ``named``.
+    """Look at structures, and choose settings that call the files as they are ``named``.
+
+    Files are read; of a data set, which may be larger than memory, some entries are.
 
     Raises:
         DataError: none has an energy.
     """
-    reading = read_structures(paths)
-    structures = [one for one in reading.structures if one.has_energy()]
-    if not structures:
-        raise DataError(
-            f"{paths[0]}: none of {len(reading.structures)} structures has an energy, which a training needs; is it "
-            "under another name? `potentia check` tells what was read"
-        )
-    species = tuple(sorted({name for one in structures for name in one.species}))
-    step = -(-len(structures) // SOME)
-    distances = shortest_distances(structures[::step], reach=4.0)
-    energies, how = _free_atoms(structures, species)
-    descriptor = _descriptor(species, distances, len(structures))
-    nodes = _size(len(structures))[0]
+    database = database_among(paths)
+    seen = _seen_in_files(paths) if database is None else _seen_in_database(database)
+    distances = shortest_distances(seen.some, reach=4.0)
+    descriptor = seen.descriptor or _descriptor(seen.species, distances, len(seen))
+    nodes = _size(len(seen))[0]
     settings = PotentialSettings(
         data=StructureFiles(train=tuple(named)),
         descriptor=descriptor,
-        arch=dict.fromkeys(species, ((nodes, "tanh"), (nodes, "tanh"))),
-        training=_training(structures, energies),
+        arch=dict.fromkeys(descriptor.species, ((nodes, "tanh"), (nodes, "tanh"))),
+        training=_training(seen),
     )
     near = ", ".join(f"{a}-{b} {distance:.2f}" for (a, b), distance in distances.items()) or "none below 4"
-    saw = (str(reading), f"species: {', '.join(species)}", f"shortest distances (Å): {near}", how)
-    return Look(saw, settings, SHOWN, _reasons(structures, descriptor, how))
+    saw = (seen.told, f"species: {', '.join(seen.species)}", f"shortest distances (Å): {near}", seen.how)
+    return Look(saw, settings, SHOWN, _reasons(seen))
+
+
+def _seen_in_files(paths: Sequence[Path]) -> Seen:
+    reading = read_structures(paths)
+    structures = [one for one in reading.structures if one.has_energy()]
+    if not structures:
+        raise _no_energy(paths[0], len(reading.structures))
+    species = tuple(sorted({name for one in structures for name in one.species}))
+    some = structures[:: -(-len(structures) // SOME)]
+    return Seen(str(reading), summary_of(structures, species), some, species, *_free_atoms(structures, species))
+
+
+def _seen_in_database(path: Path) -> Seen:
+    """Look at the labels of all entries that are one number each, and read some entries."""
+    with HDF5StructureDataset(None, path, mode="load") as dataset:
+        labels, known = dataset.summary(), dataset.load_persisted_descriptor()
+        labelled = np.flatnonzero(np.isfinite(labels.energy))
+        if not len(labelled):
+            raise _no_energy(path, len(dataset))
+        some = dataset.labels(labelled[:: -(-len(labelled) // SOME)].tolist())
+        free = dataset.atomic_energies
+    there = labels.composition.sum(axis=0) > 0
+    counts = {"energy": len(labelled), "forces": labels.has_forces.sum(), "stress": labels.has_stress.sum()}
+    told = f"data set: {len(dataset):,} frames, {labels.n_atoms.sum():,} atoms; "
+    return Seen(
+        told + ", ".join(f"{name} {count:,}" for name, count in counts.items()),
+        _of(labels, labelled),
+        some,
+        tuple(sorted(name for name, some_atoms in zip(labels.species, there, strict=True) if some_atoms)),
+        free,
+        "energies of free atoms: "
+        + ("zeros, for the data set was built without" if free is None else "of the data set"),
+        owned=True,
+        descriptor=None if known is None else _as_settings(known),
+    )
+
+
+def _of(labels: DatasetSummary, entries: NDArray[np.int64]) -> DatasetSummary:
+    values = {name: value[entries] for name, value in labels.__dict__.items() if name != "species"}
+    return DatasetSummary(species=labels.species, **values)
+
+
+def _as_settings(descriptor: AnyDescriptor) -> Descriptor:
+    """Return the settings of a descriptor that a data set was built with, to be used on the CPU."""
+    return from_dict(Descriptor, {**descriptor.settings(), "device": "cpu", "kernels": "auto"})
+
+
+def _no_energy(path: Path, n: int) -> DataError:
+    return DataError(
+        f"{path}: none of {n} structures has an energy, which a training needs; is it under another name? "
+        "`potentia check` tells what was read"
+    )
 
 
 def _size(n: int) -> tuple[int, int, int]:
@@ -87,8 +165,8 @@ def _descriptor(species: tuple[str, ...], distances: dict[tuple[str, str], float
     )
 
 
-def _training(structures: Sequence[Structure], energies: dict[str, float]) -> TorchTrainingConfig:
-    n, forces = len(structures), any(one.has_forces() for one in structures)
+def _training(seen: Seen) -> TorchTrainingConfig:
+    n, forces = len(seen), bool(seen.labels.has_forces.any())
     small, testpercent = n <= KALMAN, 10 if n >= 50 else 20
     return TorchTrainingConfig(
         iterations=30 if small else 100,
@@ -97,7 +175,7 @@ def _training(structures: Sequence[Structure], energies: dict[str, float]) -> To
         save_best=n * testpercent >= 100 * FEW,
         seed=1,
         force_weight=0.3 if forces else 0.0,
-        atomic_energies=energies,
+        atomic_energies=seen.free_atoms,
     )
 
 
@@ -112,19 +190,21 @@ def _free_atoms(structures: Sequence[Structure], species: Sequence[str]) -> tupl
     return {name: round(found[name], 6) for name in species}, "energies of free atoms: by least squares"
 
 
-def _reasons(structures: Sequence[Structure], descriptor: Descriptor, how: str) -> dict[str, str]:
-    n_forces, n_stress = sum(one.has_forces() for one in structures), sum(one.has_stress() for one in structures)
-    n = len(structures)
+def _reasons(seen: Seen) -> dict[str, str]:
+    n, n_forces, n_stress = len(seen), int(seen.labels.has_forces.sum()), int(seen.labels.has_stress.sum())
+    theirs = seen.descriptor is not None
+    found = seen.how.partition(": ")[2]
+    advice = "Others need another data set" if seen.owned else "Better: calculated ones"
     return {
-        "descriptor.rad_cutoff": "2.6 times the longest of the shortest bonds, within 4 and 7 Å",
-        "descriptor.ang_cutoff": "1.6 times these, within 3 and 5 Å",
+        "descriptor.rad_cutoff": BUILT if theirs else "2.6 times the longest of the shortest bonds, within 4 and 7 Å",
+        "descriptor.ang_cutoff": BUILT if theirs else "1.6 times these, within 3 and 5 Å",
         "arch": f"Hidden layers of each species, [nodes, activation]; more for more than {n} structures",
         "training.iterations": "Epochs",
         "training.method": "Kalman for small networks; {class: Adam, mu: 0.001, batchsize: 32} for large ones",
         "training.split_by": "structure, group or block; block where the structures follow each other in time",
         "training.force_weight": f"Weight of forces in the loss, 0 to 1: {n_forces} of {n} structures have some",
         "training.stress_weight": f"Weight of stress in the loss: {n_stress} of {n} structures have one",
-        "training.atomic_energies": f"eV; {how.partition(': ')[2]}. Better: calculated ones",
+        "training.atomic_energies": f"eV; {found}. {advice}",
         "training.save_best": f"Keep the model of the lowest validation loss; below {FEW} structures it is noise",
         "training.early_stopping": "End when the validation loss has not fallen for so many epochs; null never does",
     }

@@ -23,7 +23,7 @@ from potentia.potentials.networks import AtomicNetworks
 from potentia.potentials.structure import Structure
 from potentia.seeding import stream
 
-__all__ = ["ErrorBars", "TorchCommitteeCalibrateResult", "calibrated", "require_labels"]
+__all__ = ["ErrorBars", "TorchCommitteeCalibrateResult", "calibrated", "error_bars", "require_labels"]
 
 Method: TypeAlias = SplitConformal | Scaling
 LEVELS = (0.5, 0.68, 0.9, 0.95)
@@ -180,6 +180,25 @@ def calibrated(  # all that a calibration goes by
     calibration = CommitteeCalibration(energy, forces, level, marks, int(known.sum()), measured)
     places = [np.flatnonzero(part).tolist() for part in (known, ~known)]
     return TorchCommitteeCalibrateResult(calibration, bars, force_bars, *places)
+
+
+def error_bars(
+    predicted: TorchCommitteePredictResult, structures: Sequence[Structure], calibration: CommitteeCalibration
+) -> list[ErrorBars]:
+    """Measure the intervals of a calibration on ``structures``, which it should not have been learned from.
+
+    Returns:
+        Those of the energies; behind them those of the forces, where structures have some and it knows of forces.
+    """
+    n_atoms, level = predicted.n_atoms, calibration.level
+    error = (predicted.energy_mean - [s.energy for s in structures]) / n_atoms
+    spread = predicted.energy_std / n_atoms
+    bars = [ErrorBars.measured("energy", "eV/atom", error, spread, calibration.energy, level)]
+    atoms = _Atoms.of(predicted, structures)
+    if atoms is not None and calibration.forces is not None:
+        own = (calibration.forces, level, atoms.species, atoms.owner)
+        bars.append(ErrorBars.measured("force", "eV/Å", atoms.error, atoms.spread, *own))
+    return bars
 
 
 def require_labels(structures: Sequence[Structure]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -11,37 +12,42 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, final
 
+import numpy as np
 from numpy.typing import ArrayLike
 from torch.utils.data import Dataset
 
-from potentia.ensemble import METADATA, CommitteeConfig, Member, read_metadata, train_members
+from potentia.ensemble import CommitteeConfig, Member, read_metadata, train_members
 from potentia.ensemble.members import COMPLETED
 from potentia.ensemble.run import Committee, OneByOne, Together, Way
 from potentia.errors import ConfigError, NotFittedError
+from potentia.estimator import Estimator
 from potentia.potentials.asking import Structures
 from potentia.potentials.committee.alike import require_alike
 from potentia.potentials.committee.asking import AskedTogether
+from potentia.potentials.committee.calibration import CommitteeCalibration
 from potentia.potentials.committee.config import TorchCommitteeConfig
+from potentia.potentials.committee.identity import identity_of, metadata_of, seeds_of
 from potentia.potentials.committee.results import TorchCommitteeMemberResult, TorchCommitteeTrainResult
-from potentia.potentials.committee.shared import SharedData, shared_data
+from potentia.potentials.committee.shared import shared_data
 from potentia.potentials.committee.together import TogetherTraining, require_fit
 from potentia.potentials.committee.training import MemberTraining
 from potentia.potentials.descriptors import ChebyshevDescriptor
-from potentia.potentials.estimator import TorchANNPotential
+from potentia.potentials.estimator import TorchANNPotential, on_device
 from potentia.potentials.formats.reading import read_structures
 from potentia.potentials.networks import Architecture, checked_architecture
 from potentia.potentials.repulsion import ZBL, checked_repulsion
 from potentia.potentials.training_config import TorchTrainingConfig
 from potentia.potentials.training_input import TrainingInput
 from potentia.potentials.uncertainty_export import write_uncertainty
-from potentia.seeding import fresh_seed
+from potentia.study import threads_limited, threads_per_task
+from potentia.train import Forecast
 from potentia.train.stopping import seconds_of
 
 __all__ = ["TorchCommitteePotential"]
 
 
 @final
-class TorchCommitteePotential(AskedTogether):
+class TorchCommitteePotential(Estimator, AskedTogether):
     """Potentials of one architecture and descriptor whose predictions are put together, with their spread.
 
     The members differ in the seed of their weights and batches, and, if asked for, in the structures they see. All
@@ -59,6 +65,8 @@ class TorchCommitteePotential(AskedTogether):
         >>> committee.is_trained()
         False
     """
+
+    kind = "committee of potentials"
 
     def __init__(
         self,
@@ -109,7 +117,7 @@ class TorchCommitteePotential(AskedTogether):
         config, wanted = config or TorchTrainingConfig(), committee_config or TorchCommitteeConfig(num_members=5)
         begun = time.time()
         template = TorchANNPotential(self.arch, self.descriptor, repulsion=self.repulsion)
-        default = config.device or str(self.descriptor.device)
+        default = self._device(config)
         if wanted.max_parallel > 1 and wanted.devices is None and not default.startswith("cpu"):
             raise ConfigError(
                 "Parallel committee training on a non-CPU device requires an explicit devices=[...] list: "
@@ -122,27 +130,81 @@ class TorchCommitteePotential(AskedTogether):
         given = template.given(structures, dataset, train_dataset, test_dataset)
         directory = wanted.directory.absolute()
         directory.mkdir(parents=True, exist_ok=True)
-        seeds, split_seed = _seeds(directory, wanted, config)
-        members = [
-            Member(k, seed, split_seed, wanted.device_of(k, default), directory / f"member_{k:03d}",
-                   checkpoints=config.checkpoint_dir is not None)
-            for k, seed in enumerate(seeds)
-        ]  # fmt: skip
+        members, split_seed = self._members_in(directory, wanted, config)
         shown = config.show_progress and executor is None and wanted.max_parallel == 1
         config = replace(config, show_progress=shown, show_batch_progress=shown and config.show_batch_progress)
         with shared_data(given, template.training(config), split_seed, directory) as shared:
             deadline = None if config.max_time is None else begun + seconds_of(config.max_time)
             work = MemberTraining(template.recipe(), config, wanted, shared, deadline)
             committee = Committee(
-                wanted, members, _identity(template, config, wanted, shared, split_seed),
-                _metadata(template, config, given),
+                wanted, members, identity_of(template, config, wanted, shared, split_seed),
+                metadata_of(template, config, given),
             )  # fmt: skip
             done = train_members(committee, _way(work, committee, executor), TorchCommitteeMemberResult)
-        result = TorchCommitteeTrainResult(**vars(done))
+            parts = {"train_indices": shared.split.train, "test_indices": shared.split.test}
+        places = {name: np.sort(part).tolist() for name, part in parts.items()}
+        result = TorchCommitteeTrainResult(**vars(done), **places)
         self.member_model_paths = [member.model_path for member in result.completed_members]
         self._members = None
         self._take_calibration(directory)
         return result
+
+    def forecast(
+        self,
+        structures: Structures | None = None,
+        config: TorchTrainingConfig | None = None,
+        committee_config: TorchCommitteeConfig | None = None,
+        *,
+        dataset: Dataset[Any] | None = None,
+        train_dataset: Dataset[Any] | None = None,
+        test_dataset: Dataset[Any] | None = None,
+    ) -> Forecast:
+        """Say how long the same call of `train` would take: the first batches of one member are measured.
+
+        An epoch is one of all members: as many at a time as ``max_parallel`` says, with the threads that each has then;
+        memory is that of as many processes. Of a ``batched`` committee, batches of all members are measured. Arguments
+        and errors are those of `train`.
+        """
+        config, wanted = config or TorchTrainingConfig(), committee_config or TorchCommitteeConfig(num_members=5)
+        template = TorchANNPotential(self.arch, self.descriptor, repulsion=self.repulsion)
+        if wanted.batched:
+            given = template.given(structures, dataset, train_dataset, test_dataset)
+            with threads_limited(wanted.threads_per_member):
+                return self._forecast_together(template, given, config, wanted)
+        at_once = min(wanted.max_parallel, wanted.num_members)
+        alone = replace(config, seed=wanted.seeds(config.seed)[0], device=wanted.device_of(0, self._device(config)))
+        threads = wanted.threads_per_member or (threads_per_task(at_once) if at_once > 1 else None)
+        with threads_limited(threads):
+            one = template.forecast(
+                structures, alone, dataset=dataset, train_dataset=train_dataset, test_dataset=test_dataset
+            )
+        rounds, memory = -(-wanted.num_members // at_once), one.memory_bytes
+        return replace(
+            one,
+            seconds_per_epoch=rounds * one.seconds_per_epoch,
+            memory_bytes=None if memory is None else at_once * memory,
+        )
+
+    def _forecast_together(
+        self, template: TorchANNPotential, given: TrainingInput, config: TorchTrainingConfig, wanted: CommitteeConfig
+    ) -> Forecast:
+        with tempfile.TemporaryDirectory() as folder:
+            config = replace(config, checkpoint_dir=None, show_progress=False, show_batch_progress=False)
+            members, split_seed = self._members_in(Path(folder), wanted, config)
+            with shared_data(given, template.training(config), split_seed, Path(folder)) as shared:
+                each = MemberTraining(template.recipe(), config, wanted, shared)
+                return TogetherTraining(each, Path(folder), {}).prepare(members).forecast(config.iterations)
+
+    def _members_in(
+        self, directory: Path, wanted: CommitteeConfig, config: TorchTrainingConfig
+    ) -> tuple[list[Member], int]:
+        """Return the members that a directory is to hold, and the seed of the split."""
+        seeds, split_seed = seeds_of(directory, wanted, config)
+        keeps, default = config.checkpoint_dir is not None, self._device(config)
+        return [
+            Member(k, seed, split_seed, wanted.device_of(k, default), directory / f"member_{k:03d}", checkpoints=keeps)
+            for k, seed in enumerate(seeds)
+        ], split_seed
 
     def to_aenet_ascii(
         self,
@@ -267,6 +329,37 @@ class TorchCommitteePotential(AskedTogether):
         """Whether there are members to predict with."""
         return bool(self.member_model_paths or self._members)
 
+    def recipe(self) -> dict[str, Any]:
+        """Return architecture, descriptor, and repulsion where there is one, as plain values."""
+        return TorchANNPotential(self.arch, self.descriptor, repulsion=self.repulsion).recipe()
+
+    def learned(self) -> dict[str, Any]:
+        """Return what each member has learned, and the calibration: `save` writes all members into one file."""
+        calibration = None if self.calibration is None else self.calibration.to_plain()
+        return {"members": [member.learned() for member in self.load_members()], "calibration": calibration}
+
+    @classmethod
+    def from_parts(cls, recipe: Mapping[str, Any], learned: Mapping[str, Any]) -> Self:
+        """Build a trained committee from `recipe` and `learned`."""
+        members = [TorchANNPotential.from_parts(recipe, one) for one in learned["members"]]
+        for member in members:
+            member.fitted().record.update(learned.get("record", {}))  # what was noted when it was saved
+        committee = cls(members[0].arch, members[0].descriptor, repulsion=members[0].repulsion)
+        committee._members = members
+        if learned["calibration"] is not None:
+            committee.calibration = CommitteeCalibration.from_plain(learned["calibration"])
+        return committee
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str], device: str | None = None) -> Self:
+        """Read a committee from a file of `save`, onto ``device`` (None: the one it was saved from)."""
+        recipe, learned = cls.parts_in(path)
+        return cls.from_parts(recipe if device is None else on_device(device, recipe), learned)
+
+    def _device(self, config: TorchTrainingConfig) -> str:
+        """Return where members are trained that no device is given to."""
+        return config.device or str(self.descriptor.device)
+
     def __repr__(self) -> str:
         members = len(self.member_model_paths if self._members is None else self._members)
         repulsion = "" if self.repulsion is None else f"repulsion={self.repulsion!r}, "
@@ -278,49 +371,3 @@ def _way(work: MemberTraining, committee: Committee, executor: Executor | None) 
     if committee.config.batched:
         return Together(TogetherTraining(work, committee.directory, committee.identity))
     return OneByOne.of(work, committee.config, executor)
-
-
-def _seeds(directory: Path, wanted: CommitteeConfig, config: TorchTrainingConfig) -> tuple[list[int], int]:
-    """Return the seeds of the members and of the split: those given, else those of the directory, else new ones."""
-    known: dict[str, Any] = {}
-    if (directory / METADATA).is_file():
-        known = read_metadata(directory)
-    first, split = config.seed, config.split_seed
-    if first is None and known:
-        first = known["members"][0]["seed"]
-    seeds = wanted.seeds(first)
-    if split is None:
-        split = config.seed if config.seed is not None else wanted.base_seed
-    if split is None:
-        split = known["members"][0]["split_seed"] if known else fresh_seed()
-    return seeds, split
-
-
-def _identity(
-    template: TorchANNPotential,
-    config: TorchTrainingConfig,
-    wanted: CommitteeConfig,
-    shared: SharedData,
-    split_seed: int,
-) -> dict[str, Any]:
-    recipe = template.recipe()
-    identity = {
-        "recipe": {**recipe, "descriptor": {**recipe["descriptor"], "device": "any"}},
-        "config": {**config.fingerprint(), "iterations": config.iterations},
-        "data": dict(shared.mark),
-        "split": {"train": len(shared.split.train), "test": len(shared.split.test), "split_seed": split_seed},
-        "atomic_energies": dict(shared.atomic_energies),
-        "resample": wanted.resample,
-    }
-    return identity | ({"subset_fraction": wanted.subset_fraction} if wanted.resample == "subset" else {})
-
-
-def _metadata(template: TorchANNPotential, config: TorchTrainingConfig, given: TrainingInput) -> dict[str, Any]:
-    recipe = template.recipe()
-    return {
-        "training_config": config.plain(),
-        "architecture": recipe["arch"],
-        "descriptor_config": recipe["descriptor"],
-        **({"repulsion": recipe["repulsion"]} if "repulsion" in recipe else {}),
-        **given.kinds(),
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -35,6 +36,16 @@ class TorchCommitteeMemberResult(MemberResult):
 @dataclass(frozen=True)
 class TorchCommitteeTrainResult(CommitteeTrainResult[TorchCommitteeMemberResult]):
     """Members of a committee of potentials as they stand after a training."""
+
+    train_indices: Sequence[int]
+    """Places of the training structures in the input, counted from 0; a member sees a part of them if so asked."""
+    test_indices: Sequence[int]
+    """Places of the structures that all members hold out."""
+
+    @property
+    def resumable(self) -> bool:
+        """Whether some member waits to be trained, or trained further, by the same call."""
+        return len(self.completed_members) < len(self.members)
 
     @property
     def trainouts(self) -> list[TrainOut]:

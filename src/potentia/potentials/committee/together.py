@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from potentia.data import Split
 from potentia.ensemble import Member, MemberEnd
 from potentia.errors import ConfigError
+from potentia.potentials.batches import StructureBatch
 from potentia.potentials.callbacks import training_callbacks
 from potentia.potentials.committee.results import metrics_of
 from potentia.potentials.committee.together_task import TogetherTask, history_of_member, joined_batches
@@ -28,6 +29,7 @@ from potentia.potentials.training_config import TorchTrainingConfig
 from potentia.potentials.training_data import training_data
 from potentia.potentials.training_input import TrainingInput
 from potentia.train import GradientMethod, Run, distributed, fit, load_checkpoint, newest_checkpoint
+from potentia.train.prepared import Prepared
 
 __all__ = ["TogetherTraining", "require_fit"]
 
@@ -54,6 +56,18 @@ def require_fit(config: TorchTrainingConfig) -> None:
 
 
 @dataclass(frozen=True)
+class ReadyTogether(Prepared[StructureBatch]):
+    """The training of several members before its first batch, or where a checkpoint has left it."""
+
+    task: TogetherTask
+    given: TrainingInput
+    trainings: Sequence[Training]
+    """Of each member."""
+    splits: Sequence[Split]
+    """What each member sees."""
+
+
+@dataclass(frozen=True)
 class TogetherTraining:
     """What the training of all members together needs."""
 
@@ -66,6 +80,18 @@ class TogetherTraining:
 
     def __call__(self, members: Sequence[Member]) -> list[MemberEnd]:
         """Train members, from the newest checkpoint if there is one, and write the files of each."""
+        ready = self.prepare(members)
+        run, config, folder = ready.run, ready.trainings[0].config, self._folder
+        config = replace(config, checkpoint_dir=None if folder is None else str(folder))
+        extra, with_test = {"kind": "committee"}, len(ready.splits[0].test) > 0
+        callbacks = training_callbacks(config, config.iterations, ready.fingerprint, extra, None, with_test=with_test)
+        fit(run, ready.task, ready.batches, config.iterations, callbacks)
+        run.take_average()
+        run.model.eval()
+        return [self._ended(k, member, ready) for k, member in enumerate(members)]
+
+    def prepare(self, members: Sequence[Member]) -> ReadyTogether:
+        """Set up networks, batches and run of members; go on from the newest checkpoint if there is one."""
         require_fit(self.each.config)
         if distributed.active():
             raise ConfigError("batched=True trains in one process: start it without torchrun")
@@ -85,8 +111,7 @@ class TogetherTraining:
         ]
         run = Run(MemberNetworks(models), config.method, first.schedule(), seed=members[0].seed, average=config.average)
         fingerprint = {**self.identity, "seeds": [member.seed for member in members]}
-        folder = None if config.checkpoint_dir is None else self.directory / "checkpoints"
-        newest = None if folder is None else newest_checkpoint(folder)
+        newest = None if self._folder is None else newest_checkpoint(self._folder)
         if newest is not None:
             load_checkpoint(newest).resume(run, fingerprint)
         valid = torch.from_numpy(ordered[0].test)
@@ -99,38 +124,26 @@ class TogetherTraining:
             training.batches_by(order, data, split, member.seed)
             for training, order, member, split in zip(trainings, orders, members, ordered, strict=True)
         ])  # fmt: skip
-        config = replace(config, checkpoint_dir=None if folder is None else str(folder))
-        extra = {"kind": "committee"}
-        callbacks = training_callbacks(config, config.iterations, fingerprint, extra, None, with_test=len(valid) > 0)
-        fit(run, task, batches, config.iterations, callbacks)
-        run.take_average()
-        run.model.eval()
-        return [
-            self._ended(k, member, trainings[k], run, task, ordered[k], given)
-            for k, member in enumerate(members)
-        ]  # fmt: skip
+        return ReadyTogether(run, task, batches, fingerprint, given, trainings, ordered)
 
-    def _ended(
-        self,
-        k: int,
-        member: Member,
-        training: Training,
-        run: Run,
-        task: TogetherTask,
-        split: Split,
-        given: TrainingInput,
-    ) -> MemberEnd:
+    @property
+    def _folder(self) -> Path | None:
+        """Where the checkpoints of all members together are; None for none."""
+        return None if self.each.config.checkpoint_dir is None else self.directory / "checkpoints"
+
+    def _ended(self, k: int, member: Member, ready: ReadyTogether) -> MemberEnd:
         """Write the files of one member."""
+        run, task, training = ready.run, ready.task, ready.trainings[k]
         assert isinstance(run.model, MemberNetworks)
         own = Run(run.model.member(k), run.method, seed=member.seed)
         own.history, own.epoch = history_of_member(run.history, k), run.epoch
         own.interrupted = run.interrupted
         losses = [task.alone.monitor(row) for row in own.history]
         seeds = {"seed": member.seed, "split_seed": member.split_seed}
-        out = outcome(own, task.alone, split, given, training.config, seeds)
+        out = outcome(own, task.alone, ready.splits[k], ready.given, training.config, seeds)
         if not out.resumable:
             potential = self.each.blank(member)
-            record = {"training_config": training.config.plain(), "data": dict(self.each.shared.mark), **seeds}
+            record = self.each.record_of({"training_config": training.config.plain(), **seeds})
             free = dict(self.each.shared.atomic_energies)
             potential.fitted_ = FittedPotential(run.model.member(k), free, record, self.each.shared.normalisation.seen)
             potential.save(member.model_path)

@@ -50,7 +50,8 @@ class MemberTraining:
         split, counts = self.part_of(member)
         given = self.shared.for_member(potential.descriptor, split, counts)
         trained = training.run(given, None, newest, ())
-        potential.fitted_ = FittedPotential(trained.model, trained.atomic_energies, trained.record, trained.seen)
+        record = self.record_of(trained.record)
+        potential.fitted_ = FittedPotential(trained.model, trained.atomic_energies, record, trained.seen)
         if not trained.out.resumable:
             potential.save(member.model_path)
         export_history(trained.out, member.history_json_path, member.history_csv_path)
@@ -81,6 +82,18 @@ class MemberTraining:
             E_shift=known.e_shift,
             E_scaling=known.e_scaling,
         )
+
+    def record_of(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the record of a member with the data and filters of the committee, by which its parts are found again.
+
+        The member itself was given what was left of them.
+        """
+        filters = {name: self.config.__dict__[name] for name in ("max_energy", "max_forces")}
+        return {
+            **record,
+            "training_config": {**record["training_config"], **filters},
+            "data": dict(self.shared.mark),
+        }
 
     def part_of(self, member: Member) -> tuple[Split, np.ndarray[Any, np.dtype[np.int64]] | None]:
         """Return the parts that a member sees, and how often each structure counts."""

@@ -17,6 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from potentia.potentials.groups import group_of
 from potentia.potentials.structure import Structure
 
 __all__ = ["Contents"]
@@ -37,12 +38,12 @@ class Contents:
 
     @classmethod
     def of(cls, structures: Iterable[Structure], group_key: str | None = None) -> Contents:
-        """Look at ``structures``, one after the other; ``group_key`` is the entry of `Structure.info` to keep."""
+        """Look at ``structures``, one after the other; of each keep the group under ``group_key``, if there is one."""
         digests, groups = bytearray(), list[str | None]()
         for structure in structures:
             digests += _digest(_geometry(structure)) + _digest(_labels(structure))
             if group_key is not None:
-                groups.append(str(structure.info[group_key]) if group_key in structure.info else None)
+                groups.append(group_of(structure, group_key))
         numbers = np.frombuffer(bytes(digests), dtype=np.uint64).reshape(-1, 4)
         return cls(numbers, None if group_key is None else groups)
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from potentia.data import Split
+from potentia.potentials.groups import group_of
 from potentia.potentials.quality.settings import CheckSettings
 from potentia.potentials.structure import Structure
 
@@ -25,7 +26,7 @@ class Frames:
     split: Split
     """Which are trained on and which are held out."""
     group_key: str
-    """Entry of `Structure.info` that names the group of a frame."""
+    """What names the group of a frame: see `group_of`."""
     atomic_energies: Mapping[str, float]
     """Energy of the free atom of each species (eV); empty where they are not known."""
     settings: CheckSettings
@@ -75,7 +76,7 @@ class Frames:
     @cached_property
     def groups(self) -> list[str]:
         """The group of each frame, empty where it names none.  [frames]"""
-        return [str(s.info.get(self.group_key, "")) for s in self.structures]
+        return [group_of(s, self.group_key) or "" for s in self.structures]
 
     @cached_property
     def parts(self) -> NDArray[np.str_]:

@@ -44,6 +44,10 @@ def error_bar_section(name: str, measured: Measured, calibration: CommitteeCalib
         residual, spread = parity.force_pred - parity.force_ref, pairs["force"][1]
         known = (calibration.forces, calibration.level, atoms.species, atoms.row)
         bars.append(ErrorBars.measured("force", "eV/Å", residual, spread, *known))
+    measured_then = pd.DataFrame.from_dict(dict(calibration.measured), orient="index").rename_axis("of")
+    section.table(
+        f"Calibration: intervals at {100 * calibration.level:g} %, as measured when they were learned", measured_then
+    )
     for one in bars:
         section.figure(one.plot(), f"Reliability of the intervals of {one.quantity} errors.")
         section.table(f"Coverage of {one.quantity} errors ({one.unit})", one.coverage.set_index("group"))

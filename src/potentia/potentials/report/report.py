@@ -33,7 +33,7 @@ __all__ = ["report_on"]
 
 
 def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False) -> ModelReport:
-    """Return the report on the potential in a file, or on the committee in a directory.
+    """Return the report on the potential or the committee in a file, or on the committee in a directory.
 
     Args:
         path: The file or the directory.

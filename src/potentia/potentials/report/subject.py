@@ -19,6 +19,7 @@ from potentia.potentials.predictions import PredictOut
 from potentia.potentials.results import TrainOut
 from potentia.potentials.simulation import SimulationModel
 from potentia.potentials.structure import Structure
+from potentia.runs.models import kind_of
 
 __all__ = ["Subject"]
 
@@ -28,7 +29,7 @@ class Subject:
     """One potential or several that are asked together."""
 
     path: Path
-    """File of the potential, or of the first member."""
+    """File of the potential or of the committee; of a directory, that of the first member."""
     potentials: Sequence[TorchANNPotential]
     """One, or the members."""
     calibration: CommitteeCalibration | None = None
@@ -36,17 +37,20 @@ class Subject:
 
     @classmethod
     def of(cls, path: Path) -> Subject:
-        """Read the file of a potential, or the directory of a committee.
+        """Read the file of a potential, or the file or directory of a committee.
 
         Raises:
             FileFormatError: it is neither.
             NotFittedError: no member of the committee is trained.
         """
-        if not (path / METADATA).is_file():
+        if (path / METADATA).is_file():
+            committee = TorchCommitteePotential.from_directory(path, "cpu")
+            path = Path(committee.member_model_paths[0])
+        elif kind_of(path) == TorchCommitteePotential.kind:
+            committee = TorchCommitteePotential.from_file(path, "cpu")
+        else:
             return cls(path, [TorchANNPotential.from_file(path, "cpu")])
-        committee = TorchCommitteePotential.from_directory(path, "cpu")
-        members = committee.load_members()
-        return cls(Path(committee.member_model_paths[0]), members, committee.calibration)
+        return cls(path, committee.load_members(), committee.calibration)
 
     @cached_property
     def model(self) -> SimulationModel:
