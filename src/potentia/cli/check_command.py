@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["check"]
 
 NOT_FIT = 1
-"""Exit code with --strict where there are errors."""
+"""Exit code with --strict where there are errors or warnings."""
 
 
 def check(
@@ -31,7 +31,7 @@ def check(
     atomic_energy: Annotated[
         list[str], typer.Option(metavar="SPECIES=EV", help="Energy of a free atom, e.g. Ti=-1604.6; once for each.")
     ] = [],  # noqa: B006
-    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 where there are errors.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 where there are errors or warnings.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write one HTML page with tables and pictures.")] = None,
     overrides: Annotated[
@@ -52,7 +52,7 @@ def check(
     if html is not None:
         report.to_html(html)
     typer.echo(json.dumps(report.plain()) if as_json else str(report))
-    if strict and report.errors:
+    if strict and not report.is_fit(strict=True):
         raise typer.Exit(NOT_FIT)
 
 
