@@ -47,7 +47,6 @@ def check(
         config=_config(testpercent, seed, split_by),
         atomic_energies=_energies(atomic_energy) or None,
         settings=_settings(overrides),
-        show_progress=not as_json,
     )
     if html is not None:
         report.to_html(html)

@@ -61,9 +61,10 @@ def _reported(run: Path, data: Sequence[Path]) -> ModelReport:
     if not run.is_dir():
         return _reporter(FAMILIES[expected_kind(run, FAMILIES)])(run, data)
     from potentia.ensemble import METADATA
+    from potentia.study import SNAPSHOT
 
     if (run / METADATA).is_file():
-        return _reporter("potentials")(run, data)
+        return _reporter(_family_of(run))(run, data)
     if list(run.glob("params_*.safetensors")):
         return _reporter("dynamics")(run, data, only_same=not data)
     for model in (run / name for name in MODELS):
@@ -72,7 +73,25 @@ def _reported(run: Path, data: Sequence[Path]) -> ModelReport:
             whole = family == "dynamics"  # its settings say how logs are cut, too
             known = data if whole else data or _data_of(run)
             return _reporter(family)(run if whole else model, known, only_same=not data)
+    if (run / SNAPSHOT).is_file():
+        raise FileFormatError(
+            f"{run} is of a study: `potentia study evaluate` compares its models; for one of them, give its file"
+        )
     raise FileFormatError(f"{run} is no directory of a run: there is no {' or '.join(MODELS)} in it, nor a committee")
+
+
+def _family_of(committee: Path) -> str:
+    """Return the family of the members of a committee; nothing is known of it where no member is trained."""
+    from potentia.ensemble import MemberResult, read_metadata
+    from potentia.ensemble.members import COMPLETED
+    from potentia.errors import NotFittedError
+    from potentia.report import expected_kind
+
+    for entry in read_metadata(committee)["members"]:
+        member = MemberResult.from_metadata(entry, committee)
+        if member.status == COMPLETED:
+            return FAMILIES[expected_kind(member.model_path, FAMILIES)]
+    raise NotFittedError(f"no completed members of a committee were found in {committee}: train it first")
 
 
 def _reporter(family: str) -> Callable[..., ModelReport]:

@@ -10,6 +10,7 @@ from textwrap import shorten
 
 import typer
 
+from potentia import progress
 from potentia.cli.settings_file import read_settings
 from potentia.study import Ended
 from potentia.trajectories.dataset import TrajectoryData
@@ -91,7 +92,7 @@ def _last_done(dates: Iterable[object]) -> float:
 
 
 def _tell(end: Ended[bool]) -> None:
-    typer.echo(f"{end.name}: {end.error or 'done'}")
+    progress.say(f"{end.name}: {end.error or 'done'}")
 
 
 def _described(data: TrajectoryData) -> str:

@@ -128,14 +128,15 @@ class TorchCommitteePotential(AskedTogether):
                    checkpoints=config.checkpoint_dir is not None)
             for k, seed in enumerate(seeds)
         ]  # fmt: skip
-        shown = config.show_progress and executor is None and wanted.max_parallel == 1
+        asked = config.show_progress
+        shown = asked and executor is None and wanted.max_parallel == 1
         config = replace(config, show_progress=shown, show_batch_progress=shown and config.show_batch_progress)
         with shared_data(given, template.training(config), split_seed, directory) as shared:
             deadline = None if config.max_time is None else begun + seconds_of(config.max_time)
             work = MemberTraining(template.recipe(), config, wanted, shared, deadline)
             committee = Committee(
                 wanted, members, _identity(template, config, wanted, shared, split_seed),
-                _metadata(template, config, given),
+                _metadata(template, config, given), asked,
             )  # fmt: skip
             done = train_members(committee, _way(work, committee, executor), TorchCommitteeMemberResult)
         result = TorchCommitteeTrainResult(**vars(done))
