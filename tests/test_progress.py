@@ -21,35 +21,39 @@ from trajectories import decays
 from trajectories.study_data import root_with, settings
 
 
-@pytest.fixture
 def terminal(monkeypatch):
-    """The standard error stream as a terminal, on which nothing is too quick for a bar."""
+    """Make the standard error stream a terminal where nothing is too quick; of a fixture, pytest would undo it."""
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(progress, "DELAY", 0.0)
     return stream
 
 
-def test_items_come_as_they_are_and_are_counted(terminal):
+def test_items_come_as_they_are_with_a_bar_where_it_is_watched(monkeypatch):
+    shown = terminal(monkeypatch)
     with progress.watched():
         assert list(progress.track(range(3), "steps")) == [0, 1, 2]
-    assert "steps" in terminal.getvalue()
-    assert "3/3" in terminal.getvalue()
+        assert "steps:   0%" in shown.getvalue()
+        with progress.bar(4, "members", stays=True) as bar:
+            bar.update(4)
+    assert "4/4" in shown.getvalue()
 
 
-def test_without_a_watcher_only_what_is_asked_for_is_shown(terminal):
+def test_without_a_watcher_only_what_is_asked_for_is_shown(monkeypatch):
+    shown = terminal(monkeypatch)
     assert list(progress.track(range(3), "steps")) == [0, 1, 2]
-    assert terminal.getvalue() == ""
+    assert shown.getvalue() == ""
     assert list(progress.track(range(3), "steps", shown=True)) == [0, 1, 2]
-    assert "3/3" in terminal.getvalue()
+    assert "steps" in shown.getvalue()
 
 
-def test_what_is_one_or_quick_needs_no_bar(terminal, monkeypatch):
+def test_what_is_one_or_quick_needs_no_bar(monkeypatch):
+    shown = terminal(monkeypatch)
     with progress.watched():
         assert list(progress.track([7], "steps")) == [7]
         monkeypatch.setattr(progress, "DELAY", 60.0)
         assert list(progress.track(range(3), "steps")) == [0, 1, 2]
-    assert terminal.getvalue() == ""
+    assert shown.getvalue() == ""
 
 
 def test_a_log_stays_quiet(capfd):
@@ -60,11 +64,12 @@ def test_a_log_stays_quiet(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_watching_ends_also_after_an_error(terminal):
+def test_watching_ends_also_after_an_error(monkeypatch):
+    shown = terminal(monkeypatch)
     with pytest.raises(KeyError), progress.watched():
         raise KeyError
     assert list(progress.track(range(3), "steps")) == [0, 1, 2]
-    assert terminal.getvalue() == ""
+    assert shown.getvalue() == ""
 
 
 def test_a_line_stands_beside_bars(capsys):
@@ -83,25 +88,28 @@ def surrogate(tmp_path_factory):
     return root
 
 
-def test_long_work_on_trajectories_shows_how_far_it_is(terminal, surrogate):
+def test_long_work_on_trajectories_shows_how_far_it_is(monkeypatch, surrogate):
+    stream = terminal(monkeypatch)
     with progress.watched():
         make_data("simple_ode", n_train=30, n_test=4, n_val=4)
         model = FullyConnected.load(surrogate / "model.safetensors")
         data = decays.data(parameters=1)
         model.predict(data.val.initial_states, data.val.times, data.val.parameters, batch_size=1)
         evaluate({"it": model, "other": model}, data, EvaluationSettings(iterative=True))
-    shown = terminal.getvalue()
+    shown = stream.getvalue()
     for label in ("16 trajectories each", "batches of trajectories", "scores", "roll-outs of it"):
         assert label in shown
 
 
-def test_a_study_shows_its_tasks(terminal, capsys, tmp_path):
+def test_a_study_shows_its_tasks(monkeypatch, capsys, tmp_path):
+    shown = terminal(monkeypatch)
     (tmp_path / "config.json").write_text(
         json.dumps(settings(uncertainty={"enabled": True, "ensemble_size": 2}, verbose=False))
     )
     assert main(["study", "run", str(tmp_path / "config.json"), "--root", str(root_with(tmp_path))]) == 0
-    assert "2/2" in terminal.getvalue()
-    assert "tasks" in terminal.getvalue()
+    assert "tasks: 100%" in shown.getvalue()
+    assert "2/2" in shown.getvalue()
+    assert "2 of 2 tasks completed, 2 of them now" in capsys.readouterr().out
 
 
 def test_commands_are_quiet_in_a_log(capfd, surrogate, tmp_path):

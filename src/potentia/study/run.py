@@ -121,7 +121,7 @@ def run_study(
         return StudyResult(directory, tuple(before), (), ())
     own = SpawnedProcesses(min(len(devices), len(pending))) if executor is None and len(devices) > 1 else None
     try:
-        with progress.bar(len(pending), "tasks") as bar:
+        with progress.bar(len(pending), "tasks", stays=True) as bar:
             elsewhere = run.once(pending, executor or own, bar, wait=False)
             run.once(elsewhere, executor or own, bar, wait=True)
     finally:

@@ -84,7 +84,7 @@ def do_trials(config: TuningConfig, root: str, surrogate: str, url: str, device:
     search = optuna.load_study(study_name=name, storage=url, pruner=_pruner(config, one))
     search.sampler = _sampler(config, task_seed(config.seed, surrogate, "sampler", slot, len(search.trials)) % 2**32)
     done, counted = 0, len(search.get_trials(deepcopy=False, states=COUNTED))
-    with progress.bar(one.trials, f"trials of {surrogate}", initial=counted) as bar:
+    with progress.bar(one.trials, f"trials of {surrogate}", initial=counted, stays=True) as bar:
         while counted < one.trials:
             search.optimize(lambda trial: _objective(trial, config, one, study, device), n_trials=1)
             done += 1
