@@ -116,8 +116,8 @@ def test_commands_are_quiet_in_a_log(capfd, surrogate, tmp_path):
     model, data = str(surrogate / "model.safetensors"), str(surrogate / "decays.hdf5")
     made = str(tmp_path / "made.hdf5")
     for command in (
-        ["predict", model, "--data", data, "-o", str(tmp_path / "states.hdf5")],
-        ["evaluate", model, "--data", data],
+        ["predict", model, data, "-o", str(tmp_path / "states.csv")],
+        ["evaluate", model, data],
         ["report", model, "--data", data, "-o", str(tmp_path / "page.html")],
         ["data", "make", "simple_ode", "--train", "20", "--test", "2", "--val", "2", "--out", made],
     ):
