@@ -27,7 +27,7 @@ from potentia.plots.style import (
 
 __all__ = ["draw_histogram", "error_distribution"]
 
-ROOM = 3.7
+ROOM = 4.0
 """Words above and below one of the axes (inches)."""
 _MOST_POINTS = 2000
 """A cumulative curve has no more points than this."""
@@ -50,7 +50,7 @@ def error_distribution(
         fitted([(f"{name}   {told(groups[name])} {unit}", tint) for name, tint in tints.items()], ROOM)
         for told in (_bias_and_spread, _percentiles)
     ]
-    figure = new_figure(9.0, 3.3 + 0.17 * max(map(len, tables)))
+    figure = new_figure(9.6, 3.3 + 0.17 * max(map(len, tables)))
     left, right = figure.subplots(1, 2)
     draw_histogram(left, groups, label(f"{quantity} error, predicted − reference ({unit})", ROOM))
     heading(left, f"{quantity[:1].upper()}{quantity[1:]} errors", tables[0], ROOM)
@@ -79,7 +79,7 @@ def draw_histogram(axes: Axes, groups: Mapping[str, NDArray[np.float64]], x_labe
             axes.stairs(100 * counts / values.size, bins, color=colour(k), lw=1.4)
     axes.axvline(0.0, color=GREY, lw=0.8, ls=":")
     if outside:
-        text = f"{outside:,} points farther out"
+        text = f"{outside:,} point{'s' * (outside != 1)} farther out"
         axes.text(0.99, 0.97, text, transform=axes.transAxes, ha="right", va="top", color=GREY, size=8)
 
 

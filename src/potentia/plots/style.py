@@ -44,7 +44,7 @@ GREY = "#595959"
 TEXT_SIZE = 9.0
 """Points."""
 DOTS_PER_INCH = 200
-HINTED = 1.06
+HINTED = 1.03
 """Text on a screen of few dots is at most so much wider than its outlines."""
 POWERS = (-4, 6)
 """Numbers on axes are written out between these powers of ten."""
