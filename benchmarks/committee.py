@@ -31,8 +31,9 @@ from potentia import (
     TorchTrainingConfig,
     read_structures,
 )
+from potentia.error_bars import ErrorBars
 from potentia.errors import PotentiaWarning
-from potentia.potentials.committee import ErrorBars, TorchCommitteeCalibrateResult
+from potentia.potentials.committee import TorchCommitteeCalibrateResult
 from potentia.seeding import stream
 from potentia.storage import write_text
 

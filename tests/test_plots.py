@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from potentia.errors import ConfigError, DataError
@@ -53,6 +54,36 @@ def distribution(outfile=None):
 
 def pairs(outfile=None):
     return parity([1.0, 2.0, 4.0], [1.5, 2.0, 3.0], quantity="energy", unit="eV", outfile=outfile)
+
+
+LONG = "a quantity with a name of many words"
+
+
+def long_distribution():
+    errors = {f"{LONG} {k}": np.linspace(-1, 2, 50) * 10.0**k for k in range(3)}
+    return error_distribution(errors, quantity=LONG, unit="unit of the data")
+
+
+def long_pairs():
+    there = np.arange(9.0)
+    panels = [
+        ParityPanel(quantity=LONG, unit="unit of the data", groups={LONG: (there, there + 1)}),
+        ParityPanel(quantity="energy" * 20, unit="eV", groups={"all": (there, there)}),
+    ]
+    return parity_panels(panels)
+
+
+@pytest.mark.parametrize("draw", [long_distribution, long_pairs])
+def test_words_are_never_cut_off(draw):
+    figure = draw()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    for axes in figure.axes:
+        for text in (*axes.texts, axes.xaxis.label, axes.yaxis.label):
+            if text.get_text():
+                box = text.get_window_extent(canvas.get_renderer())
+                assert -2 <= box.x0 <= box.x1 <= figure.bbox.x1 + 2, text.get_text()
+                assert -2 <= box.y0 <= box.y1 <= figure.bbox.y1 + 2, text.get_text()
 
 
 every_figure = pytest.mark.parametrize("draw", [curves, distribution, pairs])

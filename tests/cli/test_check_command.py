@@ -32,14 +32,23 @@ def test_errors_stop_only_if_asked(files, capsys):
     assert main(["check", str(files / "train.xyz"), "--strict"]) == 0
 
 
+def test_warnings_stop_too_if_asked(files, capsys):
+    frames = read_structures(WATER).structures[:60]
+    off = [replace(s, energy=s.energy + 0.5 * s.n_atoms) if k == 7 else s for k, s in enumerate(frames)]
+    write(files / "off.xyz", [s.to_atoms() for s in off])
+    assert main(["check", str(files / "off.xyz")]) == 0
+    assert "0 errors, 1 warning, 0 notes" in capsys.readouterr().out
+    assert main(["check", str(files / "off.xyz"), "--strict"]) == 1
+
+
 def test_json_and_page(files, capsys):
     page = files / "check.html"
     code = main(["check", str(files / "train.xyz"), "--test", str(files / "test.xyz"), "--json", "--html", str(page)])
     told = json.loads(capsys.readouterr().out)
-    assert (code, told["frames"], told["errors"]) == (0, 90, 0)
-    (copies,) = [f for f in told["findings"] if f["check"] == "copies" and f["severity"] == "warning"]
+    assert (code, told["frames"], told["errors"]) == (0, 90, 1)
+    (copies,) = [f for f in told["findings"] if f["check"] == "copies" and f["severity"] == "error"]
     assert {place["file"] for place in copies["places"]} == {str(files / "test.xyz")}
-    assert {place["index"] for place in copies["places"]} <= set(range(10))
+    assert {place["index"] for place in copies["places"]} == set(range(10))
     text = page.read_text()
     assert text.count("<img") == 2
     assert "Test structures near training" in text

@@ -158,15 +158,38 @@ def moved(s):
     )
 
 
-@pytest.mark.parametrize("copy", [lambda s: s, moved])
-def test_a_frame_of_training_in_the_test_set_is_found(copy):
+def wrapped(s):
+    """The same structure as another program writes it: atoms in other cells, fewer digits."""
+    shift = np.arange(3 * s.n_atoms).reshape(-1, 3) % 3 - 1
+    cell = np.zeros((3, 3)) if s.cell is None else s.cell
+    return replace(s, positions=(s.positions + shift @ cell).round(5))
+
+
+@pytest.mark.parametrize(
+    ("copy", "severity", "how"),
+    [(lambda s: s, "error", "atom for atom"), (wrapped, "error", "atom for atom"), (moved, "warning", "symmetry")],
+)
+def test_a_frame_of_training_in_the_test_set_is_found(copy, severity, how):
     train, test = water()[:120], water()[120:]
     assert check_structures(train, test=test).findings == ()
-    (finding,) = only(check_structures(train, test=[*test, copy(train[ONE])]))
+    report = check_structures(train, test=[*test, copy(train[ONE])])
+    (finding,) = only(report)
     (place,) = finding.places
-    assert place.index == ONE
+    assert (finding.severity, place.index) == (severity, ONE)
     assert "1 test structures are in the training set" in finding.text
+    assert how in finding.text
     assert f"frame {ONE}" in finding.text
+    assert not report.is_fit(strict=True)
+    assert report.is_fit() == (severity == "warning")
+    with pytest.raises(DataError, match="not fit to train on\n" + severity):
+        report.raise_for_errors(strict=True)
+
+
+def test_a_crystal_at_rest_that_both_parts_have_is_an_error_only_if_it_is_the_same_frame():
+    train, test = changed([ONE], scaled(forces=0.0), water()[:120]), water()[120:]
+    for copy, severity in ((lambda s: s, "error"), (moved, "note")):
+        found = check_structures(train, test=[*test, copy(train[ONE])]).findings
+        assert [f.severity for f in found if f.check == "copies"] == [severity]
 
 
 def test_copies_are_found_in_the_split_that_a_training_makes():

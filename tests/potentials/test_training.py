@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from potentia.potentials.descriptors.base import Descriptor
 from potentia.potentials.geometry import Geometry
 from potentials import small_data
 from potentials.small_data import FREE, GRADIENTS, config, without
+from terminals import Terminal
 
 SOME = [
     without(s, *(["forces"] if k % 3 == 0 else []), *(["stress"] if k == 4 else []))
@@ -310,11 +312,14 @@ def test_training_writes_and_prints_nothing_unasked(tmp_path, monkeypatch, capfd
     assert Path.cwd() == tmp_path
 
 
-def test_the_progress_bar_goes_to_the_error_stream(capfd):
-    trained(show_progress=True, show_batch_progress=True)
-    printed, bar = capfd.readouterr()
-    assert printed == ""
-    assert "2/2" in bar
+def test_the_progress_bar_goes_to_the_error_stream_if_it_is_a_terminal(capfd, monkeypatch):
+    asked = {"show_progress": True, "show_batch_progress": True}
+    trained(**asked)
+    assert capfd.readouterr() == ("", "")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    trained(**asked)
+    assert "2/2" in sys.stderr.getvalue()
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.usefixtures("capfd")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,15 +16,20 @@ from dynamics import small_runs
 from operators import fields_data
 from potentia.cli import main
 from potentia.cli.report_command import FAMILIES
-from potentia.dynamics import DynamicsParameterNet
+from potentia.dynamics import DynamicsParameterNet, DynamicsTrainingConfig
+from potentia.dynamics.committee import DynamicsCommittee
+from potentia.dynamics.evaluation import evaluate_rollouts
 from potentia.dynamics.opened_run import OpenedRun
+from potentia.dynamics.reported import Reported
+from potentia.dynamics.run_inputs import read_inputs
 from potentia.dynamics.training_run import run_training
+from potentia.ensemble import CommitteeConfig
 from potentia.errors import ConfigError, DataError
 from potentia.operators import NeuralOperator
 from potentia.operators.baselines import baselines_of
 from potentia.operators.evaluation import evaluate as evaluate_fields
 from potentia.operators.hdf5 import write_operator_data
-from potentia.potentials import TorchANNPotential
+from potentia.potentials import TorchANNPotential, TorchCommitteePotential
 from potentia.trajectories.evaluation import evaluate as evaluate_trajectories
 from potentia.trajectories.hdf5 import read_trajectories, write_trajectories
 from potentia.trajectories.networks.fully_connected import FullyConnectedConfig
@@ -32,7 +39,7 @@ from potentia.yaml_files import write_yaml
 from reports.pages import seen, table
 from trajectories import decays
 
-ALWAYS = ["Learning", "Time", "Settings", "Where it comes from"]
+ALWAYS = ["Error bars", "Learning", "Time", "Settings", "Where it comes from"]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +70,8 @@ def run(tmp_path_factory):
 
 def test_every_family_is_known_to_the_command():
     kinds = {cls.kind for cls in SURROGATES.values()}
-    assert {*kinds, TorchANNPotential.kind, DynamicsParameterNet.kind, NeuralOperator.kind} == set(FAMILIES)
+    single = {TorchANNPotential.kind, DynamicsParameterNet.kind, NeuralOperator.kind}
+    assert {*kinds, *single, TorchCommitteePotential.kind} == set(FAMILIES)
 
 
 def test_trajectories(surrogate):
@@ -135,6 +143,61 @@ def test_the_command_takes_any_family(family, surrogate, operator, capsys, tmp_p
     assert main(["report", str(model), "-o", str(tmp_path / "page.html")]) == 0
     assert "Nothing was measured" in capsys.readouterr().out
     assert seen(tmp_path / "page.html").sections == ["Errors", *ALWAYS]
+
+
+def test_a_single_model_says_how_to_get_error_bars(surrogate, operator, run):
+    for family, model, way in (
+        ("trajectories", surrogate / "model.safetensors", "ensemble_size"),
+        ("operators", operator / "operator.safetensors", "There is no committee of operators"),
+        ("dynamics", run / "model.safetensors", "DynamicsCommittee"),
+    ):
+        report = importlib.import_module(f"potentia.{family}.report").report_on(model).plain()
+        (section,) = [one for one in report["sections"] if one["title"] == "Error bars"]
+        assert section["tables"] == {}
+        assert way in section["words"][0]
+
+
+@pytest.fixture(scope="module")
+def committee(run, tmp_path_factory):
+    """Three networks like that of the run, on the same logs, with windows held out."""
+    opened = OpenedRun.of(run)
+    training = read_inputs(replace(opened.config, val_dataset=())).training
+    found = DynamicsCommittee(DynamicsParameterNet.from_recipe(opened.net.recipe()))
+    config = DynamicsTrainingConfig(epochs=2, learning_rate=0.02, seed=1)
+    found.train(training, config, CommitteeConfig(3, output_dir=tmp_path_factory.mktemp("three")))
+    return found
+
+
+def test_a_committee_of_dynamics_tells_of_its_error_bars(committee, run, tmp_path, capsys):
+    logs = run.parents[2] / "logs"
+    assert main(["report", str(committee.directory), "--data", str(logs), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["title"].endswith("by 3 networks")
+    (section,) = [one for one in told["sections"] if one["title"] == "Error bars"]
+    assert "They are not calibrated" in section["words"][-1]
+    windows = Reported.of(committee.directory).windows([logs])["data"]
+    committee.calibrate(windows, level=0.8)
+    report = potentia.dynamics.report.report_on(committee.directory, [logs])
+    report.to_html(tmp_path / "page.html")
+    assert len(seen(tmp_path / "page.html").images) > 5
+    covered = committee.coverage(windows)
+    rows = {row["state"]: row for row in table(report.plain(), "Error bars", "All states at 80 %")}
+    assert {name: row["coverage"] for name, row in rows.items()} == pytest.approx(covered["coverage"].to_dict())
+    at_level = table(report.plain(), "Error bars", "Coverage of state v errors (m/s)")
+    (one,) = [row for row in at_level if row["level"] == 0.8]
+    assert one["coverage"] == pytest.approx(covered["coverage"]["v"])
+    assert one["half_width"] == pytest.approx(covered["half_width"]["v"])
+    mean = table(report.plain(), "Errors", f"Data: {len(windows)} windows")
+    states = committee.predict(windows).states
+    metrics = evaluate_rollouts(committee.load_members()[0].spec_, windows, {"it": states}).metrics
+    (ade,) = metrics[metrics["metric"] == "ADE"]["value"]
+    assert {row["metric"]: row["committee"] for row in mean}["ADE"] == pytest.approx(ade)
+
+
+def test_a_study_is_pointed_to_its_own_page(capsys, tmp_path):
+    (tmp_path / "config.yaml").write_text("training_id: a\n")
+    assert main(["report", str(tmp_path)]) == 2
+    assert "`potentia study evaluate` compares" in capsys.readouterr().err
 
 
 def test_data_that_have_changed_are_left_out(operator, capsys, tmp_path):

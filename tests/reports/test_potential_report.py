@@ -73,7 +73,7 @@ def test_the_page_stands_alone_and_has_all_sections(folder, report):
     report.to_html(folder / "page.html")
     page = seen(folder / "page.html")
     assert page.sections == [
-        "Errors", "Predicted and reference", "Worst structures", "Beyond the training", "Pairs of atoms",
+        "Errors", "Predicted and reference", "Worst structures", "Beyond the training", "Error bars", "Pairs of atoms",
         "Energy over volume", "Conservation of energy", "Learning", "Time", "Settings", "Where it comes from",
     ]  # fmt: skip
     assert len(page.images) == 7
@@ -95,7 +95,7 @@ def test_the_same_model_has_the_same_page_but_for_times(folder, report):
 def test_without_data_the_page_has_what_the_file_knows(folder):
     report = report_on(folder / "small.potential")
     titles = [section.title for section in report.sections]
-    assert titles == ["Errors", "Pairs of atoms", "Learning", "Time", "Settings", "Where it comes from"]
+    assert titles == ["Errors", "Error bars", "Pairs of atoms", "Learning", "Time", "Settings", "Where it comes from"]
     stats = json.loads((folder / "told.json").read_text())
     last = {row["error"]: row["last epoch"] for row in table(report.plain(), "Learning", _learned(report))}
     assert last["RMSE_test"] == stats["final_RMSE_test"]
@@ -231,7 +231,7 @@ def test_what_is_no_model_is_one_line(content, message, capsys, tmp_path):
 
 def test_a_directory_that_is_no_run_is_refused(capsys, tmp_path):
     assert main(["report", str(tmp_path)]) == 2
-    assert "is no directory of a run: there is no model.safetensors" in capsys.readouterr().err
+    assert "there is no model.safetensors in it, nor a committee" in capsys.readouterr().err
 
 
 def test_data_without_energies_are_refused(folder, tmp_path):

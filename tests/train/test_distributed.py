@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
@@ -32,6 +31,7 @@ from potentia.train import (
     newest_checkpoint,
 )
 from processes import reports, together
+from terminals import Terminal
 from train import toy
 
 SIZES = [3, 4, 2, 9, 5, 1, 7]
@@ -185,7 +185,7 @@ def halts(folder):
 
 
 def files(folder):
-    screen = io.StringIO()
+    screen = Terminal()
     saving = Checkpoints(folder / str(distributed.rank()), toy.SETTINGS, every_batches=2, keep=2)
     trained([saving, EpochBar(3, file=screen)])
     with distributed.joined():  # waits for the first

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from potentia.train import BatchBar, EpochBar, export, table
+from terminals import Terminal
 from train import toy
 
 HISTORY = [{"a": 0.1 + 0.2, "b": math.nan}, {"a": 1e-300, "b": math.inf}, {"a": -0.0, "b": 2.0}]
@@ -63,7 +64,7 @@ def test_every_column_of_a_run_is_exported(tmp_path):
 
 
 def test_bars_show_how_far_the_run_is():
-    epochs, batches = io.StringIO(), io.StringIO()
+    epochs, batches = Terminal(), Terminal()
     run = toy.train(
         toy.new_run(), epochs=2, callbacks=[EpochBar(2, {"test": "RMSE_test"}, file=epochs), BatchBar(file=batches)]
     )
@@ -72,6 +73,9 @@ def test_bars_show_how_far_the_run_is():
     assert "epoch 2" in batches.getvalue()
 
 
-def test_disabled_bars_print_nothing(capfd):
-    toy.train(toy.new_run(), epochs=2, callbacks=[EpochBar(2, disable=True), BatchBar(disable=True)])
+def test_bars_are_silent_where_there_is_no_terminal(capfd):
+    log = io.StringIO()
+    toy.train(toy.new_run(), epochs=2, callbacks=[EpochBar(2, file=log), BatchBar(file=log)])
+    toy.train(toy.new_run(), epochs=2, callbacks=[EpochBar(2), BatchBar()])
+    assert log.getvalue() == ""
     assert capfd.readouterr() == ("", "")

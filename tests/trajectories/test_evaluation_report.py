@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from torch import nn
 from potentia.errors import ConfigError, DataError
 from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.evaluation import EvaluationSettings, Forward, TrainingCurve, evaluate
+from reports.pages import seen
 from trajectories.known_flows import Flow, Hold, Noisy, data, of_states
 
 KNOWN = data(np.linspace(0, 3, 21), val=6, test=12)
@@ -150,6 +152,17 @@ def test_everything_is_written(found, tmp_path):
     assert page.count("<img") == len(found.figures())
 
 
+def test_error_bars_of_ensembles_have_a_section(found, tmp_path):
+    replace(found, settings=replace(found.settings, figures=False)).write(tmp_path)
+    page = seen(tmp_path / "report.html")
+    assert page.sections == ["Summary", "Error bars", "Exact", "Slow"]
+    assert page.images == []
+    (coverage,) = [row for row in page.rows if row[:2] == ["conformal", "0.9"]]
+    assert float(coverage[2]) == pytest.approx(found.metric("Slow", "UQ", "coverage at 90 % (conformal)"), abs=1e-4)
+    (known,) = [row for row in page.rows if row[0] == "Slow" and len(row) == 3]
+    assert float(known[1]) == pytest.approx(found.metric("Slow", "UQ", "rank_correlation"), abs=1e-4)
+
+
 def test_one_surrogate_is_written_without_a_comparison(tmp_path):
     settings = EvaluationSettings(figures=False)
     evaluate({"MyFlow": Flow(0.9)}, KNOWN, settings).write(tmp_path / "results")
@@ -157,6 +170,7 @@ def test_one_surrogate_is_written_without_a_comparison(tmp_path):
     assert written == {"myflow_metrics.json", "tables", "report.html"}
     metrics = json.loads((tmp_path / "results" / "myflow_metrics.json").read_text())
     assert metrics["accuracy"]["error_percentile"] == 99
+    assert "ensemble_size: 5" in seen(tmp_path / "results" / "report.html").words
 
 
 def test_tables_are_written_where_surrogates_are_compared(tmp_path):

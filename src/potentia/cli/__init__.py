@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from potentia import progress
 from potentia.errors import PotentiaError, PotentiaWarning, TrainingError
 
 __all__ = ["main"]
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from potentia.cli.app import app
 
     try:
-        with _warnings_in_a_line():
+        with _warnings_in_a_line(), progress.watched():
             app(args=None if arguments is None else list(arguments), prog_name="potentia")
     except SystemExit as end:
         if end.code == INTERRUPTED:  # typer ends a command with it that was interrupted, and says nothing

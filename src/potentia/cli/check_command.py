@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["check"]
 
 NOT_FIT = 1
-"""Exit code with --strict where there are errors."""
+"""Exit code with --strict where there are errors or warnings."""
 
 
 def check(
@@ -35,7 +35,7 @@ def check(
     atomic_energy: Annotated[
         list[str], typer.Option(metavar="SPECIES=EV", help="Energy of a free atom, e.g. Ti=-1604.6; once for each.")
     ] = [],  # noqa: B006
-    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 where there are errors.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 where there are errors or warnings.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write one HTML page with tables and pictures.")] = None,
     overrides: Annotated[
@@ -51,13 +51,12 @@ def check(
         config=_config(testpercent, seed, split_by),
         atomic_energies=_energies(atomic_energy) or None,
         settings=_settings(overrides),
-        show_progress=not as_json,
     )
     if html is not None:
         report.to_html(html)
     told = {**report.plain(), "page": None if html is None else str(html)}
     typer.echo(json.dumps(told) if as_json else str(report))
-    if strict and report.errors:
+    if strict and not report.is_fit(strict=True):
         raise typer.Exit(NOT_FIT)
 
 

@@ -63,10 +63,15 @@ def _reported(run: Path, data: Sequence[Path]) -> ModelReport:
     if not run.is_dir():
         return _reporter(FAMILIES[expected_kind(run, FAMILIES)])(run, data)
     from potentia.ensemble import METADATA
+    from potentia.study import SNAPSHOT
 
     if (run / METADATA).is_file():
-        return _reporter("potentials")(run, data)
+        return _reporter(_family_of(run))(run, data)
     directory = RunDirectory(run)
+    if not directory.is_trained and (run / SNAPSHOT).is_file():
+        raise FileFormatError(
+            f"{run} is of a study: `potentia study evaluate` compares its models; for one of them, give its file"
+        )
     if not directory.is_trained:
         raise FileFormatError(
             f"{run} is no directory of a run that has ended: there is no {directory.model.name} in it, nor a committee"
@@ -75,6 +80,20 @@ def _reported(run: Path, data: Sequence[Path]) -> ModelReport:
     if family == "dynamics":  # its settings say how logs are cut, too
         return _reporter(family)(run, data, only_same=not data)
     return _reporter(family)(directory.model, data or _data_of(directory), only_same=not data)
+
+
+def _family_of(committee: Path) -> str:
+    """Return the family of the members of a committee; nothing is known of it where no member is trained."""
+    from potentia.ensemble import MemberResult, read_metadata
+    from potentia.ensemble.members import COMPLETED
+    from potentia.errors import NotFittedError
+    from potentia.report import expected_kind
+
+    for entry in read_metadata(committee)["members"]:
+        member = MemberResult.from_metadata(entry, committee)
+        if member.status == COMPLETED:
+            return FAMILIES[expected_kind(member.model_path, FAMILIES)]
+    raise NotFittedError(f"no completed members of a committee were found in {committee}: train it first")
 
 
 def _reporter(family: str) -> Callable[..., ModelReport]:

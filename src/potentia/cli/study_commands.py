@@ -10,6 +10,7 @@ from textwrap import shorten
 
 import typer
 
+from potentia import progress
 from potentia.cli.settings_file import naming, read_study_settings
 from potentia.cli.tables import records
 from potentia.study import Ended
@@ -98,7 +99,7 @@ def _last_done(dates: Iterable[object]) -> float:
 
 
 def _tell(end: Ended[bool]) -> None:
-    typer.echo(f"{end.name}: {end.error or 'done'}")
+    progress.say(f"{end.name}: {end.error or 'done'}")
 
 
 def _described(data: TrajectoryData) -> str:

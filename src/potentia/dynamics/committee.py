@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self, final
 
@@ -82,14 +83,16 @@ class DynamicsCommittee:
             raise ConfigError("batched=True is not for networks of dynamics: leave it out, and set max_parallel")
         directory = wanted.directory.absolute()
         recipe = type(self.net)(**self.net.get_params())
-        work = MemberTraining(recipe, config, wanted, data, validation)
+        shown = config.show_progress and executor is None and wanted.max_parallel == 1
+        alone = replace(config, show_progress=shown, show_batch_progress=shown and config.show_batch_progress)
+        work = MemberTraining(recipe, alone, wanted, data, validation)
         members = [
             Member(k, seed, 0, wanted.device_of(k, config.device), directory / f"member_{k:03d}",
                    checkpoints=config.checkpoint_dir is not None)
             for k, seed in enumerate(_seeds(directory, wanted, config))
         ]  # fmt: skip
         metadata = {"training_config": config.plain(), "recipe": recipe.recipe()}
-        committee = Committee(wanted, members, _identity(work), metadata)
+        committee = Committee(wanted, members, _identity(work), metadata, config.show_progress)
         done = train_members(committee, OneByOne.of(work, wanted, executor), MemberResult)
         self.member_model_paths = [member.model_path for member in done.completed_members]
         self.directory, self._members = directory, None

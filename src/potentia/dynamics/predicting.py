@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from potentia import progress
 from potentia.checks import integer
 from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.rollout import RolloutSettings, rollout
@@ -25,7 +26,7 @@ def predict(fitted: Fitted, data: FeatureDataset, batch_size: int | None = None)
     params = predict_params(fitted, data, batch_size)
     size = max(ROWS // data.n_steps, 1) if batch_size is None else batch_size
     parts = []
-    for begin in range(0, len(data), size):
+    for begin in progress.track(range(0, len(data), size), "batches of windows"):
         part = slice(begin, begin + size)
         some = {key: value[part] for key, value in params.items()}
         dt = data.dt if data.dt.ndim == 0 else data.dt[part]

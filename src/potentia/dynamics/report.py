@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,21 +13,19 @@ from potentia.dynamics.baselines import Baseline, ConstantParameters, ConstantTu
 from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.estimator import DynamicsParameterNet
 from potentia.dynamics.evaluation import RolloutEvaluation, evaluate_rollouts, scenario_figures
-from potentia.dynamics.load import load_feature_dataset_group
-from potentia.dynamics.opened_run import OpenedRun
+from potentia.dynamics.reported import Reported
+from potentia.dynamics.reported_bars import error_bars_of, moving_states
 from potentia.dynamics.results import TrainOut
-from potentia.dynamics.run_inputs import read_inputs
+from potentia.dynamics.spec import ModelSpec
 from potentia.dynamics.training_config import DynamicsTrainingConfig
-from potentia.dynamics.windows import WindowSettings
-from potentia.errors import DataError, FileFormatError
 from potentia.plots import ParityPanel, parity_panels
 from potentia.report import (
     NOT_MEASURED,
     ModelReport,
     Section,
     defaults_of,
-    expected_kind,
     learning_section,
+    no_error_bars,
     not_measured,
     origin,
     settings_section,
@@ -39,29 +36,30 @@ from potentia.train.history import rows_of
 
 __all__ = ["report_on"]
 
-NETWORK = "network"
 WORST = 15
 SCENARIOS = 3
 PANELS = 3
+HOW = "Train several with `DynamicsCommittee`, call its `calibrate`, and report on its directory with logs (--data)."
 
 
 def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False) -> ModelReport:
-    """Return the report on a network in a file, or on a run in its directory.
+    """Return the report on a network in a file, or on a run or a committee in its directory.
 
     Args:
         path: The file or the directory.
-        data: Logs, if they are to be measured on. They are cut as the run has cut its own; of a file alone only the
-            length of the windows is known, and the step is that of the logs. The logs of a run need not be given.
+        data: Logs, if they are to be measured on. They are cut as the run has cut its own; of a file alone and of a
+            committee only the length of the windows is known, and the step is that of the logs. The logs of a run need
+            not be given.
         only_same: Whether to leave out logs that are not those of the training.
 
     Raises:
         FileFormatError: a file cannot be read.
         DataError: the logs cannot be used.
     """
-    run, file = _opened(path)
-    net = DynamicsParameterNet.load(path) if run is None else run.net
+    subject = Reported.of(path)
+    net = subject.net
     record = net.fitted().record
-    parts = _windows(net, run, data)
+    parts = subject.windows(data)
     marks = {(record.get(name) or {}).get("mark") for name in ("data", "validation")}
     same = bool(parts) and all(windows.mark() in marks for windows in parts.values())
     if not same and only_same:
@@ -69,50 +67,25 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
     sections, headline, times = [not_measured()], NOT_MEASURED, {}
     if parts:
         name, windows = list(parts.items())[-1]
-        scored = {part: _evaluated(net, one) for part, one in parts.items()}
-        sections, times = _measured(net, parts, scored, same=same), _times(net, windows)
-        headline = _headline(scored[name], name)
+        scored = {part: _evaluated(subject, one) for part, one in parts.items()}
+        sections, times = _measured(subject, parts, scored, same=same), _times(subject, windows)
+        headline = _headline(scored[name], subject.word, name)
+    if subject.committee is None:
+        sections.append(no_error_bars(HOW))
     history = rows_of(record.get("training_history", {}))
     sections += [
         learning_section(TrainOut(history, saturation=record.get("saturation", {}))),
         time_section(history, times),
         settings_section(record["training_config"], defaults_of(DynamicsTrainingConfig), net.recipe()),
-        origin(file, record, {"windows": record["data"]["windows"], "steps of a window": record["n_steps"]}),
+        origin(subject.file, record, {"windows": record["data"]["windows"], "steps of a window": record["n_steps"]}),
     ]
-    title = f"Parameters of {net.spec_.name}"
-    return ModelReport(title=title, family="dynamics", headline=headline, sections=sections)
+    return ModelReport(title=subject.title, family="dynamics", headline=headline, sections=sections)
 
 
-def _opened(path: Path) -> tuple[OpenedRun | None, Path]:
-    """Return the run in a directory, None of a file alone, and the file of the network."""
-    if not path.is_dir():
-        expected_kind(path, {DynamicsParameterNet.kind})
-        return None, path
-    run = OpenedRun.of(path)
-    return run, run.directory.model
-
-
-def _windows(net: DynamicsParameterNet, run: OpenedRun | None, data: Sequence[Path]) -> dict[str, FeatureDataset]:
-    """Return the windows of the given logs, else those of the run by part, else none."""
-    if run is not None and data:
-        return {"data": run.windows([str(path) for path in data])}
-    if run is not None:
-        try:
-            return dict(read_inputs(replace(run.config, dataset_cache=None, val_dataset_cache=None)).parts)
-        except (DataError, FileFormatError):  # they are gone: the report says that nothing was measured
-            return {}
-    if not data:
-        return {}
-    steps, features = net.fitted().record["n_steps"], net.features_
-    settings = WindowSettings(
-        horizon=steps, stride=steps, history=features.settings.history or 0, features=features.feature_names
-    )
-    return {"data": load_feature_dataset_group([str(path) for path in data], net.spec_, settings).dataset}
-
-
-def _evaluated(net: DynamicsParameterNet, windows: FeatureDataset) -> RolloutEvaluation:
-    predictions = {NETWORK: net.predict(windows), **predict_all(_baselines(net), windows)}
-    return evaluate_rollouts(net.spec_, windows, predictions, baselines=list(_baselines(net)))
+def _evaluated(subject: Reported, windows: FeatureDataset) -> RolloutEvaluation:
+    baselines = _baselines(subject.net)
+    predictions = {subject.word: subject.states(windows), **predict_all(baselines, windows)}
+    return evaluate_rollouts(subject.net.spec_, windows, predictions, baselines=list(baselines))
 
 
 def _baselines(net: DynamicsParameterNet) -> dict[str, Baseline]:
@@ -125,13 +98,13 @@ def _baselines(net: DynamicsParameterNet) -> dict[str, Baseline]:
 
 
 def _measured(
-    net: DynamicsParameterNet,
+    subject: Reported,
     parts: dict[str, FeatureDataset],
     scored: dict[str, RolloutEvaluation],
     *,
     same: bool,
 ) -> list[Section]:
-    section = Section("Errors")
+    section, spec = Section("Errors"), subject.net.spec_
     part, windows = list(parts.items())[-1]
     found = scored[part]
     main = found.table()
@@ -143,24 +116,24 @@ def _measured(
             f"All errors, {name}: {len(parts[name]):,} windows", _numbers(one), shown=one.table(), folded=True
         )
     if found.by_group["group"].nunique() > 1:
-        own = found.by_group[found.by_group["prediction"] == NETWORK].drop(columns="prediction")
+        own = found.by_group[found.by_group["prediction"] == subject.word].drop(columns="prediction")
         section.table(f"By log, {part}", own.set_index("group"))
-    predictions = {NETWORK: net.predict(windows), **predict_all(_baselines(net), windows)}
-    params = net.predict_params(windows)
-    drawn = dict(
-        scenario_figures(net.spec_, windows, predictions, params, baselines=list(_baselines(net)), count=SCENARIOS)
-    )
+    baselines = _baselines(subject.net)
+    predictions = {subject.word: subject.states(windows), **predict_all(baselines, windows)}
+    params = subject.params(windows)
+    drawn = dict(scenario_figures(spec, windows, predictions, params, baselines=list(baselines), count=SCENARIOS))
     section.figure(drawn["errors_over_time"], "How errors grow from step to step.")
-    parity = _parity(net, windows, predictions[NETWORK]).figure(
+    parity = _parity(spec, windows, predictions[subject.word]).figure(
         drawn["residuals"], "Distribution of the errors by state."
     )
-    worst = _worst(windows, found)
+    worst = _worst(windows, found, subject.word)
     for name, figure in drawn.items():
         if name.startswith("scenario"):
             worst.figure(figure, name.replace("_", " "))
-    parameters = Section("Parameters").table("Over the windows", net.summarize(windows).table)
+    parameters = Section("Parameters").table("Over the windows", subject.parameter_table(windows))
     parameters.figure(drawn["parameters"], "Predicted parameters over what they may depend on.")
-    return [section, parity, worst, parameters]
+    bars = [] if subject.committee is None else [error_bars_of(part, windows, subject.committee)]
+    return [section, parity, worst, parameters, *bars]
 
 
 def _numbers(found: RolloutEvaluation) -> pd.DataFrame:
@@ -170,16 +143,16 @@ def _numbers(found: RolloutEvaluation) -> pd.DataFrame:
     return wide.reindex(index=pd.Index(names, name="metric"), columns=found.metrics["surrogate"].unique())
 
 
-def _parity(net: DynamicsParameterNet, windows: FeatureDataset, states: np.ndarray) -> Section:
+def _parity(spec: ModelSpec, windows: FeatureDataset, states: np.ndarray) -> Section:
     """Return the section with predicted states at the last step over measured ones."""
     last = windows.counted.shape[1] - 1 - np.argmax(windows.counted[:, ::-1], axis=1)
     rows = np.arange(len(windows))
     true, found = windows.targets[rows, last], states[rows, last]
-    kept = [k for k, state in enumerate(net.spec_.states) if not state.pose] or list(range(len(net.spec_.states)))
+    kept = moving_states(spec)
     panels = [
         ParityPanel(
-            quantity=f"state {net.spec_.states[k].name}",
-            unit=net.spec_.states[k].unit or "1",
+            quantity=f"state {spec.states[k].name}",
+            unit=spec.states[k].unit or "1",
             groups={"last step": (true[:, k], found[:, k])},
         )
         for k in kept[:PANELS]
@@ -188,10 +161,10 @@ def _parity(net: DynamicsParameterNet, windows: FeatureDataset, states: np.ndarr
     return Section("Predicted and measured").figure(parity_panels(panels), caption)
 
 
-def _worst(windows: FeatureDataset, found: RolloutEvaluation) -> Section:
+def _worst(windows: FeatureDataset, found: RolloutEvaluation, word: str) -> Section:
     """Return the section with the windows of the largest errors, named by log and number."""
     errors = found.by_window
-    order = np.argsort(-np.nan_to_num(errors[NETWORK].to_numpy(), nan=np.inf), kind="stable")[:WORST]
+    order = np.argsort(-np.nan_to_num(errors[word].to_numpy(), nan=np.inf), kind="stable")[:WORST]
     groups = windows.groups
     number = np.array([int((groups[:k] == groups[k]).sum()) for k in order.tolist()])
     names = [
@@ -203,14 +176,14 @@ def _worst(windows: FeatureDataset, found: RolloutEvaluation) -> Section:
     return section.table("Worst windows", table)
 
 
-def _times(net: DynamicsParameterNet, windows: FeatureDataset) -> dict[str, float]:
+def _times(subject: Reported, windows: FeatureDataset) -> dict[str, float]:
     begun = time.perf_counter()
-    net.predict(windows)
+    subject.states(windows)
     return {"prediction, per window": (time.perf_counter() - begun) / len(windows)}
 
 
-def _headline(found: RolloutEvaluation, part: str) -> str:
-    own = found.metrics[found.metrics["surrogate"] == NETWORK].set_index("metric")["value"]
+def _headline(found: RolloutEvaluation, word: str, part: str) -> str:
+    own = found.metrics[found.metrics["surrogate"] == word].set_index("metric")["value"]
     name = "ADE" if "ADE" in own.index else "scaled error"
     better = own.get("better than default parameters", np.nan)
     unit = " m" if name == "ADE" else ""

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
+from potentia import progress
 from potentia.config import differences, plain
 from potentia.ensemble.config import CommitteeConfig
 from potentia.ensemble.members import COMPLETED, FAILED, INTERRUPTED, PLANNED, Member, MemberEnd, MemberResult
@@ -38,6 +39,8 @@ class Committee:
     """What decides the result: plain settings and marks of the data. A directory holds members of one identity."""
     metadata: Mapping[str, Any]
     """What the record tells besides: plain values."""
+    show_progress: bool = False
+    """Whether a bar shows how many members are trained."""
 
     @property
     def directory(self) -> Path:
@@ -160,8 +163,10 @@ def train_members(committee: Committee, way: Way[Record], record: type[Record]) 
         return CommitteeTrainResult(directory, directory / METADATA, list(known.values()), way.mode)
 
     _write(result(), committee)
-    for end in way.train(missing, Records(record, directory), committee.config):
-        known[end.member_index] = end
+    with progress.bar(len(missing), "members", shown=committee.show_progress, stays=True) as bar:
+        for end in way.train(missing, Records(record, directory), committee.config):
+            known[end.member_index] = end
+            bar.update()
     _write(result(), committee)
     failed = result().failed_members
     if failed:

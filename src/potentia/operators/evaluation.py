@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from potentia import progress
 from potentia.checks import choice, integer
 from potentia.errors import ConfigError, DataError
 from potentia.metrics import ErrorSum, merge
@@ -98,7 +99,7 @@ def evaluate(
     normaliser = Normaliser.fit(data.train)
     chosen = {"all": np.ones(len(samples), dtype=bool), **_groups(data, samples, groups)}
     tables: dict[str, list[dict[str, Any]]] = {"scores": [], "step": [], "channel": []}
-    for name, predictor in predictors.items():
+    for name, predictor in progress.track(predictors.items(), "predictors"):
         predicted = _predicted(name, predictor, samples)
         ratio = {} if system is None else {"sensitivity": parameter_sensitivity(predictor, data, system).ratio}
         for group, which in chosen.items():

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from potentia import progress
 from potentia.checks import did_you_mean, integer
 from potentia.errors import ConfigError, DataError, warn_user
 from potentia.operators.rollout import rollout
@@ -31,7 +32,7 @@ def predict(
     size = max(CHANNEL_VALUES // (begun[0].size * (steps + 1)), 1) if len(begun) else 1
     size = size if batch_size is None else integer("batch_size", batch_size, low=1)
     fields = np.empty((len(begun), steps + 1, *begun.shape[1:]), dtype=np.float32)
-    for begin in range(0, len(begun), size):
+    for begin in progress.track(range(0, len(begun), size), "batches of samples"):
         part = slice(begin, begin + size)
         now, told = _scaled(fitted, begun[part], None if seen is None else seen[part])
         found = rollout(fitted.network, now, told, steps, grad="none")

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from potentia import progress
 from potentia.config import from_dict
 from potentia.errors import ConfigError, DataError, warn_user
 from potentia.operators.dataset import PARTS, OperatorData, Samples
@@ -72,7 +73,7 @@ class Run:
                 seeds[first : first + AT_ONCE],
                 self.every,
             )
-            for first in range(0, len(initial), AT_ONCE)
+            for first in progress.track(range(0, len(initial), AT_ONCE), f"{AT_ONCE} samples each")
         ]
         return np.asarray(torch.cat(some).numpy(), dtype=np.float32)
 

@@ -28,6 +28,7 @@ from potentia.report import (
     defaults_of,
     expected_kind,
     learning_section,
+    no_error_bars,
     not_measured,
     origin,
     settings_section,
@@ -46,6 +47,7 @@ TRAIN_SAMPLES = 32
 POINTS = 20_000
 """Of so many values of each channel, drawn at random, predicted are drawn over true ones."""
 WORST = 15
+HOW = "There is no committee of operators: train some from several seeds, and compare their predictions."
 SCORES = ("vrmse", "rel_l2", "nmse", "one_step_vrmse", "valid_time")
 
 
@@ -78,6 +80,7 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
         score = {name: float(scored.scores[name][OPERATOR, "all"]) for name in ("vrmse", "rel_l2")}
         errors = f"VRMSE {score['vrmse']:.3g}, relative L2 {score['rel_l2']:.3g}"
         headline = f"{errors} over {found.test.steps} steps (held-out part)"
+    sections.append(no_error_bars(HOW))
     history = rows_of(record.get("training_history", {}))
     sections += [
         learning_section(TrainOut(history), "normalised fields"),

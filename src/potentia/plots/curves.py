@@ -95,7 +95,7 @@ def _draw_panel(axes: Axes, frame: pd.DataFrame, panel: ErrorPanel) -> None:
     axes.set_ylabel(f"{panel.quantity} error ({panel.unit})" if panel.unit else panel.quantity)
     if not curves:
         axes.set_yticks([])
-        heading(axes, panel.quantity.capitalize(), [])
+        heading(axes, panel.quantity[:1].upper() + panel.quantity[1:], [])
         note(axes, "no finite error in any epoch" if len(frame) else "no epoch was completed")
         return
     axes.set_yscale("log")
@@ -105,7 +105,7 @@ def _draw_panel(axes: Axes, frame: pd.DataFrame, panel: ErrorPanel) -> None:
     _readable_log_scale(axes)
     _label_ends(axes, curves)
     lines = [_mark_lowest(axes, curve, panel.unit) for curve in curves if curve.column == panel.marked]
-    heading(axes, panel.quantity.capitalize(), lines)
+    heading(axes, panel.quantity[:1].upper() + panel.quantity[1:], lines)
 
 
 def _curves(frame: pd.DataFrame, panel: ErrorPanel) -> list[_Curve]:

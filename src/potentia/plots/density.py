@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from potentia.errors import DataError
 from potentia.plots.lines import plain_log_ticks
-from potentia.plots.style import GREY, TEXT_SIZE, finish, heading, note, panel_grid, quiet
+from potentia.plots.style import GREY, TEXT_SIZE, finish, fitted, heading, note, panel_grid, quiet
 
 __all__ = ["DensityPanel", "binned", "density_panels"]
 
@@ -88,6 +88,7 @@ def density_panels(
     meshes = [mesh for mesh in drawn if mesh is not None]
     if meshes:
         bar = figure.colorbar(meshes[0], ax=grid, shrink=0.8, aspect=25)
+        plain_log_ticks(bar.ax.yaxis)
         bar.set_label("entries", color=GREY, size=TEXT_SIZE)
         bar.ax.tick_params(which="both", color=GREY, labelcolor=GREY, labelsize=TEXT_SIZE)
         bar.outline.set_visible(False)
@@ -97,7 +98,7 @@ def density_panels(
 def _draw(axes: Axes, panel: DensityPanel, norm: LogNorm) -> QuadMesh | None:
     quiet(axes)
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
-    heading(axes, panel.title, [(panel.says, GREY)] if panel.says else [])
+    heading(axes, panel.title, fitted([(panel.says, GREY)] if panel.says else [], 2.9), 2.9)
     if panel.bins.empty:
         note(axes, "no data")
         return None

@@ -11,10 +11,24 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from potentia.plots.style import GREY, colour, finish, heading, new_figure, note, quiet, rounded
+from potentia.plots.style import (
+    GREY,
+    colour,
+    few_numbers,
+    finish,
+    fitted,
+    heading,
+    label,
+    new_figure,
+    note,
+    quiet,
+    rounded,
+)
 
 __all__ = ["draw_histogram", "error_distribution"]
 
+ROOM = 4.0
+"""Words above and below one of the axes (inches)."""
 _MOST_POINTS = 2000
 """A cumulative curve has no more points than this."""
 
@@ -31,24 +45,26 @@ def error_distribution(
         outfile: Where to write the figure (.png, .pdf or .svg), if anywhere.
     """
     groups = {name: finite(values) for name, values in errors.items()}
-    figure = new_figure(8.0, 3.3 + 0.17 * len(groups))
-    left, right = figure.subplots(1, 2)
-    draw_histogram(left, groups, f"{quantity} error, predicted − reference ({unit})")
-    lines = [
-        (f"{name}   {_bias_and_spread(values)} {unit}", colour(k)) for k, (name, values) in enumerate(groups.items())
+    tints = {name: colour(k) for k, name in enumerate(groups)}
+    tables = [
+        fitted([(f"{name}   {told(groups[name])} {unit}", tint) for name, tint in tints.items()], ROOM)
+        for told in (_bias_and_spread, _percentiles)
     ]
-    heading(left, f"{quantity.capitalize()} errors", lines)
-    _draw_cumulative(right, groups, f"size of the {quantity} error ({unit})")
-    lines = [(f"{name}   {_percentiles(values)} {unit}", colour(k)) for k, (name, values) in enumerate(groups.items())]
-    heading(right, "Share of the points with a smaller error", lines)
+    figure = new_figure(9.6, 3.3 + 0.17 * max(map(len, tables)))
+    left, right = figure.subplots(1, 2)
+    draw_histogram(left, groups, label(f"{quantity} error, predicted − reference ({unit})", ROOM))
+    heading(left, f"{quantity[:1].upper()}{quantity[1:]} errors", tables[0], ROOM)
+    _draw_cumulative(right, groups, label(f"size of the {quantity} error ({unit})", ROOM))
+    heading(right, "Share of the points with a smaller error", tables[1], ROOM)
     return finish(figure, outfile)
 
 
-def draw_histogram(axes: Axes, groups: Mapping[str, NDArray[np.float64]], label: str) -> None:
+def draw_histogram(axes: Axes, groups: Mapping[str, NDArray[np.float64]], x_label: str) -> None:
     """Draw the share of each group's errors in common bins around zero; the few far away are counted in words."""
     quiet(axes)
-    axes.set_xlabel(label)
+    axes.set_xlabel(x_label)
     axes.set_ylabel("share (%)")
+    few_numbers(axes.xaxis)
     drawn = {name: values for name, values in groups.items() if values.size}
     if not drawn:
         note(axes, "no data")
@@ -63,7 +79,7 @@ def draw_histogram(axes: Axes, groups: Mapping[str, NDArray[np.float64]], label:
             axes.stairs(100 * counts / values.size, bins, color=colour(k), lw=1.4)
     axes.axvline(0.0, color=GREY, lw=0.8, ls=":")
     if outside:
-        text = f"{outside:,} points farther out"
+        text = f"{outside:,} point{'s' * (outside != 1)} farther out"
         axes.text(0.99, 0.97, text, transform=axes.transAxes, ha="right", va="top", color=GREY, size=8)
 
 
@@ -85,9 +101,9 @@ def _bins(groups: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     return np.linspace(-reach, reach, 2 * half + 2)
 
 
-def _draw_cumulative(axes: Axes, groups: Mapping[str, NDArray[np.float64]], label: str) -> None:
+def _draw_cumulative(axes: Axes, groups: Mapping[str, NDArray[np.float64]], x_label: str) -> None:
     quiet(axes)
-    axes.set_xlabel(label)
+    axes.set_xlabel(x_label)
     axes.set_ylabel("share of the points")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_ylim(0, 1.02)

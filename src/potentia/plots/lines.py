@@ -12,11 +12,11 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 from matplotlib.typing import LineStyleType
 from numpy.typing import ArrayLike, NDArray
 
-from potentia.plots.style import GREY, TEXT_SIZE, colour, finish, heading, note, panel_grid, quiet
+from potentia.plots.style import GREY, TEXT_SIZE, colour, finish, fitted, heading, label, note, panel_grid, quiet
 
 __all__ = ["Line", "LinePanel", "line_panels", "plain_log_ticks", "shades"]
 
@@ -90,6 +90,7 @@ def line_panels(
     known: dict[str, Line2D | Patch] = {}
     for axes, panel in zip(grid, panels, strict=False):
         _draw(axes, panel, known)
+        heading(axes, panel.title, fitted([(panel.says, GREY)] if panel.says else [], size[0] - 0.7), size[0] - 0.7)
     if known:
         entries = list(known.values())
         names = list(known)
@@ -107,8 +108,7 @@ def shades(n: int) -> list[str]:
 def _draw(axes: Axes, panel: LinePanel, known: dict[str, Line2D | Patch]) -> None:
     quiet(axes)
     axes.set_xlabel(panel.x_label)
-    axes.set_ylabel(panel.y_label)
-    heading(axes, panel.title, [(panel.says, GREY)] if panel.says else [])
+    axes.set_ylabel(label(panel.y_label, 2.2))
     seen = [_points(panel, line) for line in panel.lines]
     if not any(keep.any() for _, _, keep in seen):
         axes.set_yticks([])
@@ -118,6 +118,8 @@ def _draw(axes: Axes, panel: LinePanel, known: dict[str, Line2D | Patch]) -> Non
     heights = [_draw_line(axes, line, line.colour or colour(k), *seen[k], known) for k, line in enumerate(panel.lines)]
     if panel.log_x:
         plain_log_ticks(axes.xaxis)
+    elif all((x[keep] == np.round(x[keep])).all() for x, _, keep in seen):
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
     if panel.log_y:
         _not_too_deep(axes, np.concatenate(heights))
     if panel.percent:

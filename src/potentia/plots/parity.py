@@ -9,17 +9,31 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
 from potentia.errors import ConfigError, DataError
 from potentia.plots.distribution import draw_histogram
-from potentia.plots.style import GREY, colour, finish, heading, new_figure, note, quiet, rounded
+from potentia.plots.style import (
+    GREY,
+    colour,
+    few_numbers,
+    finish,
+    fitted,
+    heading,
+    label,
+    new_figure,
+    note,
+    quiet,
+    rounded,
+)
 
 __all__ = ["ParityPanel", "parity", "parity_panels"]
 
 DENSITY_ABOVE = 20_000
 """With more points than this a panel shows how many there are in each hexagon."""
+ROOM = 3.6
+"""Words above and below one of the axes (inches)."""
 _RASTER_ABOVE = 2_000
 """With more points than this they are one picture in a PDF or SVG, and not a shape each."""
 
@@ -96,26 +110,30 @@ def parity_panels(panels: Sequence[ParityPanel], *, outfile: str | os.PathLike[s
     """
     if not panels or not all(panel.groups for panel in panels):
         raise ConfigError("parity_panels needs at least one panel, and in each at least one group")
-    lines = max(len(panel.groups) for panel in panels)
-    figure = new_figure(4.3 * len(panels), 6.2 + 0.17 * lines)
+    points = [
+        {name: _points(f"{panel.quantity}, {name}", *pair) for name, pair in panel.groups.items()} for panel in panels
+    ]
+    errors = [
+        {name: panel.error_factor * (p.predicted - p.reference) for name, p in groups.items()}
+        for panel, groups in zip(panels, points, strict=True)
+    ]
+    units = [panel.error_unit or panel.unit for panel in panels]
+    told = [fitted(_statistics(*three), ROOM) for three in zip(points, errors, units, strict=True)]
+    figure = new_figure(4.3 * len(panels), 6.2 + 0.17 * max(map(len, told)))
     grid = figure.subplots(2, len(panels), squeeze=False, height_ratios=[3, 1])
-    for (above, below), panel in zip(grid.T, panels, strict=True):
-        groups = {name: _points(f"{panel.quantity}, {name}", *pair) for name, pair in panel.groups.items()}
-        errors = {name: panel.error_factor * (p.predicted - p.reference) for name, p in groups.items()}
-        unit = panel.error_unit or panel.unit
-        _draw_parity(above, panel, groups)
-        heading(above, panel.quantity[:1].upper() + panel.quantity[1:], _statistics(groups, errors, unit))
+    for k, ((above, below), panel) in enumerate(zip(grid.T, panels, strict=True)):
+        _draw_parity(above, panel, points[k])
+        heading(above, panel.quantity[:1].upper() + panel.quantity[1:], told[k], ROOM)
         below.set_box_aspect(1 / 3)
-        below.xaxis.set_major_locator(MaxNLocator(5))
-        draw_histogram(below, errors, f"predicted − reference ({unit})")
+        draw_histogram(below, errors[k], label(f"predicted − reference ({units[k]})", ROOM))
     return finish(figure, outfile)
 
 
 def _draw_parity(axes: Axes, panel: ParityPanel, groups: Mapping[str, _Points]) -> None:
     axes.set_box_aspect(1)
     quiet(axes)
-    axes.set_xlabel(f"reference {panel.quantity} ({panel.unit})")
-    axes.set_ylabel(f"predicted {panel.quantity} ({panel.unit})")
+    axes.set_xlabel(label(f"reference {panel.quantity} ({panel.unit})", 0.9 * ROOM))
+    axes.set_ylabel(label(f"predicted {panel.quantity} ({panel.unit})", 0.9 * ROOM))
     every = np.concatenate([np.concatenate((p.reference, p.predicted)) for p in groups.values()])
     if not every.size:
         note(axes, "no data")
@@ -130,7 +148,7 @@ def _draw_parity(axes: Axes, panel: ParityPanel, groups: Mapping[str, _Points]) 
     axes.plot(limits, limits, color=GREY, lw=0.9, zorder=1)
     axes.set(xlim=limits, ylim=limits)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(5))
+        few_numbers(axis)
 
 
 def _draw_points(axes: Axes, groups: Mapping[str, _Points], count: int) -> None:
@@ -156,7 +174,10 @@ def _draw_density(axes: Axes, groups: Mapping[str, _Points], limits: tuple[float
         reference, predicted, gridsize=60, bins="log", mincnt=1, extent=limits * 2, linewidths=0.1, cmap="viridis"
     )
     hexagons.set_rasterized(True)
-    strip = axes.inset_axes((0.55, 0.13, 0.4, 0.03))
+    axes.add_patch(
+        Rectangle((0.5, 0.02), 0.48, 0.2, transform=axes.transAxes, color="white", alpha=0.85, lw=0, zorder=3)
+    )
+    strip = axes.inset_axes((0.54, 0.12, 0.4, 0.03))
     figure = axes.get_figure()
     assert figure is not None
     bar = figure.colorbar(hexagons, cax=strip, orientation="horizontal")

@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from potentia.checks import did_you_mean
 from potentia.errors import ConfigError
 from potentia.plots.lines import plain_log_ticks
-from potentia.plots.style import GREY, colour, finish, heading, new_figure, note, quiet
+from potentia.plots.style import GREY, colour, finish, fitted, heading, label, new_figure, note, quiet
 
 __all__ = ["reliability"]
+
+ROOM = 3.3
+"""Words above and below one of the axes (inches)."""
 
 
 def reliability(
@@ -43,12 +46,13 @@ def reliability(
     """
     _require(coverage, "group", "level", "coverage", "n")
     _require(sizes, "half_width", "needed")
-    figure = new_figure(8.0, 4.2 + 0.17 * coverage["group"].nunique())
+    figure = new_figure(8.0, 4.2)
     left, right = figure.subplots(1, 2)
-    lines = _draw_coverage(left, coverage)
-    heading(left, f"Coverage of {quantity} errors", lines)
+    lines = fitted(_draw_coverage(left, coverage), ROOM)
+    figure.set_figheight(4.2 + 0.17 * len(lines))
+    heading(left, f"Coverage of {quantity} errors", lines, ROOM)
     _draw_widths(right, sizes, unit)
-    heading(right, "Width of the error bars", [(f"{len(sizes)} bins, from narrow to wide", GREY)])
+    heading(right, "Width of the error bars", [(f"{len(sizes)} bins, from narrow to wide", GREY)], ROOM)
     return finish(figure, outfile)
 
 
@@ -75,7 +79,8 @@ def _draw_coverage(axes: Axes, coverage: pd.DataFrame) -> list[tuple[str, str]]:
 def _draw_widths(axes: Axes, sizes: pd.DataFrame, unit: str) -> None:
     quiet(axes)
     axes.set_box_aspect(1)
-    axes.set(xlabel=f"half-width that would have been right ({unit})", ylabel=f"half-width given ({unit})")
+    axes.set_xlabel(label(f"half-width that would have been right ({unit})", 0.9 * ROOM))
+    axes.set_ylabel(label(f"half-width given ({unit})", 0.9 * ROOM))
     needed, given = (sizes[name].to_numpy(dtype=np.float64) for name in ("needed", "half_width"))
     seen = np.isfinite(needed) & np.isfinite(given) & (needed > 0) & (given > 0)
     if not seen.any():

@@ -5,19 +5,37 @@ from __future__ import annotations
 import io
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
+from matplotlib.textpath import text_to_path
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from potentia.checks import choice
 from potentia.errors import ConfigError
 from potentia.storage import write_bytes
 
-__all__ = ["GREY", "colour", "finish", "heading", "new_figure", "note", "panel_grid", "quiet", "rounded"]
+__all__ = [
+    "GREY",
+    "colour",
+    "few_numbers",
+    "finish",
+    "fitted",
+    "heading",
+    "label",
+    "new_figure",
+    "note",
+    "panel_grid",
+    "quiet",
+    "rounded",
+]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito, Color Universal Design (2008), without the yellow that white paper swallows."""
@@ -26,6 +44,10 @@ GREY = "#595959"
 TEXT_SIZE = 9.0
 """Points."""
 DOTS_PER_INCH = 200
+HINTED = 1.03
+"""Text on a screen of few dots is at most so much wider than its outlines."""
+POWERS = (-4, 6)
+"""Numbers on axes are written out between these powers of ten."""
 SUFFIXES = (".png", ".pdf", ".svg")
 
 
@@ -94,11 +116,42 @@ def quiet(axes: Axes) -> None:
         label.set(color=GREY, size=TEXT_SIZE)
 
 
-def heading(axes: Axes, title: str, lines: list[tuple[str, str]]) -> None:
-    """Write the title in bold above the axes, and under it one line for each (text, colour)."""
+def heading(axes: Axes, title: str, lines: list[tuple[str, str]], width: float | None = None) -> None:
+    """Write the title in bold above the axes, and under it one line for each (text, colour).
+
+    Args:
+        axes: Where.
+        title: In bold.
+        lines: Texts with their colours; see `fitted`.
+        width: Room for the title (inches), which is broken where it is longer; None for as long as it is.
+    """
     for k, (text, tint) in enumerate(reversed(lines)):
         _above(axes, text, k, color=tint, size=TEXT_SIZE)
-    _above(axes, title, len(lines), weight="bold", size=TEXT_SIZE + 1)
+    bold = FontProperties(weight="bold", size=TEXT_SIZE + 1)
+    for k, text in enumerate(reversed([title] if width is None else _broken(title, width, bold))):
+        _above(axes, text, len(lines) + k, font=bold)
+
+
+def fitted(lines: Sequence[tuple[str, str]], width: float) -> list[tuple[str, str]]:
+    """Return lines (text, colour) for `heading`, those that are wider than ``width`` (inches) broken and indented."""
+    found: list[tuple[str, str]] = []
+    for text, tint in lines:
+        first, *more = _broken(text, width, FontProperties(size=TEXT_SIZE))
+        found += [(first, tint), *((f"    {part}", tint) for part in more)]
+    return found
+
+
+def label(text: str, width: float) -> str:
+    """Return the label of an axis, broken into lines where it is wider than ``width`` (inches)."""
+    return "\n".join(_broken(text, width, FontProperties(size=TEXT_SIZE)))
+
+
+def few_numbers(axis: Axis) -> None:
+    """Write five numbers or so on a linear axis, and all their digits where they are neither tiny nor huge."""
+    written = ScalarFormatter()
+    written.set_powerlimits(POWERS)
+    axis.set_major_locator(MaxNLocator(5))
+    axis.set_major_formatter(written)
 
 
 def note(axes: Axes, text: str) -> None:
@@ -115,6 +168,30 @@ def rounded(value: float) -> str:
     large = math.isfinite(value) and 999.5 <= abs(value) < 1e6
     text = f"{value:,.0f}" if large else f"{value:#.3g}".rstrip(".")
     return text.replace("-", "−")
+
+
+def _broken(text: str, width: float, font: FontProperties) -> list[str]:
+    """Return lines of words, as many as fit; a word that is too wide is cut."""
+    room = 72 * width  # points
+    rows = [""]
+    for word in text.split(" "):
+        longer = f"{rows[-1]} {word}" if rows[-1] else word
+        if not rows[-1] or _points_wide(longer, font) <= room:
+            rows[-1] = longer
+        else:
+            rows.append(word)
+    return [_cut(row, room, font) for row in rows]
+
+
+def _cut(text: str, room: float, font: FontProperties) -> str:
+    if _points_wide(text, font) <= room:
+        return text
+    kept = next((n for n in range(len(text) - 1, 0, -1) if _points_wide(f"{text[:n]}…", font) <= room), 1)
+    return f"{text[:kept]}…"
+
+
+def _points_wide(text: str, font: FontProperties) -> float:
+    return HINTED * float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
 
 
 def _above(axes: Axes, text: str, line: int, **style: Any) -> Text:

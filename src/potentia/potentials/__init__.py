@@ -4,7 +4,6 @@ from potentia.potentials.calculator import ANNCalculator
 from potentia.potentials.committee import (
     AenetEnsembleResult,
     CommitteeCalibration,
-    ErrorBars,
     TorchCommitteeCalibrateResult,
     TorchCommitteeConfig,
     TorchCommitteeMemberResult,
@@ -49,7 +48,6 @@ __all__ = [
     "CommitteeCalibration",
     "DataReport",
     "Energies",
-    "ErrorBars",
     "FeaturizedAtomicStructure",
     "FilePathSourceCollection",
     "Finding",

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from potentia import progress
 from potentia.checks import integer
 from potentia.potentials.datasets.joined import JoinedDataset
 from potentia.potentials.datasets.labelled import reference_energy
@@ -60,7 +61,7 @@ class Predictor:
         """Return what each of the models says."""
 
         def parts() -> Iterator[_Part]:
-            for begin in range(0, len(structures), self.batch_size):
+            for begin in progress.track(range(0, len(structures), self.batch_size), "batches of structures"):
                 part = structures[begin : begin + self.batch_size]
                 yield part, partial(featurise, part, self.descriptor, [self.gradients] * len(part))
 
@@ -70,7 +71,7 @@ class Predictor:
         """Return what each of the models says of the entries of a data set, from the features that it has."""
 
         def parts() -> Iterator[_Part]:
-            for begin in range(0, len(entries), self.batch_size):
+            for begin in progress.track(range(0, len(entries), self.batch_size), "batches of structures"):
                 part = range(begin, min(begin + self.batch_size, len(entries)))
                 named = [
                     replace(s, name=entries.get_structure_identifier(k))

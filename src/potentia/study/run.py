@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from tqdm import tqdm
+
+from potentia import progress
 from potentia.checks import integer
 from potentia.errors import ConfigError
 from potentia.processes import SpawnedProcesses
@@ -118,8 +121,9 @@ def run_study(
         return StudyResult(directory, tuple(before), (), ())
     own = SpawnedProcesses(min(len(devices), len(pending))) if executor is None and len(devices) > 1 else None
     try:
-        elsewhere = run.once(pending, executor or own, wait=False)
-        run.once(elsewhere, executor or own, wait=True)
+        with progress.bar(len(pending), "tasks", stays=True) as bar:
+            elsewhere = run.once(pending, executor or own, bar, wait=False)
+            run.once(elsewhere, executor or own, bar, wait=True)
     finally:
         if own is not None:
             own.shutdown(cancel_futures=True)
@@ -140,17 +144,20 @@ class _Run:
     done: list[str] = field(default_factory=list)
     failed: list[Ended[bool]] = field(default_factory=list)
 
-    def once(self, tasks: Sequence[PlannedTask], executor: Executor | None, *, wait: bool) -> Sequence[PlannedTask]:
+    def once(
+        self, tasks: Sequence[PlannedTask], executor: Executor | None, bar: tqdm, *, wait: bool
+    ) -> Sequence[PlannedTask]:
         """Do the tasks, and return those that other processes are at work on."""
         calls = [partial(self._on, task, wait) for task in tasks]
-        ends = {end.name: end for end in self._told(fan_out_to_slots(calls, self.devices, executor))}
+        ends = {end.name: end for end in self._told(fan_out_to_slots(calls, self.devices, executor), bar)}
         return [task for task in tasks if ends[task.name].result is False]
 
     def _on(self, task: PlannedTask, wait: bool, device: str) -> Task[bool]:
         return Task(task.name, _Attempt(self.directory, task, self.work, device, wait), self.threads)
 
-    def _told(self, ends: Iterator[Ended[bool]]) -> Iterator[Ended[bool]]:
+    def _told(self, ends: Iterator[Ended[bool]], bar: tqdm) -> Iterator[Ended[bool]]:
         for end in ends:
+            bar.update(end.result is not False)
             if end.error is not None:
                 self.remaining.failed(end, self.total)
                 self.failed.append(end)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import TextIO
 
 from tqdm import tqdm
 
+from potentia import progress
 from potentia.train import distributed
 from potentia.train.callbacks import Callback
 from potentia.train.run import Run
@@ -16,39 +16,25 @@ __all__ = ["BatchBar", "EpochBar"]
 
 
 class EpochBar(Callback):
-    """One bar over all epochs, with errors of the last one behind it.
+    """One bar over all epochs, with errors of the last one behind it; silent where there is no terminal.
 
     Args:
         epochs: Epochs in all.
         shown: Label → column of the history, for example ``{"test": "RMSE_test"}``.
-        disable: Print nothing.
         file: Where to; the standard error stream if None.
     """
 
-    def __init__(
-        self,
-        epochs: int,
-        shown: Mapping[str, str] | None = None,
-        *,
-        disable: bool = False,
-        file: TextIO | None = None,
-    ) -> None:
+    def __init__(self, epochs: int, shown: Mapping[str, str] | None = None, *, file: TextIO | None = None) -> None:
         self.epochs = epochs
         self.shown = dict(shown or {})
-        self.disable = disable
         self.file = file
         self._bar: tqdm | None = None
 
     def on_batch(self, run: Run) -> None:
         """Show the bar from the first batch on."""
-        if self._bar is None:
-            self._bar = tqdm(
-                total=self.epochs,
-                initial=run.epoch,
-                desc="epochs",
-                disable=self.disable or distributed.rank() > 0,
-                file=self.file or sys.stderr,
-            )
+        if self._bar is None and distributed.rank() == 0:
+            at = run.epoch
+            self._bar = progress.bar(self.epochs, "epochs", shown=True, initial=at, stays=True, file=self.file)
 
     def on_epoch(self, run: Run) -> None:
         """Move the bar to the completed epochs."""
@@ -66,28 +52,22 @@ class EpochBar(Callback):
 
 
 class BatchBar(Callback):
-    """One bar over the batches of the present epoch, gone when the epoch is over.
+    """One bar over the batches of the present epoch, gone when the epoch is over; silent where there is no terminal.
 
     Args:
-        disable: Print nothing.
         file: Where to; the standard error stream if None.
     """
 
-    def __init__(self, *, disable: bool = False, file: TextIO | None = None) -> None:
-        self.disable = disable
+    def __init__(self, *, file: TextIO | None = None) -> None:
         self.file = file
         self._bar: tqdm | None = None
 
     def on_batch(self, run: Run) -> None:
         """Move the bar to the completed batches."""
+        if distributed.rank() > 0:
+            return
         if self._bar is None:
-            self._bar = tqdm(
-                total=run.batches,
-                desc=f"epoch {run.epoch + 1}",
-                leave=False,
-                disable=self.disable or distributed.rank() > 0,
-                file=self.file or sys.stderr,
-            )
+            self._bar = progress.bar(run.batches, f"epoch {run.epoch + 1}", shown=True, file=self.file)
         self._bar.update(run.batch - self._bar.n)
 
     def on_epoch(self, run: Run) -> None:

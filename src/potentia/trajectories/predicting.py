@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from potentia import progress
 from potentia.checks import integer
 from potentia.errors import DataError, warn_user
 from potentia.trajectories.task import POINTS
@@ -35,7 +36,8 @@ def predict(
     u = scaling.times(torch.from_numpy(when)).to(like)
     size = max(POINTS // max(when.shape[-1], 1), 1) if batch_size is None else integer("batch_size", batch_size, low=1)
     states = np.empty((len(asked), when.shape[-1], asked.shape[1]))
-    for begin in range(0, len(asked) if when.shape[-1] else 0, size):
+    begins = range(0, len(asked) if when.shape[-1] else 0, size)
+    for begin in progress.track(begins, "batches of trajectories"):
         part = slice(begin, begin + size)
         found = network(initial[part], u[part] if u.ndim == 2 else u, None if scaled is None else scaled[part])
         states[part] = scaling.physical(found.double()).cpu().numpy()

@@ -18,6 +18,7 @@ from potentia.report import (
     defaults_of,
     expected_kind,
     learning_section,
+    no_error_bars,
     not_measured,
     origin,
     settings_section,
@@ -47,6 +48,10 @@ __all__ = ["report_on"]
 PANELS = 3
 """Quantities of which predicted states are drawn over true ones: those with the largest errors."""
 WORST = 15
+HOW = (
+    "A study with `uncertainty: {enabled: true, ensemble_size: 5}` trains several, and `potentia study evaluate` "
+    "calibrates and judges their spread."
+)
 
 
 def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False) -> ModelReport:
@@ -75,6 +80,7 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
         rmse = scored["val"].metric(name, "accuracy", "root_mean_squared_error_real")
         relative = scored["val"].metric(name, "accuracy", "mean_relative_error")
         headline = f"RMSE {rmse:.3g} (unit of the states), mean relative error {100 * relative:.3g} % (held-out part)"
+    sections.append(no_error_bars(HOW))
     history = rows_of(record.get("training_history", {}))
     out = TrainOut(history, dex=surrogate.preprocessing.log10_transform)
     sections += [

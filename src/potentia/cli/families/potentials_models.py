@@ -12,8 +12,9 @@ import pandas as pd
 from ase import Atoms
 
 from potentia.cli.families.potentials_errors import Row, labelled_errors, require_energies
+from potentia.error_bars import ErrorBars
 from potentia.errors import ConfigError
-from potentia.potentials.committee import ErrorBars, TorchCommitteePotential, TorchCommitteePredictResult
+from potentia.potentials.committee import TorchCommitteePotential, TorchCommitteePredictResult
 from potentia.potentials.committee.calibrating import error_bars
 from potentia.potentials.estimator import TorchANNPotential
 from potentia.potentials.predictions import PredictOut

@@ -16,7 +16,7 @@ from potentia.dynamics.evaluation.dispersion import parameter_spread
 from potentia.dynamics.parameter_box import vector_of
 from potentia.dynamics.sensitivities import entry_names
 from potentia.dynamics.spec import ModelSpec
-from potentia.plots.style import GREY, colour, heading, new_figure, note, quiet
+from potentia.plots.style import GREY, colour, heading, note, panel_grid, quiet
 
 __all__ = ["parameters_over_columns"]
 
@@ -45,9 +45,7 @@ def parameters_over_columns(spec: ModelSpec, dataset: FeatureDataset, params: Ma
     spread = table["spread"].to_numpy()
     chosen = np.sort(np.argsort(-spread, kind="stable")[: max(1, min(MOST, int((spread > SAME).sum())))])
     labels, columns = _columns(spec, dataset)
-    rows = -(-len(chosen) // COLUMNS)
-    figure = new_figure(9.4, 0.3 + 2.5 * rows)
-    grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
+    figure, grid = panel_grid(len(chosen), COLUMNS, (3.0, 2.5), (0.4, 0.3))
     for axes, k in zip(grid, chosen.tolist(), strict=False):
         unit = units[names[k].partition("[")[0]]
         bounds = (float(table["low"].iloc[k]), float(table["high"].iloc[k]))
@@ -57,8 +55,6 @@ def parameters_over_columns(spec: ModelSpec, dataset: FeatureDataset, params: Ma
         says = f"{100 * at:.1f} % of the windows at a bound" if at else "never at a bound"
         first = [("dashes: default, lines: bounds", GREY)] if k == chosen[0] else []
         heading(axes, names[k], [*first, (says, GREY)])
-    for axes in grid[len(chosen) :]:
-        axes.set_axis_off()
     return figure
 
 

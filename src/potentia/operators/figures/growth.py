@@ -24,7 +24,7 @@ def error_growth(
     *,
     measure: str,
     time_step: float = 1.0,
-    title: str = "errors over the roll-out",
+    title: str = "Errors over the roll-out",
     outfile: str | os.PathLike[str] | None = None,
 ) -> Figure:
     """Draw errors against time: models in colour, baselines in grey.

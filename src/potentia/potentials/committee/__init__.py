@@ -1,6 +1,6 @@
 """Committees of potentials: trained side by side, asked together, their spread as the error bar."""
 
-from potentia.potentials.committee.calibrating import ErrorBars, TorchCommitteeCalibrateResult
+from potentia.potentials.committee.calibrating import TorchCommitteeCalibrateResult
 from potentia.potentials.committee.calibration import CommitteeCalibration
 from potentia.potentials.committee.config import TorchCommitteeConfig
 from potentia.potentials.committee.potential import TorchCommitteePotential
@@ -10,7 +10,6 @@ from potentia.potentials.committee.results import TorchCommitteeMemberResult, To
 __all__ = [
     "AenetEnsembleResult",
     "CommitteeCalibration",
-    "ErrorBars",
     "TorchCommitteeCalibrateResult",
     "TorchCommitteeConfig",
     "TorchCommitteeMemberResult",

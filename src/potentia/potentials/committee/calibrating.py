@@ -8,108 +8,22 @@ from dataclasses import dataclass
 from typing import Self, TypeAlias, final
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from potentia.calibration import Calibration, Scaling, SplitConformal
 from potentia.checks import choice, number
-from potentia.coverage import caught, coverage_by_size, coverage_table, miscalibration_area, rank_correlation
+from potentia.error_bars import ErrorBars
 from potentia.errors import ConfigError, DataError
-from potentia.plots import reliability
 from potentia.potentials.committee.calibration import CommitteeCalibration, force_spread, mark_of
 from potentia.potentials.committee.predictions import TorchCommitteePredictResult
 from potentia.potentials.networks import AtomicNetworks
 from potentia.potentials.structure import Structure
 from potentia.seeding import stream
 
-__all__ = ["ErrorBars", "TorchCommitteeCalibrateResult", "calibrated", "error_bars", "require_labels"]
+__all__ = ["TorchCommitteeCalibrateResult", "calibrated", "error_bars", "require_labels"]
 
 Method: TypeAlias = SplitConformal | Scaling
-LEVELS = (0.5, 0.68, 0.9, 0.95)
-"""Levels at which coverage is told, beside the one asked for."""
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class ErrorBars:
-    """How good the intervals of one quantity are, on structures that they were not learned from."""
-
-    quantity: str
-    """``"energy"`` or ``"force"``."""
-    unit: str
-    level: float
-    coverage: pd.DataFrame
-    """Which share of the errors is covered at several levels, for all and by species: see `coverage_table`."""
-    by_spread: pd.DataFrame
-    """Coverage of small and of large spreads: see `coverage_by_size`."""
-    by_error: pd.DataFrame
-    """Coverage of small and of large errors, of which the largest are covered least."""
-    caught: float
-    """Share of the worst 1 % of the errors (of a force: its length) that is among the 10 % of largest spread."""
-    rank_correlation: float
-    """Spearman's, of the sizes of the errors with the spreads."""
-    miscalibration_area: float
-    """Between observed and nominal coverage over all levels: 0 is right, 0.5 the worst."""
-    RMSE: float
-    """Of the errors, in the unit."""
-
-    @classmethod
-    def measured(  # all that belongs to the errors of a quantity
-        cls,
-        quantity: str,
-        unit: str,
-        residual: NDArray[np.float64],
-        spread: NDArray[np.float64],
-        calibration: Calibration,
-        level: float,
-        groups: NDArray[np.str_] | None = None,
-        blocks: NDArray[np.int64] | None = None,
-    ) -> Self:
-        """Measure ``calibration`` on errors that it was not learned from; arguments as for `coverage_table`."""
-        new = (residual, spread, calibration)
-        size = np.abs(residual) if residual.ndim == 1 else np.linalg.norm(residual, axis=1)
-        return cls(
-            quantity=quantity,
-            unit=unit,
-            level=level,
-            coverage=coverage_table(*new, sorted({*LEVELS, level}), groups, blocks),
-            by_spread=coverage_by_size(*new, level, groups=groups),
-            by_error=coverage_by_size(*new, level, by="error", groups=groups),
-            caught=caught(size, spread),
-            rank_correlation=rank_correlation(size, spread),
-            miscalibration_area=miscalibration_area(*new, groups),
-            RMSE=float(np.sqrt(np.mean(residual**2))),
-        )
-
-    @property
-    def at_level(self) -> pd.DataFrame:
-        """The rows of `coverage` at the level that was asked for."""
-        return self.coverage[self.coverage["level"] == self.level].reset_index(drop=True)
-
-    def plain(self) -> dict[str, float]:
-        """Return the figures that tell of it in short."""
-        row = self.at_level.iloc[0]
-        found = {name: float(row[name]) for name in ("coverage", "error", "half_width", "n")}
-        names = ("caught", "rank_correlation", "miscalibration_area", "RMSE")
-        return found | {name: float(getattr(self, name)) for name in names}
-
-    def plot(self, outfile: str | os.PathLike[str] | None = None) -> Figure:
-        """Draw coverage over level, and widths over the widths needed: see `potentia.plots.reliability`."""
-        return reliability(self.coverage, self.by_spread, quantity=self.quantity, unit=self.unit, outfile=outfile)
-
-    def __str__(self) -> str:
-        lines = [f"{self.quantity}: RMSE {self.RMSE:.4g} {self.unit}; intervals at {100 * self.level:g} % cover"]
-        for row in self.at_level.to_dict("records"):
-            lines.append(
-                f"  {row['group']:<6} {100 * row['coverage']:5.1f} ± {100 * row['error']:.1f} % of {row['n']:,} errors,"
-                f" mean half-width {row['half_width']:.4g} {self.unit}"
-            )
-        lines.append(
-            f"  of the worst 1 % of errors, {100 * self.caught:.0f} % are among the most uncertain 10 %; rank "
-            f"correlation {self.rank_correlation:.2f}; miscalibration area {self.miscalibration_area:.3f}"
-        )
-        return "\n".join(lines)
 
 
 @final

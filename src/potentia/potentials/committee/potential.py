@@ -131,14 +131,15 @@ class TorchCommitteePotential(Estimator, AskedTogether):
         directory = wanted.directory.absolute()
         directory.mkdir(parents=True, exist_ok=True)
         members, split_seed = self._members_in(directory, wanted, config)
-        shown = config.show_progress and executor is None and wanted.max_parallel == 1
+        asked = config.show_progress
+        shown = asked and executor is None and wanted.max_parallel == 1
         config = replace(config, show_progress=shown, show_batch_progress=shown and config.show_batch_progress)
         with shared_data(given, template.training(config), split_seed, directory) as shared:
             deadline = None if config.max_time is None else begun + seconds_of(config.max_time)
             work = MemberTraining(template.recipe(), config, wanted, shared, deadline)
             committee = Committee(
                 wanted, members, identity_of(template, config, wanted, shared, split_seed),
-                metadata_of(template, config, given),
+                metadata_of(template, config, given), asked,
             )  # fmt: skip
             done = train_members(committee, _way(work, committee, executor), TorchCommitteeMemberResult)
             parts = {"train_indices": shared.split.train, "test_indices": shared.split.test}

@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import numpy as np
 from torch import Tensor
-from tqdm import tqdm
 
+from potentia import progress
 from potentia.checks import choice, integer
 from potentia.data.ragged import RaggedFile
 from potentia.data.ragged_writer import filters_of, write_ragged
@@ -130,7 +130,7 @@ class HDF5StructureDataset(PotentialDataset):
             write_ragged(
                 self.database_file, KIND, job.tables(), version=VERSION, compression=name, level=level
             ) as writer,
-            tqdm(total=len(self._sources), desc="sources", disable=not show_progress) as bar,
+            progress.bar(len(self._sources), "sources", shown=show_progress) as bar,
         ):
             writer.settings |= settings
             writer.attributes |= _filter_attributes(job.limits)

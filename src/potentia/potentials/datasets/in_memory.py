@@ -6,8 +6,7 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
-from tqdm import tqdm
-
+from potentia import progress
 from potentia.potentials.datasets.base import DatasetSummary, PotentialDataset, require_some, summary_of
 from potentia.potentials.datasets.limits import Limits
 from potentia.potentials.descriptors.base import Descriptor
@@ -140,7 +139,7 @@ class CachedStructureDataset(StructureDataset):
     ) -> None:
         super().__init__(structures, descriptor, max_energy, max_forces, atomic_energies, seed)
         self._known: list[Featurised] = []
-        with tqdm(total=len(self), desc="features", disable=not show_progress) as bar:
+        with progress.bar(len(self), "features", shown=show_progress) as bar:
             for begin in range(0, len(self), CHUNK):
                 chunk = self.structures[begin : begin + CHUNK]
                 found = featurise(chunk, descriptor, [False] * len(chunk))

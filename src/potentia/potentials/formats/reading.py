@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from ase import Atoms
 from ase.io import iread
 
+from potentia import progress
 from potentia.errors import DataError, FileFormatError
 from potentia.potentials.ase_labels import LabelKeys, Notes
 from potentia.potentials.formats.xsf import read_xsf
@@ -98,8 +99,9 @@ def read_structures(items: StructureLike | Iterable[StructureLike], *, keys: Lab
         raise DataError(f"structures must be paths, ase.Atoms or Structures, got {type(items).__name__}")
     notes = Notes()
     structures: list[Structure] = []
+    items = list(items)
     counts: dict[str, SourceCount] = {}
-    for number, item in enumerate(items):
+    for number, item in enumerate(progress.track(items, "files")):
         source, found = _found_in(item, number, keys or LabelKeys(), notes)
         count = counts.setdefault(source, SourceCount(source=source))
         for structure in found:

@@ -1,11 +1,12 @@
 """Copies: structures held out that training has seen, and one structure with two energies.
 
-Compared are fingerprints, so copies that are moved, rotated, renumbered or repeated are found.
+Compared are fingerprints, so copies that are moved, rotated, renumbered or repeated are found. A frame that stands in
+both parts as it is was put there twice; one that is equal by symmetry may be so because the series it is of wants it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 
 from potentia.potentials.duplicates import LABELS_AGREE, Duplicates, duplicates_among
 from potentia.potentials.fingerprints import Fingerprints
-from potentia.potentials.quality.findings import NOTE, WARNING, Finding, Severity, place_of, places_of
+from potentia.potentials.quality.findings import ERROR, NOTE, WARNING, Finding, Severity, place_of, places_of
 from potentia.potentials.quality.frames import Frames
 from potentia.potentials.quality.survey import Survey
+from potentia.potentials.structure import Structure
 
 __all__ = ["across_split", "copy_findings", "copy_table"]
 
@@ -23,6 +25,10 @@ CHECK = "copies"
 AT_REST = 0.1
 """Crystals that are perfect or strained, which several series of one set share, have forces below this part of those
 that are usual."""
+ACROSS = ("train test", "test train")
+"""``parts`` of pairs across the split."""
+SAME_PLACE = 1e-4
+"""Atoms are in one place, and lattice vectors the same, within this (Å): as far as files of few digits are rounded."""
 
 
 def across_split(frames: Frames, seen: Survey) -> Duplicates:
@@ -50,32 +56,68 @@ def copy_table(frames: Frames, seen: Survey) -> pd.DataFrame:
 
 def copy_findings(frames: Frames, copies: pd.DataFrame, across: Duplicates) -> list[Finding]:
     """Tell copies and near copies across the split, copies inside of a part, and energies that contradict."""
-    return [*_exact(frames, across), *_near(frames, across), *_within(frames, copies), *_contradicting(frames, copies)]
+    identical = _identical(frames, copies, across)
+    return [
+        *_across(frames, identical, across),
+        *_near(frames, identical, across),
+        *_within(frames, copies),
+        *_contradicting(frames, copies),
+    ]
 
 
-def _exact(frames: Frames, across: Duplicates) -> list[Finding]:
-    rows = across.table[across.table["exact"]]
-    at_rest = np.array([_at_rest(frames, int(k)) for k in rows["test"]], dtype=np.bool_)
+def _across(frames: Frames, identical: Mapping[int, int], across: Duplicates) -> list[Finding]:
+    """Tell test structures that are in training: as they are, by symmetry, or by symmetry without forces."""
+    told: dict[Severity, list[tuple[int, int]]] = {ERROR: list(identical.items()), WARNING: [], NOTE: []}
+    for row in across.table[across.table["exact"]].to_dict("records"):
+        pair = int(row["test"]), int(row["train"])
+        if pair[0] not in identical:
+            told[NOTE if _at_rest(frames, pair[0]) else WARNING].append(pair)
+    kinds = {
+        ERROR: "test structures are in the training set as well, atom for atom",
+        WARNING: "test structures are in the training set as well, but for a symmetry",
+        NOTE: "test structures with next to no forces are in the training set as well, but for a symmetry",
+    }
+    advice = "leave them out of one of the two: the test error tells nothing there"
     found = []
-    for rest, severity, kind in (
-        (False, WARNING, "test structures"),
-        (True, NOTE, "test structures with next to no forces"),
-    ):
-        chosen = rows[at_rest == rest]
-        if chosen.empty:
-            continue
-        first = chosen.iloc[0]
-        pair = f"{_name(frames, int(first['test']))} is {_name(frames, int(first['train']))}"
-        text = f"{len(chosen)} {kind} are in the training set as well (such as {pair})"
-        told: Severity = severity
-        advice = "leave them out of one of the two: the test error tells nothing there"
-        places = places_of(frames.structures, chosen["test"].tolist())
-        found.append(Finding(check=CHECK, severity=told, text=text, advice=advice, places=places))
+    for severity, pairs in told.items():
+        if pairs:
+            such = f"{_name(frames, pairs[0][0])} is {_name(frames, pairs[0][1])}"
+            text = f"{len(pairs)} {kinds[severity]} (such as {such})"
+            places = places_of(frames.structures, [k for k, _ in pairs])
+            found.append(Finding(check=CHECK, severity=severity, text=text, advice=advice, places=places))
     return found
 
 
-def _near(frames: Frames, across: Duplicates) -> list[Finding]:
-    rows = across.table[~across.table["exact"]]
+def _identical(frames: Frames, copies: pd.DataFrame, across: Duplicates) -> dict[int, int]:
+    """Return test structures that are in training with the same atoms in the same places → one of those there.
+
+    Fewer digits in one of two files move fingerprints by more than rounding, so the nearest ones are looked at, too.
+    """
+    over = copies[copies["parts"].isin(ACROSS)]
+    forwards = over["parts"] == "train test"
+    test = [*over["second"].where(forwards, over["first"]), *across.table["test"]]
+    train = [*over["first"].where(forwards, over["second"]), *across.table["train"]]
+    found: dict[int, int] = {}
+    for one, other in zip(map(int, test), map(int, train), strict=True):
+        if one not in found and _same_places(frames.structures[one], frames.structures[other]):
+            found[one] = other
+    return dict(sorted(found.items()))
+
+
+def _same_places(one: Structure, other: Structure) -> bool:
+    """Whether two structures have the same cell, and the same atoms in the same order but for lattice vectors."""
+    if one.species != other.species or not np.array_equal(one.pbc, other.pbc):
+        return False
+    apart = one.positions - other.positions  # [atoms, 3]
+    if one.cell is not None and other.cell is not None:
+        if np.abs(one.cell - other.cell).max() > SAME_PLACE:
+            return False
+        apart -= np.round(apart @ np.linalg.inv(one.cell)) * one.pbc @ one.cell
+    return bool(np.abs(apart).max() <= SAME_PLACE)
+
+
+def _near(frames: Frames, identical: Mapping[int, int], across: Duplicates) -> list[Finding]:
+    rows = across.table[~across.table["exact"] & ~across.table["test"].isin(list(identical))]
     if rows.empty:
         return []
     many = len(rows) > frames.settings.many_near * across.n_test
@@ -86,7 +128,7 @@ def _near(frames: Frames, across: Duplicates) -> list[Finding]:
 
 
 def _within(frames: Frames, copies: pd.DataFrame) -> list[Finding]:
-    inside = copies[~copies["parts"].isin(["train test", "test train"])]
+    inside = copies[~copies["parts"].isin(ACROSS)]
     if inside.empty:
         return []
     text = f"{inside['second'].nunique()} structures are there more than once in one part"

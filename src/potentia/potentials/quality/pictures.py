@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from potentia.plots.style import GREY, colour, heading, note, panel_grid, quiet
+from potentia.plots.style import GREY, colour, fitted, heading, note, panel_grid, quiet
 from potentia.potentials.quality.consistency import Following
 
 __all__ = ["following_figure", "frames_figure"]
@@ -19,6 +19,8 @@ __all__ = ["following_figure", "frames_figure"]
 MOST_POINTS = 4000
 """Points of a scatter, evenly spaced ones of longer lists."""
 BINS = 60
+ROOM = 2.7
+"""Words above one of the axes (inches)."""
 
 
 def frames_figure(frames: pd.DataFrame) -> Figure:
@@ -79,7 +81,8 @@ def _scatter(axes: Axes, following: Following, title: str) -> None:
         heading(axes, title, [])
         note(axes, "too few to compare")
         return
-    heading(axes, title, [(f"label = {following.ratio:.2f} × model in the middle; 1 is right", GREY)])
+    says = f"label = {following.ratio:.2f} × model in the middle; 1 is right"
+    heading(axes, title, fitted([(says, GREY)], ROOM))
     places = _evenly(len(following.modelled))
     axes.plot(following.modelled[places], following.labelled[places], ".", ms=2.5, color=colour(0), alpha=0.5)
     ends = np.array([following.modelled.min(), following.modelled.max()])

@@ -91,14 +91,22 @@ class DataReport:
         tables = [self.coverage.to_string(), self.distances.to_string(float_format="{:.3f}".format)]
         return "\n".join([self.headline, *map(str, self.findings), "", *tables])
 
-    def raise_for_errors(self) -> None:
+    def is_fit(self, *, strict: bool = False) -> bool:
+        """Whether nothing speaks against training: no errors, and no warnings either if ``strict``."""
+        return not (self.errors or (strict and self.warnings))
+
+    def raise_for_errors(self, *, strict: bool = False) -> None:
         """Stop where there are errors.
+
+        Args:
+            strict: Whether to stop where there are warnings, too.
 
         Raises:
             DataError: there are some; the message has all of them.
         """
-        if self.errors:
-            raise DataError("the data are not fit to train on\n" + "\n".join(map(str, self.errors)))
+        if not self.is_fit(strict=strict):
+            told = [*self.errors, *(self.warnings if strict else ())]
+            raise DataError("the data are not fit to train on\n" + "\n".join(map(str, told)))
 
     def plain(self) -> dict[str, Any]:
         """Return findings, settings and tables as plain values."""

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from potentia import progress
 from potentia.data import Split
 from potentia.potentials.descriptors.chebyshev import ChebyshevDescriptor
 from potentia.potentials.extrapolation import Extrapolation, Outside
@@ -110,7 +111,7 @@ def survey(structures: Sequence[Structure], split: Split, settings: CheckSetting
     found = Survey(structures, descriptor, fit_to_forces(structures, descriptor, settings.fitted_atoms))
     aside = np.setdiff1d(np.arange(len(structures)), np.concatenate((split.train, split.test)))
     order = np.concatenate((split.train, aside, split.test))
-    with tqdm(total=len(order), desc="frames", disable=not show_progress) as bar:
+    with progress.bar(len(order), "frames", shown=show_progress) as bar:
         known = fingerprints_of(_parts(found, split, aside, bar))
     back = np.argsort(order)
     found.fingerprints = Fingerprints(known.values[back], [known.compositions[k] for k in back], known.rounding)

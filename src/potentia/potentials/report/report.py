@@ -9,7 +9,7 @@ import pandas as pd
 
 from potentia.potentials.report.dimers import dimer_section
 from potentia.potentials.report.drift import drift_section
-from potentia.potentials.report.error_bars import error_bar_section
+from potentia.potentials.report.error_bars import HOW, error_bars_of
 from potentia.potentials.report.errors import accuracy_section, error_table, parity_section, worst_section
 from potentia.potentials.report.measured import Measured, given_data, measure
 from potentia.potentials.report.outside import outside_section
@@ -22,6 +22,7 @@ from potentia.report import (
     Section,
     defaults_of,
     learning_section,
+    no_error_bars,
     not_measured,
     origin,
     settings_section,
@@ -55,6 +56,8 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
         errors = error_table(parts)
         headline = _headline(errors, list(parts)[-1])
         sections = [accuracy_section(parts, errors).says(whose_data(same=given.same)), *_measured(subject, parts)]
+    if len(subject.potentials) == 1:
+        sections.append(no_error_bars(HOW))
     structures = [s for measured in parts.values() for s in measured.structures]
     sections.append(dimer_section(subject, structures))
     if structures:
@@ -70,7 +73,7 @@ def _measured(subject: Subject, parts: Mapping[str, Measured]) -> list[Section]:
     name, last = list(parts.items())[-1]
     sections = [parity_section(parts), worst_section(parts)]
     if len(subject.potentials) > 1:
-        sections.append(error_bar_section(name, last, subject.calibration))
+        sections.append(error_bars_of(name, last, subject.calibration))
     if subject.model.seen is not None:
         sections.append(outside_section(name, last, subject.model.seen))
     return sections

@@ -11,12 +11,15 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from potentia import progress
 from potentia.checks import did_you_mean
 from potentia.errors import ConfigError
 from potentia.evaluate import all_metrics_csv, as_text, nested, summary
 from potentia.plots.page import Page
 from potentia.plots.style import finish
+from potentia.report import Section
 from potentia.storage import write_text
+from potentia.trajectories.evaluation.error_bars import CALIBRATION, FORESEEN, error_bars_of
 from potentia.trajectories.evaluation.figure_list import FIGURES_OF_ONE, Draw, figures_of_all, figures_of_one
 from potentia.trajectories.evaluation.looks import Looks
 from potentia.trajectories.evaluation.scale import ErrorScale
@@ -113,7 +116,7 @@ class Evaluation:
 
     def _write_figures(self, root: Path) -> dict[str, bytes]:
         drawn = {}
-        for name, draw in self.figures().items():
+        for name, draw in progress.track(self.figures().items(), "figures"):
             path = root / f"{name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             finish(draw(), path)
@@ -133,8 +136,10 @@ class Evaluation:
             page.section("Comparison")
             for name, content in shared.items():
                 page.png(content, name)
+        self._error_bars(drawn=bool(drawn)).onto(page)
         for surrogate in self.surrogates:
             own = {name.split("/")[1]: content for name, content in drawn.items() if name.startswith(f"{surrogate}/")}
+            own.pop(CALIBRATION, None)  # it stands under “Error bars”
             page.section(surrogate)
             for topic, starts in FIGURES_OF_ONE.items():
                 chosen = {name: content for name, content in own.items() if name.startswith(starts)}
@@ -147,3 +152,11 @@ class Evaluation:
             names = metrics["block"] + " - " + metrics["metric"]
             page.table(metrics[["value", "unit"]].set_axis(pd.Index(names, name="Metric")))
         return page
+
+    def _error_bars(self, *, drawn: bool) -> Section:
+        """Return the section on ensembles, or how to get some."""
+        judged = self.metrics[self.metrics["block"] == "UQ"]
+        wide = judged.pivot(index="surrogate", columns="metric", values="value").reindex(columns=list(FORESEEN))
+        names = [name for name in self.surrogates if name in wide.index]
+        known = wide.loc[names].set_axis(list(FORESEEN.values()), axis=1).rename_axis("of")
+        return error_bars_of(self.frames, known, names, self.scale.unit, drawn=drawn)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from potentia.trajectories.evaluation import accuracy_figures as accuracy
 from potentia.trajectories.evaluation import modality_figures as modality
 from potentia.trajectories.evaluation import uncertainty_figures as uncertainty
+from potentia.trajectories.evaluation.error_bars import CALIBRATION, EnsembleBars
 from potentia.trajectories.evaluation.looks import Looks
 
 __all__ = ["FIGURES_OF_ONE", "Draw", "figures_of_all", "figures_of_one"]
@@ -116,13 +117,12 @@ def _modalities_of_all(frames: Frames, looks: Looks) -> dict[str, Draw]:
 
 def _uncertainty_of_one(frames: Frames, name: str, looks: Looks) -> dict[str, Draw]:
     over_time, density = frames["uncertainty_over_time"], frames["uncertainty_density"]
-    tables = (frames["uncertainty_coverage"], frames["uncertainty_by_size"])
     example = frames["uncertainty_example"]
     return {
         "uq_example_deepensemble_preds": partial(uncertainty.ensemble_example, example, name, looks),
         "uq_uncertainty_over_time": partial(uncertainty.spread_of_one, over_time, name, looks),
         "uq_uncertainty_errors_correlation": partial(uncertainty.density_of_spread, density, [name], looks),
-        "uq_calibration": partial(uncertainty.calibration_of, *tables, name, looks),
+        CALIBRATION: EnsembleBars.of(frames, name, looks.scale.unit).plot,
     }
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from potentia import progress
 from potentia.errors import DataError
 from potentia.evaluate import Metric
 from potentia.trajectories.dataset import Trajectories
@@ -88,7 +89,8 @@ def roll_outs(
         raise DataError("roll-outs need two times or more, got 1; switch `iterative` off")
     interval, percentile = settings.iterative_interval, settings.error_percentile
     offsets = range(min(settings.iterative_offsets or interval, len(part.times) - 1))
-    rolled = {start: roll_out(predictor, part, interval, start) for start in offsets}
+    begun = progress.track(offsets, f"roll-outs of {name}")
+    rolled = {start: roll_out(predictor, part, interval, start) for start in begun}
     errors = {start: scale.errors(states, part.states[:, start:]) for start, states in rolled.items()}
     each = {start: ErrorSummary.of(found[:, 1:], percentile) for start, found in errors.items()}
     table = pd.DataFrame(

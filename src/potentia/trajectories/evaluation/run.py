@@ -8,6 +8,7 @@ from typing import cast
 
 import pandas as pd
 
+from potentia import progress
 from potentia.checks import did_you_mean
 from potentia.errors import ConfigError
 from potentia.evaluate import Metric, metric_frame
@@ -143,7 +144,7 @@ def _check_names(
 
 def _score(work: _Work) -> None:
     window = float(work.data.train.times[-1])
-    for name, prediction in work.predictions.items():
+    for name, prediction in progress.track(work.predictions.items(), "scores"):
         scored = accuracy(name, prediction, work.data.val, work.settings, window=window)
         work.metrics.extend(scored.metrics)
         work.add(
@@ -173,7 +174,8 @@ def _roll_out(work: _Work) -> None:
 def _time(work: _Work, solvers: Mapping[str, Solve]) -> None:
     part, scale, settings = work.data.val, work.scale, work.settings
     everything = {**work.surrogates, **work.baselines}
-    table = pd.concat([time_predictions(name, one, part, settings) for name, one in everything.items()])
+    timed = progress.track(everything.items(), "timings")
+    table = pd.concat([time_predictions(name, one, part, settings) for name, one in timed])
     work.add(timing=table)
     work.metrics.extend(timing_metrics(table, part))
     if solvers:
@@ -184,7 +186,7 @@ def _time(work: _Work, solvers: Mapping[str, Solve]) -> None:
 
 
 def _judge_ensembles(work: _Work, ensembles: Mapping[str, Sequence[Predictor]]) -> None:
-    for name, members in ensembles.items():
+    for name, members in progress.track(ensembles.items(), "ensembles"):
         bars = uncertainty(name, members, work.data, work.scale, work.settings)
         work.metrics.extend(bars.metrics)
         work.add(

@@ -8,12 +8,10 @@ from matplotlib.figure import Figure
 
 from potentia.plots.density import DensityPanel, density_panels
 from potentia.plots.lines import Line, LinePanel, line_panels
-from potentia.plots.reliability import reliability
 from potentia.plots.style import GREY
 from potentia.trajectories.evaluation.looks import Looks
 
 __all__ = [
-    "calibration_of",
     "density_of_spread",
     "detection",
     "ensemble_example",
@@ -124,14 +122,6 @@ def detection(catastrophic: pd.DataFrame, looks: Looks) -> Figure:
             )
         )
     return line_panels(panels, columns=2)
-
-
-def calibration_of(coverage: pd.DataFrame, by_size: pd.DataFrame, name: str, looks: Looks) -> Figure:
-    """Draw coverage over level for raw, scaled and conformal error bars, and given over needed widths."""
-    own = coverage[(coverage["surrogate"] == name) & (coverage["group"] == "all")]
-    widths = by_size[by_size["surrogate"] == name]
-    named = own.drop(columns="group").rename(columns={"error_bars": "group"})
-    return reliability(named, widths, quantity=name, unit=looks.scale.unit)
 
 
 def pit_histograms(pit: pd.DataFrame, looks: Looks) -> Figure:

@@ -7,6 +7,7 @@ import functools
 import numpy as np
 from numpy.typing import ArrayLike
 
+from potentia import progress
 from potentia.checks import integer
 from potentia.seeding import stream
 from potentia.study import SpawnedProcesses
@@ -18,6 +19,7 @@ __all__ = ["draw_starts", "make_data"]
 
 CHUNK = 16
 """Trajectories that a process solves at a time."""
+LABEL = f"{CHUNK} trajectories each"
 
 
 def make_data(
@@ -83,9 +85,14 @@ def _solve_all(one: System, starts: Starts, times: Floats, workers: int) -> Floa
         Starts(starts.states[part], None if starts.parameters is None else starts.parameters[part]) for part in parts
     ]
     if workers == 1:
-        return np.concatenate([solve(part) for part in some])
+        return np.concatenate([solve(part) for part in progress.track(some, LABEL)])
     with SpawnedProcesses(min(workers, len(some))) as pool:
-        return np.concatenate(list(pool.map(solve, some)))
+        with progress.bar(len(some), LABEL) as bar:
+            found = []
+            for part in pool.map(solve, some):
+                found.append(part)
+                bar.update()
+        return np.concatenate(found)
 
 
 def _solve_some(one: System, times: Floats, starts: Starts) -> Floats:

@@ -15,6 +15,7 @@ import torch
 from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
 from optuna.trial import TrialState
 
+from potentia import progress
 from potentia.errors import TrainingError
 from potentia.study import task_seed, write_yaml
 from potentia.train import Callback, Run
@@ -82,10 +83,13 @@ def do_trials(config: TuningConfig, root: str, surrogate: str, url: str, device:
     name = f"{config.tuning_id}_{surrogate.lower()}"
     search = optuna.load_study(study_name=name, storage=url, pruner=_pruner(config, one))
     search.sampler = _sampler(config, task_seed(config.seed, surrogate, "sampler", slot, len(search.trials)) % 2**32)
-    done = 0
-    while len(search.get_trials(deepcopy=False, states=COUNTED)) < one.trials:
-        search.optimize(lambda trial: _objective(trial, config, one, study, device), n_trials=1)
-        done += 1
+    done, counted = 0, len(search.get_trials(deepcopy=False, states=COUNTED))
+    with progress.bar(one.trials, f"trials of {surrogate}", initial=counted, stays=True) as bar:
+        while counted < one.trials:
+            search.optimize(lambda trial: _objective(trial, config, one, study, device), n_trials=1)
+            done += 1
+            counted = len(search.get_trials(deepcopy=False, states=COUNTED))
+            bar.update(counted - bar.n)
     return done
 
 
