@@ -5,7 +5,7 @@ the threads nor on the windows beside. Arrays of the caller are flat, row by row
 states], ``controls`` [windows, steps, controls], ``params`` [windows, entries], ``states`` [windows, steps, states];
 ``constants`` [entries]; ``lengths`` of the steps (s), whose strides are 0 where they are the same.
 
-Inside, a row is a vector: ``y`` the states at the beginning of a substep, ``x`` the inputs of the equations (see
+``model`` is the table of a model's sizes and functions (see `codegen.py`). Inside, a row is a vector: ``y`` the states at the beginning of a substep, ``x`` the inputs of the equations (see
 `equations.py`), ``k`` the slopes of the stages.
 """
 
@@ -27,7 +27,6 @@ __all__ = [
     "WINDOWS",
     "backward",
     "begin",
-    "compiled",
     "finish",
     "first_given",
     "forward",
@@ -52,8 +51,6 @@ BEGIN, END, WINDOWS, STEPS, BY_WINDOW, BY_STEP = range(6)
 
 kernel = njit(cache=True, error_model="numpy", nogil=True)
 """Called from Python, by several threads."""
-compiled = njit(cache=True, error_model="numpy")
-"""Machine code once, however often it is called."""
 inlined = njit(cache=True, error_model="numpy", inline="always")
 """Part of whoever calls it: each function of its own costs time to compile."""
 
@@ -71,7 +68,7 @@ _rates, _rates_back = evaluator("rates"), evaluator("rates_back")
 _limit, _limit_back = evaluator("limit"), evaluator("limit_back")
 
 
-@compiled
+@inlined
 def rates(model, x, out, first):
     """Rates of change of the states in ``x``."""
     _rates(model, x, x, out, first)
