@@ -1,9 +1,9 @@
 """Programs as machine code: one function for each part of a model's equations, kept on disk.
 
-What goes through a roll-out step by step is the same for every model, so the kernels are compiled once; they are given
-numbers and addresses, a `table`, and call what is there. A function loads its inputs from rows of SIMD vectors, computes
-all in registers, and stores its outputs to rows. To Numba a model's equations are a type, since it keeps machine code
-by the types of the arguments.
+What takes a roll-out through its steps is the same for every model, so the kernels are compiled once: they are given
+numbers and addresses, a `table`, and call what is there. A function loads its inputs from rows of SIMD vectors,
+computes all in registers, and stores its outputs to rows. To Numba a model's equations are a type, since it keeps
+machine code by the types of the arguments.
 """
 
 from __future__ import annotations

@@ -132,8 +132,8 @@ class _OnlyOnce(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         found = tuple(torch.zeros(one.shape, dtype=one.dtype) for one in (initial, controls, params))
         if states.numel():
-            flat = [one.view(-1).numpy() for one in found]
-            run(backward, plan.arguments("backward", initial, controls, params), _flat(states), _flat(cotangents), *flat)
+            given = (*plan.arguments("backward", initial, controls, params), _flat(states), _flat(cotangents))
+            run(backward, given, *(one.view(-1).numpy() for one in found))
         return found
 
     @staticmethod
