@@ -1,12 +1,17 @@
-"""What holds for all tests: one thread, and compiled kernels that belong to the sources that are tested."""
+"""What holds for all tests: one thread, kernels that belong to the sources that are tested, little collecting."""
 
 from __future__ import annotations
 
 import ast
 import functools
+import gc
 import os
+from collections.abc import Generator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 ROOT = Path(find_spec("potentia").origin).parent
 
@@ -24,6 +29,17 @@ def pytest_configure() -> None:
         source = compiled.parent.parent / f"{compiled.name.split('.')[0]}.py"
         if not source.exists() or compiled.stat().st_mtime < max(path.stat().st_mtime for path in sources(source)):
             compiled.unlink(missing_ok=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Look for no garbage while all is imported, nor among that later on: each search would take half a second."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @functools.cache

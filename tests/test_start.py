@@ -16,6 +16,7 @@ UNUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", UNUSED)
 def test_a_training_does_not_load_what_draws_or_searches(family):
     script = Path(__file__).with_name("lean_trainings.py")

@@ -156,6 +156,7 @@ def test_simulated_logs_are_trained_on_evaluated_and_identified(tmp_path, monkey
     assert "identifiable" in call("identify", run)[1]
 
 
+@pytest.mark.slow
 def test_a_warning_is_one_line_without_python(tmp_path):
     code = "import sys; from potentia.cli import main; sys.exit(main())"
     given = ("dynamics", "simulate", tmp_path / "logs", "--model", "unicycle", "--logs", "1", "--seconds", "1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from dataclasses import replace
 
@@ -25,14 +26,21 @@ from potentia.dynamics.models.mlp_dynamics import mlp_dynamics
 from potentia.errors import ConfigError, DataError, FileFormatError, NotFittedError, PotentiaWarning
 from potentia.train import newest_checkpoint
 
-RICH = windows(features=2)
-OTHERS = windows(9, seed=7, features=2)
+
+@functools.cache
+def rich():
+    return windows(features=2)
+
+
+@functools.cache
+def others():
+    return windows(9, seed=7, features=2)
 
 
 @pytest.fixture(scope="module")
 def trained():
     model = net(bounds={"drag": (0.0, 0.3)}, fix={"b_accel": -0.2})
-    model.train(RICH, config(epochs=10))
+    model.train(rich(), config(epochs=10))
     return model
 
 
@@ -48,27 +56,27 @@ def registered():
 
 
 def test_states_follow_from_the_predicted_parameters(trained):
-    params = trained.predict_params(OTHERS)
+    params = trained.predict_params(others())
     assert list(params) == ["k_turn", "b_turn", "k_accel", "drag"]
     assert all(value.shape == (9,) for value in params.values())
-    expected = trained.simulate(OTHERS.initial_states, OTHERS.controls, params, OTHERS.dt)
-    np.testing.assert_array_equal(trained.predict(OTHERS), expected)
+    expected = trained.simulate(others().initial_states, others().controls, params, others().dt)
+    np.testing.assert_array_equal(trained.predict(others()), expected)
 
 
 def test_parameters_differ_with_the_features_and_stay_within_bounds(trained):
-    for key, value in trained.predict_params(OTHERS).items():
+    for key, value in trained.predict_params(others()).items():
         low, high = trained.spec_.parameter(key).bounds
         assert ((value >= low) & (value <= high)).all()
         assert value.std() > 0
 
 
 def test_how_many_windows_at_a_time_changes_nothing(trained):
-    np.testing.assert_allclose(trained.predict(OTHERS, batch_size=2), trained.predict(OTHERS), rtol=1e-12)
+    np.testing.assert_allclose(trained.predict(others(), batch_size=2), trained.predict(others()), rtol=1e-12)
 
 
 def test_targets_are_not_looked_at(trained):
-    blind = replace(OTHERS, targets=np.zeros_like(OTHERS.targets))
-    np.testing.assert_array_equal(trained.predict(blind), trained.predict(OTHERS))
+    blind = replace(others(), targets=np.zeros_like(others().targets))
+    np.testing.assert_array_equal(trained.predict(blind), trained.predict(others()))
 
 
 def test_a_simulation_needs_no_training():
@@ -105,10 +113,10 @@ def test_windows_that_diverge_are_warned_of():
 
 
 def test_a_summary_is_the_same_for_every_chunk(trained):
-    whole = trained.summarize(RICH).table
-    values = trained.predict_params(RICH)
+    whole = trained.summarize(rich()).table
+    values = trained.predict_params(rich())
     for size in (1, 7, 48, 1000):
-        pd.testing.assert_frame_equal(trained.summarize(RICH, size).table, whole, rtol=1e-12)
+        pd.testing.assert_frame_equal(trained.summarize(rich(), size).table, whole, rtol=1e-12)
     assert list(whole.index) == list(values)
     for key, value in values.items():
         row = whole.loc[key]
@@ -124,7 +132,7 @@ def test_a_summary_counts_what_is_at_a_bound():
     model = net(features=NONE, bounds={"k_turn": (0.9, 1.05), "k_accel": (0.95, 1.1)})
     with pytest.warns(PotentiaWarning, match=r"k_turn \(100%\), k_accel \(100%\)"):
         model.train(windows(), config(epochs=25, learning_rate=0.3))
-    table = model.summarize(RICH).table
+    table = model.summarize(rich()).table
     assert table.loc["k_turn", ["at_lower", "at_upper"]].tolist() == [0, 1]
     assert table.loc["k_accel", ["at_lower", "at_upper"]].tolist() == [1, 0]
 
@@ -147,28 +155,28 @@ WHEELS = Parameter(name="wheels", low=0.0, high=1.0, default=0.5, shape=(2, 3))
 @pytest.mark.parametrize("size", [0, -1, 2.5])
 def test_a_chunk_holds_at_least_one_window(trained, size):
     with pytest.raises(ConfigError, match="chunk_size must be an integer of at least 1"):
-        trained.summarize(RICH, size)
+        trained.summarize(rich(), size)
 
 
 # ------------------------------------------------------------------------------------------------------ evaluation
 
 
 def test_the_evaluation_has_baselines_and_the_score_is_the_skill(trained):
-    found = trained.evaluate(OTHERS)
+    found = trained.evaluate(others())
     assert set(found.metrics["surrogate"]) >= {"network", "default parameters", "persistence"}
-    assert 0 < trained.score(OTHERS) < 1
+    assert 0 < trained.score(others()) < 1
     assert "default parameters" in found.text()
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_constant_parameters_are_a_baseline_where_training_windows_are_given(trained):
-    found = trained.evaluate(OTHERS, RICH.take(slice(0, 12)))
+    found = trained.evaluate(others(), rich().take(slice(0, 12)))
     assert "constant fit" in set(found.metrics["surrogate"])
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_what_the_data_tell_is_asked_of_the_predicted_parameters(trained):
-    report = trained.identifiability(RICH.take(slice(0, 8)))
+    report = trained.identifiability(rich().take(slice(0, 8)))
     assert "k_turn" in report.text()
     assert "b_accel" not in report.text()
 
@@ -180,20 +188,20 @@ def test_saved_is_loaded(trained, tmp_path):
     path = tmp_path / "net.pt"
     trained.save(path, {"note": "wet"})
     again = DynamicsParameterNet.load(path)
-    np.testing.assert_array_equal(again.predict(OTHERS), trained.predict(OTHERS))
+    np.testing.assert_array_equal(again.predict(others()), trained.predict(others()))
     assert again.recipe() == trained.recipe()
     assert repr(again) == repr(trained)
     assert again.rollout_ == trained.rollout_
     assert again.metadata["extra_metadata"] == {"note": "wet"}
     assert again.metadata["training_config"]["learning_rate"] == 0.01
-    np.testing.assert_array_equal(again.to("cpu").predict(OTHERS), trained.predict(OTHERS))
+    np.testing.assert_array_equal(again.to("cpu").predict(others()), trained.predict(others()))
 
 
 def test_a_checkpoint_opens_as_a_model(tmp_path):
     model = net()
-    model.train(RICH, config(checkpoint_dir=str(tmp_path), save_best=False))
+    model.train(rich(), config(checkpoint_dir=str(tmp_path), save_best=False))
     opened = DynamicsParameterNet.load(newest_checkpoint(tmp_path))
-    np.testing.assert_array_equal(opened.predict(OTHERS), model.predict(OTHERS))
+    np.testing.assert_array_equal(opened.predict(others()), model.predict(others()))
 
 
 def test_a_file_of_something_else_is_refused(tmp_path):
@@ -259,7 +267,7 @@ def test_a_model_of_the_user_must_be_registered_to_be_loaded(registered, tmp_pat
         DynamicsParameterNet.load(path)
     register_model_spec(replace(own, parameters=SPEC.parameters))
     again = DynamicsParameterNet.load(path)  # with its own defaults
-    np.testing.assert_array_equal(again.predict(OTHERS), model.predict(OTHERS))
+    np.testing.assert_array_equal(again.predict(others()), model.predict(others()))
     assert again.spec_.describe() == model.spec_.describe()
     assert again.recipe() == model.recipe()
 
@@ -356,7 +364,7 @@ def test_before_training_it_says_so():
     assert repr(net()) == "DynamicsParameterNet('unicycle', hidden=(8,), substeps=1)"
     assert net().metadata is None
     with pytest.raises(NotFittedError, match="call `train` first"):
-        net().predict(RICH)
+        net().predict(rich())
 
 
 def test_constants_keep_all_their_digits():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from pathlib import Path
 
@@ -30,14 +31,17 @@ from potentia.errors import ConfigError, DataError, FileFormatError
 DATA = Path(__file__).parents[2] / "../shared/data/dynamics"
 CAR = get_model_spec("unicycle")
 SETTINGS = WindowSettings(horizon=5, history=2, features=("grip",))
-LOGS = simulate_logs(
-    CAR, settings=SimulationSettings(n_logs=4, duration=1.5, features={"grip": Constant(low=0, high=1)})
-)
+
+
+@functools.cache
+def logs():
+    settings = SimulationSettings(n_logs=4, duration=1.5, features={"grip": Constant(low=0, high=1)})
+    return simulate_logs(CAR, settings=settings)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    write_logs(tmp_path / "drives", LOGS)
+    write_logs(tmp_path / "drives", logs())
     return tmp_path / "drives"
 
 
@@ -59,7 +63,7 @@ def load(paths, **given):
 
 
 def test_a_folder_gives_what_its_logs_give(folder):
-    found, made = load(folder), cut_windows(LOGS, CAR, SETTINGS)
+    found, made = load(folder), cut_windows(logs(), CAR, SETTINGS)
     np.testing.assert_array_equal(found.dataset.targets, made.dataset.targets)
     np.testing.assert_array_equal(found.dataset.features, made.dataset.features)
     assert found.dataset.group_names == tuple(f"log-{k:03d}.csv" for k in range(4))
@@ -67,7 +71,7 @@ def test_a_folder_gives_what_its_logs_give(folder):
 
 
 def test_several_sources_are_one_data_set(tmp_path, folder):
-    write_log(tmp_path / "more.npz", LOGS[0])
+    write_log(tmp_path / "more.npz", logs()[0])
     found = load(["drives", "more.npz"], root=tmp_path)
     assert found.dataset.group_names[3:] == ("drives/log-003.csv", "more.npz")
     assert len(found.dataset) == 5 * 24
@@ -113,7 +117,7 @@ def change_byte(folder):
 
 CHANGES = {
     "byte": change_byte,
-    "log added": lambda folder: write_log(folder / "b.npz", LOGS[0]),
+    "log added": lambda folder: write_log(folder / "b.npz", logs()[0]),
     "log gone": lambda folder: (folder / "log-001.csv").unlink(),
     "name": lambda folder: (folder / "log-001.csv").rename(folder / "z.csv"),
     "map": lambda folder: (folder / "columns.yaml").write_text("columns: {grip: {column: grip, factor: 2}}"),
@@ -194,8 +198,8 @@ def many(n=12, rows=60):
     zero = np.zeros(rows)
     still = {**dict.fromkeys(("y", "psi", "psi_dot", "accel"), zero), "v": zero + 10.0}
     places = [np.arange(rows) + 1000.0 * k for k in range(n)]
-    logs = [Log(f"log-{k}", np.arange(rows) * 0.1, {"x": place, **still}) for k, place in enumerate(places)]
-    return cut_windows(logs, CAR, WindowSettings(horizon=5, history=2, stride=2)).dataset
+    drives = [Log(f"log-{k}", np.arange(rows) * 0.1, {"x": place, **still}) for k, place in enumerate(places)]
+    return cut_windows(drives, CAR, WindowSettings(horizon=5, history=2, stride=2)).dataset
 
 
 def test_no_log_is_in_two_parts():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import replace
 
@@ -15,13 +16,25 @@ from potentia.storage import read_json
 from potentia.train import LBFGS, Callback, ExponentialAverage, newest_checkpoint
 from potentia.train.vector_optimizers import VectorAdam
 
-DATA = windows()
-RICH = windows(features=2)
-OTHERS = windows(16, seed=7, features=2)
+
+@functools.cache
+def plain():
+    return windows()
 
 
-def train(data=DATA, validation=None, model=None, resume_from=None, allow=(), callbacks=(), **settings):
+@functools.cache
+def rich():
+    return windows(features=2)
+
+
+@functools.cache
+def others():
+    return windows(16, seed=7, features=2)
+
+
+def train(data=None, validation=None, model=None, resume_from=None, allow=(), callbacks=(), **settings):
     model = net(features=NONE) if model is None else model
+    data = plain() if data is None else data
     out = model.train(data, config(**settings), validation, resume_from, allow_changes=allow, callbacks=callbacks)
     return model, out
 
@@ -48,7 +61,7 @@ def test_every_loss_falls(loss):
 
 def test_the_loss_of_the_original_is_the_sum_over_a_window():
     model, out = train(loss="yaw-l1", epochs=1, learning_rate=1e-12, batch_size=48)
-    error = np.abs(model.predict(DATA) - DATA.targets)
+    error = np.abs(model.predict(plain()) - plain().targets)
     error[..., 2] = np.abs(np.angle(np.exp(1j * error[..., 2])))
     assert out.errors["train_loss"].iloc[0] == pytest.approx(error.sum((1, 2)).mean(), rel=1e-4)
 
@@ -71,22 +84,22 @@ def test_batches_of_any_size_have_the_same_mean_loss():
 def test_targets_that_do_not_count_change_nothing():
     mask = np.ones((48, 6), dtype=bool)
     mask[::3, 2:] = False
-    wild = DATA.targets.copy()
+    wild = plain().targets.copy()
     wild[~mask] = np.nan
-    masked = [replace(DATA, mask=mask), replace(DATA, mask=mask, targets=wild)]
+    masked = [replace(plain(), mask=mask), replace(plain(), mask=mask, targets=wild)]
     first, second = (shared(*train(data, data)) for data in masked)
     assert first == second
-    assert first != shared(*train(DATA, DATA))
+    assert first != shared(*train(plain(), plain()))
 
 
 def test_far_places_lose_no_digits():
-    near, far = (train(moved(DATA, x), moved(DATA, x), epochs=2)[1] for x in (0.0, 5e5))
+    near, far = (train(moved(plain(), x), moved(plain(), x), epochs=2)[1] for x in (0.0, 5e5))
     np.testing.assert_allclose(far.errors, near.errors, rtol=1e-4)
 
 
 def test_weights_of_states_choose_what_is_learned():
     model, _ = train(state_weights={"x": 0, "y": 0, "psi": 0}, epochs=30, learning_rate=0.03)
-    found = model.predict_params(DATA)
+    found = model.predict_params(plain())
     assert found["k_turn"][0] == pytest.approx(1.0, abs=0.01)  # not seen by the loss: the default
     assert abs(found["k_accel"][0] - TRUTH["k_accel"]) < 0.1
 
@@ -94,7 +107,7 @@ def test_weights_of_states_choose_what_is_learned():
 def test_a_prior_holds_what_the_data_do_not_tell():
     flat = {"state_weights": {"x": 0, "y": 0, "psi": 0}, "epochs": 60, "learning_rate": 0.05, "clip_norm": None}
     model, _ = train(prior={"k_turn": (1.3, 0.01), "k_accel": (1.4, 0.5)}, **flat)
-    found = model.predict_params(DATA)
+    found = model.predict_params(plain())
     assert found["k_turn"][0] == pytest.approx(1.3, abs=0.01)
     assert abs(found["k_accel"][0] - TRUTH["k_accel"]) < 0.1  # data outweigh it
 
@@ -126,18 +139,18 @@ def test_constants_are_polished_to_the_last_digit():
 
 def test_the_best_weights_are_those_of_the_lowest_validation_loss():
     default = windows(16, truth={}, seed=3)  # what the new network predicts: each step of training makes it worse
-    model, out = train(DATA, default, epochs=4)
+    model, out = train(plain(), default, epochs=4)
     assert out.kept_epoch == 1
     assert out.errors["val_loss"].is_monotonic_increasing
-    assert shared(model, out)[0] == shared(*train(DATA, default, epochs=1))[0]
-    last, out = train(DATA, default, epochs=4, save_best=False)
+    assert shared(model, out)[0] == shared(*train(plain(), default, epochs=1))[0]
+    last, out = train(plain(), default, epochs=4, save_best=False)
     assert out.kept_epoch == 4
     assert shared(last, out)[0] != shared(model, out)[0]
 
 
 def test_the_validation_columns_are_what_predict_says():
-    model, out = train(RICH, OTHERS, net(), epochs=2, precision="float64")
-    error = model.predict(OTHERS) - OTHERS.targets
+    model, out = train(rich(), others(), net(), epochs=2, precision="float64")
+    error = model.predict(others()) - others().targets
     distance = np.hypot(error[..., 0], error[..., 1])
     best = out.errors.loc[out.kept_epoch]
     assert best["val_ade"] == pytest.approx(distance.mean(), rel=1e-9)
@@ -156,7 +169,7 @@ def test_a_plateau_keeps_optimizer_moments_and_decay():
     watch = Watch(look)
     default = windows(16, truth={}, seed=3)
     settings = {"lr_patience": 0, "lr_factor": 0.1, "min_lr": 2e-4, "weight_decay": 0.03, "epochs": 5}
-    train(DATA, default, callbacks=[watch], **settings)
+    train(plain(), default, callbacks=[watch], **settings)
     assert [kind for kind, *_ in watch.seen] == [VectorAdam] * 5
     assert {decay for _, decay, *_ in watch.seen} == {0.03}
     assert [step for _, _, step, _ in watch.seen] == [3, 6, 9, 12, 15]
@@ -182,16 +195,16 @@ def test_averaged_weights_and_other_optimizers_are_taken():
 
 
 def test_a_window_that_diverges_is_left_out_and_counted():
-    model, out = train(with_far_speed(DATA, [5]), epochs=8)
+    model, out = train(with_far_speed(plain(), [5]), epochs=8)
     assert list(out.progress["diverged"]) == [1] * 8
     assert list(out.progress["skipped"]) == [0] * 8
     assert out.stats["final_train_loss"] < 0.9 * out.errors["train_loss"].iloc[0]
-    assert all(np.isfinite(value).all() for value in model.predict_params(DATA).values())
+    assert all(np.isfinite(value).all() for value in model.predict_params(plain()).values())
 
 
 def test_a_batch_in_which_all_diverge_is_skipped():
     with pytest.warns(PotentiaWarning, match="its loss is not finite"):
-        _, out = train(with_far_speed(DATA, [5]), batch_size=1, epochs=1)
+        _, out = train(with_far_speed(plain(), [5]), batch_size=1, epochs=1)
     assert list(out.progress["skipped"]) == [1]
 
 
@@ -200,7 +213,7 @@ def test_too_many_windows_that_diverge_end_the_training_and_are_named(tmp_path):
     with pytest.warns(
         PotentiaWarning, match=r"4 of 48 windows could not be simulated in epoch 1 \(windows 3, 8, 20, 41"
     ):
-        _, out = train(with_far_speed(DATA, which), checkpoint_dir=str(tmp_path))
+        _, out = train(with_far_speed(plain(), which), checkpoint_dir=str(tmp_path))
     assert len(out.errors) == 1
     assert "4 of 48 windows" in out.ended
     assert not out.resumable
@@ -209,7 +222,7 @@ def test_too_many_windows_that_diverge_end_the_training_and_are_named(tmp_path):
 
 
 def test_a_training_in_which_nothing_can_be_simulated_says_so():
-    far = with_far_speed(DATA, range(48))
+    far = with_far_speed(plain(), range(48))
     with pytest.raises(TrainingError, match="10 batches in a row"), pytest.warns(PotentiaWarning):
         train(far, batch_size=4)
 
@@ -230,15 +243,15 @@ NETWORKS = {
 def test_a_resumed_training_equals_the_unbroken_one_to_the_bit(name, tmp_path):
     build, settings = NETWORKS[name]
     every = {"checkpoint_dir": str(tmp_path), "checkpoint_batches": 2, "max_checkpoints": None, **settings}
-    whole = shared(*train(RICH, OTHERS, build(), checkpoint_interval=1, **every))
+    whole = shared(*train(rich(), others(), build(), checkpoint_interval=1, **every))
     written = sorted(path for path in tmp_path.iterdir() if path.name != "best_model.pt")
     assert len(written) == 6
     for path in written:  # in the middle of epochs, and at their ends
-        assert shared(*train(RICH, OTHERS, build(), path, **settings)) == whole
+        assert shared(*train(rich(), others(), build(), path, **settings)) == whole
 
 
 def test_windows_that_were_left_out_are_remembered_over_a_break(tmp_path):
-    far = with_far_speed(DATA, [3, 8, 20, 41])
+    far = with_far_speed(plain(), [3, 8, 20, 41])
     every = {"checkpoint_dir": str(tmp_path), "checkpoint_batches": 1, "max_checkpoints": None}
     with pytest.warns(PotentiaWarning, match="4 of 48 windows"):
         train(far, **every)
@@ -249,16 +262,16 @@ def test_windows_that_were_left_out_are_remembered_over_a_break(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"data": windows(seed=9)}, "data: "),
-        ({"validation": DATA}, "validation: None"),
-        ({"model": net(features=NONE, fix={"drag": 0.0})}, "recipe.fix: None"),
-        ({"weight_decay": 0.5}, r"config.weight_decay: 0.0001 → 0.5"),
+        (lambda: {"data": windows(seed=9)}, "data: "),
+        (lambda: {"validation": plain()}, "validation: None"),
+        (lambda: {"model": net(features=NONE, fix={"drag": 0.0})}, "recipe.fix: None"),
+        (lambda: {"weight_decay": 0.5}, r"config.weight_decay: 0.0001 → 0.5"),
     ],
 )
 def test_a_checkpoint_of_another_training_is_refused(changed, message, tmp_path):
     train(checkpoint_dir=str(tmp_path))
     with pytest.raises(ConfigError, match=message):
-        train(resume_from=newest_checkpoint(tmp_path), **changed)
+        train(resume_from=newest_checkpoint(tmp_path), **changed())
 
 
 def test_what_may_change_is_named(tmp_path):
@@ -276,7 +289,7 @@ def test_windows_of_another_model_are_refused():
     ):
         train(model=net("singletrack"))
     with pytest.raises(DataError, match="the windows lack the feature 'f0'"):
-        train(RICH, DATA, net())
+        train(rich(), plain(), net())
 
 
 def test_a_parameter_at_its_bound_is_warned_of():
@@ -288,7 +301,7 @@ def test_a_parameter_at_its_bound_is_warned_of():
 
 
 def test_the_result_tells_what_happened(tmp_path):
-    _, out = train(RICH, OTHERS, net())
+    _, out = train(rich(), others(), net())
     assert "val_rmse_psi" in out.errors
     assert "3 epochs, 48 training windows, seed 1" in str(out)
     assert repr(out).startswith("TrainOut(3 epochs")
@@ -300,7 +313,7 @@ def test_the_result_tells_what_happened(tmp_path):
 
 def test_a_training_can_be_forecast():
     model = net()
-    forecast = model.forecast(RICH, config(epochs=7), OTHERS)
+    forecast = model.forecast(rich(), config(epochs=7), others())
     assert (forecast.epochs, forecast.batches_per_epoch) == (7, 3)
     assert not model.is_trained()
 

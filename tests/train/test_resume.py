@@ -61,10 +61,18 @@ TRIPLES = [
     for (method, schedule), average in itertools.product(PAIRS, AVERAGES)
     if average is None or not method.averages
 ]
+FEW = [*zip(METHODS, SCHEDULES, strict=True), *((method, None) for method in WITHOUT_RATE)]
+"""Each method and each schedule once; the other pairs are slow."""
 every_method_schedule_and_average = pytest.mark.parametrize(
     ("method", "schedule", "average"),
-    TRIPLES,
-    ids=[f"{m.method_name}-{m.batchsize}-{type(s).__name__}-{type(a).__name__}" for m, s, a in TRIPLES],
+    [
+        pytest.param(
+            *(method, schedule, average),
+            marks=() if (method, schedule) in FEW else pytest.mark.slow,
+            id=f"{method.method_name}-{method.batchsize}-{type(schedule).__name__}-{type(average).__name__}",
+        )
+        for method, schedule, average in TRIPLES
+    ],
 )
 
 

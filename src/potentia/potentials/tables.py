@@ -131,7 +131,9 @@ class Energies:
         """Give both tables the columns of all elements; an element that a table lacks has no atoms in it."""
         tables = (self.energies_train, self.energies_test)
         elements = list(dict.fromkeys(name for table in tables for name in _element_columns(table)))
-        self.energies_train, self.energies_test = (_with_elements(table, elements) for table in tables)
+        self.energies_train, self.energies_test = (
+            table if _element_columns(table) == elements else _with_elements(table, elements) for table in tables
+        )
 
 
 def force_table(data: ParityData) -> pd.DataFrame:

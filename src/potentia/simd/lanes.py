@@ -23,7 +23,6 @@ __all__ = [
     "least",
     "load",
     "load_vectors",
-    "row_pointer",
     "scatter",
     "spread",
     "spread_from",
@@ -56,11 +55,6 @@ class LanesModel(models.PrimitiveModel):
 
 def _vector(lanes: Lanes) -> ir.VectorType:
     return ir.VectorType(ir.FloatType() if lanes.dtype.bitwidth == 32 else ir.DoubleType(), LANES)
-
-
-def row_pointer(context: Any, builder: Any, array_type: Any, array: Any, row: Any) -> Any:
-    """Pointer to row ``row`` (64 bits) of an array [rows, LANES], for those who write instructions themselves."""
-    return _pointer(context, builder, array_type, array, row, types.int64)
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, row: Any, row_type: Any, width: int = 1) -> Any:

@@ -1,68 +1,77 @@
-"""Programs as functions of Numba: the model is a type of Numba, so each gets machine code of its own, kept on disk.
+"""Programs as machine code: one function for each part of a model's equations, kept on disk.
 
-`Compiled` is what a kernel is given for the equations; its type holds the programs. Each `evaluator` loads its inputs
-from rows of SIMD vectors, computes all in registers, and stores its outputs to rows.
+What takes a roll-out through its steps is the same for every model, so the kernels are compiled once: they are given
+numbers and addresses, a `table`, and call what is there. A function loads its inputs from rows of SIMD vectors,
+computes all in registers, and stores its outputs to rows. To Numba a model's equations are a type, since it keeps
+machine code by the types of the arguments.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.extending import NativeValue, intrinsic, models, register_model, typeof_impl, unbox
+from numba import cfunc, types
+from numba.extending import intrinsic, models, register_model
+from numpy.typing import NDArray
 
 from potentia.dynamics.compiled.equations import SECOND, Equations
 from potentia.dynamics.compiled.graph import Entry, Program
 from potentia.simd.arithmetic import Arithmetic
 from potentia.simd.exponentials import log_of, logistic_of, power_of_e, tanh_of
-from potentia.simd.lanes import Lanes, row_pointer
+from potentia.simd.lanes import LANES, Lanes
 from potentia.simd.trigonometry import Reduced, atan2_of, atan_of, cosine_of, reduced, sine_of, tangent_of
 
-__all__ = ["Compiled", "evaluator", "size_of"]
+__all__ = ["evaluator", "size_of", "table_of"]
+
+INDEX = ir.IntType(64)
+SIZES = (
+    *("n_states", "n_controls", "n_params", "n_constants", "n_prepared", "n_rows", "n_preparing"),
+    *("length_row", "first_prepared", "first_given", "first_cotangent"),
+)
+"""Numbers that the equations know, in the order of a table."""
+PARTS = {
+    "forward": ("prepare", "limit", "rates", "finish"),
+    "backward": ("prepare_back", "limit_back", "rates_back"),
+    "tangents": ("prepare_table", "limit_table", "limit_push", "rates_table", "rates_push"),
+}
+"""Programs that are compiled together, the first time that one of them is needed."""
+PLACES = {part: len(SIZES) + number for number, part in enumerate(PARTS)}
+"""Where the address of a part stands in a table."""
+N_TABLE = len(SIZES) + len(PARTS)
+"""Where the rows of partial derivatives are told."""
 
 
-@dataclass(frozen=True, eq=False)
-class Compiled:
-    """The equations, as a kernel is given them."""
+@functools.lru_cache(maxsize=256)
+def table_of(equations: Equations, dtype: str, further: str = "forward") -> NDArray[np.int64]:
+    """Return what a kernel is given for the equations: sizes, and where the functions of its parts are.
 
-    equations: Equations
-
-
-class EquationsType(types.Type):
-    """Type of equations; equal for equal equations."""
-
-    def __init__(self, equations: Equations) -> None:
-        self.equations = equations
-        super().__init__(name=f"Equations({equations.digest})")
-
-
-@typeof_impl.register(Compiled)
-def _type_of(value: Compiled, context: Any) -> EquationsType:
-    return EquationsType(value.equations)
-
-
-@register_model(EquationsType)
-class _EquationsModel(models.OpaqueModel):
-    """Nothing at run time: all is in the type."""
-
-
-@unbox(EquationsType)
-def _unbox(kind: EquationsType, value: Any, context: Any) -> NativeValue:
-    return NativeValue(context.context.get_dummy_value())
+    Args:
+        equations: Of a model.
+        dtype: ``"float32"`` or ``"float64"``.
+        further: The part that is needed besides ``"forward"``.
+    """
+    table = np.zeros(N_TABLE + 1, dtype=np.int64)
+    table[: len(SIZES)] = [getattr(equations, name) for name in SIZES]
+    for part in {"forward", further}:
+        table[PLACES[part]] = _machine_code(EquationsType(equations, part), dtype).address
+    table[N_TABLE] = equations.n_table if further == "tangents" else 0
+    return table
 
 
 def size_of(name: str) -> Any:
-    """Return an intrinsic: a number that the equations know, as a constant of the machine code."""
+    """Return an intrinsic: a number from a table."""
+    place = N_TABLE if name == "n_table" else SIZES.index(name)
 
     @intrinsic
-    def size(typingctx, equations):
+    def size(typingctx, table):
         def code(context, builder, signature, arguments):
-            return ir.Constant(ir.IntType(64), int(getattr(signature.args[0].equations, name)))
+            return builder.load(_entry(context, builder, signature, arguments, place))
 
-        return types.int64(equations), code
+        return types.int64(table), code
 
     return size
 
@@ -72,30 +81,91 @@ def evaluator(name: str) -> Any:
 
     All inputs are read before the first output is written.
     """
+    part = next(part for part, names in PARTS.items() if name in names)
+    number = PARTS[part].index(name)
 
     @intrinsic
-    def evaluate(typingctx, equations, x, z, out, first):
+    def evaluate(typingctx, table, x, z, out, first):
         def code(context, builder, signature, arguments):
-            program = getattr(signature.args[0].equations, name)
-            lanes = Lanes(signature.args[1].dtype)
-
-            def pointer(which: int, row: int, base: Any = None) -> Any:
-                at = ir.Constant(ir.IntType(64), row)
-                at = at if base is None else builder.add(base, at)
-                return row_pointer(context, builder, signature.args[which], arguments[which], at)
-
-            def given(row: int) -> Any:
-                which, row = (2, row - SECOND) if row >= SECOND else (1, row)
-                return builder.load(pointer(which, row), align=lanes.dtype.bitwidth // 8)
-
+            address = builder.load(_entry(context, builder, signature, arguments, PLACES[part]))
+            x, z, out = (
+                context.make_array(signature.args[which])(context, builder, arguments[which]).data
+                for which in (1, 2, 3)
+            )
             base = context.cast(builder, arguments[4], signature.args[4], types.int64)
-            for row, value in enumerate(_emit(Arithmetic(builder, lanes), program, given)):
-                builder.store(value, pointer(3, row, base), align=lanes.dtype.bitwidth // 8)
+            out = builder.gep(out, [builder.mul(base, INDEX(LANES))])
+            opaque = ir.IntType(8).as_pointer()
+            kind = ir.FunctionType(ir.VoidType(), [opaque, INDEX, x.type, z.type, out.type])
+            function = builder.inttoptr(address, kind.as_pointer())
+            builder.call(function, [ir.Constant(opaque, None), INDEX(number), x, z, out])
             return context.get_dummy_value()
 
-        return types.void(equations, x, z, out, first), code
+        return types.void(table, x, z, out, first), code
 
     return evaluate
+
+
+def _entry(context: Any, builder: Any, signature: Any, arguments: Any, place: int) -> Any:
+    table = context.make_array(signature.args[0])(context, builder, arguments[0])
+    return builder.gep(table.data, [INDEX(place)])
+
+
+class EquationsType(types.Type):
+    """Type of a part of equations; equal for equal equations."""
+
+    def __init__(self, equations: Equations, part: str) -> None:
+        self.programs = [getattr(equations, name) for name in PARTS[part]]
+        super().__init__(name=f"Equations({equations.digest}, {part})")
+
+
+@register_model(EquationsType)
+class _EquationsModel(models.OpaqueModel):
+    """Nothing at run time: all is in the type."""
+
+
+@functools.cache  # for good, as Numba keeps what it compiles: tables hold addresses in it
+def _machine_code(kind: EquationsType, dtype: str) -> Any:
+    rows = types.CPointer(getattr(types, dtype))
+    return cfunc(types.void(kind, types.int64, rows, rows, rows), cache=True)(_one_of_the_programs)
+
+
+def _one_of_the_programs(equations, number, x, z, out):
+    _evaluate(equations, number, x, z, out)
+
+
+@intrinsic
+def _evaluate(typingctx, equations, number, x, z, out):
+    """The program of that number: rows of ``x`` and ``z`` → rows of ``out``."""
+
+    def code(context, builder, signature, arguments):
+        behind = builder.append_basic_block("behind")
+        switch = builder.switch(arguments[1], behind)
+        for which, program in enumerate(signature.args[0].programs):
+            block = builder.append_basic_block(f"program.{which}")
+            switch.add_case(INDEX(which), block)
+            with builder.goto_block(block):
+                _write(builder, Lanes(signature.args[2].dtype), program, *arguments[2:])
+                builder.branch(behind)
+        builder.position_at_end(behind)
+        return context.get_dummy_value()
+
+    return types.void(equations, number, x, z, out), code
+
+
+def _write(builder: Any, lanes: Lanes, program: Program, x: Any, z: Any, out: Any) -> None:
+    """Write down the instructions from rows to rows."""
+    m = Arithmetic(builder, lanes)
+    vector, align = m.vector.as_pointer(), m.bits // 8
+
+    def pointer(rows: Any, row: int) -> Any:
+        return builder.bitcast(builder.gep(rows, [INDEX(row * LANES)]), vector)
+
+    def given(row: int) -> Any:
+        rows, row = (z, row - SECOND) if row >= SECOND else (x, row)
+        return builder.load(pointer(rows, row), align=align)
+
+    for row, value in enumerate(_emit(m, program, given)):
+        builder.store(value, pointer(out, row), align=align)
 
 
 def _emit(m: Arithmetic, program: Program, given: Callable[[int], Any]) -> list[Any]:

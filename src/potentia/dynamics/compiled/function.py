@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from potentia.dynamics.compiled.codegen import Compiled
+from potentia.dynamics.compiled.codegen import table_of
+from potentia.dynamics.compiled.equations import Equations
 from potentia.dynamics.compiled.model import equations_of
 from potentia.dynamics.compiled.rollouts_numba import CLAMPED_RK4, EULER, PLAIN_RK4, backward, forward
 from potentia.dynamics.compiled.sharing import blocks_of, run
@@ -27,7 +28,7 @@ MOST_TANGENTS = 4096
 class Plan:
     """What a roll-out is made of besides what it is differentiated by."""
 
-    compiled: Compiled
+    equations: Equations
     method: int
     """One of `METHODS`."""
     substeps: int
@@ -39,17 +40,17 @@ class Plan:
     @property
     def has_tangents(self) -> bool:
         """Whether derivatives by all parameters are few enough."""
-        equations = self.compiled.equations
-        return equations.n_params * equations.n_prepared <= MOST_TANGENTS
+        return self.equations.n_params * self.equations.n_prepared <= MOST_TANGENTS
 
-    def arguments(self, initial: Tensor, controls: Tensor, params: Tensor) -> tuple[Any, ...]:
-        """Return what each kernel is given in front."""
+    def arguments(self, further: str, initial: Tensor, controls: Tensor, params: Tensor) -> tuple[Any, ...]:
+        """Return what each kernel is given in front; ``further`` is the part of the equations that it needs as well."""
+        table = table_of(self.equations, str(initial.dtype).removeprefix("torch."), further)
         windows, steps = controls.shape[:2]
         by_window, by_step = self.lengths.stride()
         lengths = self.lengths.as_strided((1 + (windows - 1) * by_window + (steps - 1) * by_step,), (1,))
         place = np.array((0, blocks_of(windows), windows, steps, by_window, by_step), dtype=np.int64)
         flat = [_flat(one) for one in (initial, controls, params, self.constants)]
-        return (self.compiled, self.method, self.substeps, place, *flat, lengths.numpy())
+        return (table, self.method, self.substeps, place, *flat, lengths.numpy())
 
 
 def plan_of(spec: ModelSpec, method: str, substeps: int, like: Tensor, lengths: Tensor) -> Plan | None:
@@ -67,7 +68,7 @@ def plan_of(spec: ModelSpec, method: str, substeps: int, like: Tensor, lengths: 
         return None
     constants = [one.reshape(-1) for one in spec.with_constants(like, {}).values()]
     flat = torch.cat(constants) if constants else like.new_empty(0)
-    return Plan(Compiled(equations), METHODS[method], substeps, flat, lengths.detach().to(like.dtype))
+    return Plan(equations, METHODS[method], substeps, flat, lengths.detach().to(like.dtype))
 
 
 def roll_out(plan: Plan, initial: Tensor, controls: Tensor, params: Tensor) -> Tensor:
@@ -97,7 +98,7 @@ def roll_out_with_tangents(
     states = initial.new_empty((windows, steps, initial.shape[1]))
     jacobian = initial.new_empty((*states.shape, params.shape[1] + further))
     if jacobian.numel():
-        given = (*plan.arguments(initial, controls, params), further)
+        given = (*plan.arguments("tangents", initial, controls, params), further)
         run(forward_with_tangents, given, states.view(-1).numpy(), jacobian.view(-1).numpy())
     return states, jacobian
 
@@ -110,7 +111,7 @@ class _RollOut(torch.autograd.Function):
         windows, steps = controls.shape[:2]
         states = initial.new_empty((windows, steps, initial.shape[1]))
         if states.numel():
-            run(forward, plan.arguments(initial, controls, params), states.view(-1).numpy())
+            run(forward, plan.arguments("forward", initial, controls, params), states.view(-1).numpy())
         ctx.plan = plan
         ctx.save_for_backward(initial, controls, params, states)
         return states
@@ -131,8 +132,8 @@ class _OnlyOnce(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         found = tuple(torch.zeros(one.shape, dtype=one.dtype) for one in (initial, controls, params))
         if states.numel():
-            flat = [one.view(-1).numpy() for one in found]
-            run(backward, plan.arguments(initial, controls, params), _flat(states), _flat(cotangents), *flat)
+            given = (*plan.arguments("backward", initial, controls, params), _flat(states), _flat(cotangents))
+            run(backward, given, *(one.view(-1).numpy() for one in found))
         return found
 
     @staticmethod

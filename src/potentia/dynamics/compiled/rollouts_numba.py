@@ -5,8 +5,9 @@ the threads nor on the windows beside. Arrays of the caller are flat, row by row
 states], ``controls`` [windows, steps, controls], ``params`` [windows, entries], ``states`` [windows, steps, states];
 ``constants`` [entries]; ``lengths`` of the steps (s), whose strides are 0 where they are the same.
 
-Inside, a row is a vector: ``y`` the states at the beginning of a substep, ``x`` the inputs of the equations (see
-`equations.py`), ``k`` the slopes of the stages.
+``model`` is the table of a model's numbers and functions (see `codegen.py`). Inside, a row is a vector: ``y`` the
+states at the beginning of a substep, ``x`` the inputs of the equations (see `equations.py`), ``k`` the slopes of the
+stages.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ __all__ = [
     "WINDOWS",
     "backward",
     "begin",
-    "compiled",
     "finish",
     "first_given",
     "forward",
@@ -42,7 +42,6 @@ __all__ = [
     "n_states",
     "prepare",
     "try_state",
-    "unit",
 ]
 
 EULER, PLAIN_RK4, CLAMPED_RK4 = 0, 1, 2
@@ -52,10 +51,8 @@ BEGIN, END, WINDOWS, STEPS, BY_WINDOW, BY_STEP = range(6)
 
 kernel = njit(cache=True, error_model="numpy", nogil=True)
 """Called from Python, by several threads."""
-compiled = njit(cache=True, error_model="numpy")
-"""Machine code once, however often it is called."""
 inlined = njit(cache=True, error_model="numpy", inline="always")
-"""Part of whoever calls it: each function of its own costs time to compile."""
+"""Part of whoever calls it: each function of its own costs time to compile. So does each call, if less."""
 
 n_states, n_controls = size_of("n_states"), size_of("n_controls")
 n_params, n_constants, n_prepared = size_of("n_params"), size_of("n_constants"), size_of("n_prepared")
@@ -66,27 +63,10 @@ first_prepared, first_given, first_cotangent = (
     size_of("first_cotangent"),
 )
 
-_prepare, _prepare_back, _finish = evaluator("prepare"), evaluator("prepare_back"), evaluator("finish")
-_rates, _rates_back = evaluator("rates"), evaluator("rates_back")
+_prepare, _prepare_back = evaluator("prepare"), evaluator("prepare_back")
 _limit, _limit_back = evaluator("limit"), evaluator("limit_back")
-
-
-@compiled
-def rates(model, x, out, first):
-    """Rates of change of the states in ``x``."""
-    _rates(model, x, x, out, first)
-
-
-@inlined
-def rates_back(model, x, out):
-    """Cotangents of states, used controls and prepared numbers."""
-    _rates_back(model, x, x, out, 0)
-
-
-@inlined
-def finish(model, y):
-    """Make all states of a window NaN where one is not finite."""
-    _finish(model, y, y, y, 0)
+rates, rates_back, finish = evaluator("rates"), evaluator("rates_back"), evaluator("finish")
+"""Rates of change of the states; cotangents of what they are made of; NaN for all states where one is not finite."""
 
 
 @inlined
@@ -118,13 +98,7 @@ def begin(model, controls, lengths, place, step, substeps, first, x):
     for u in range(m):
         store(x, first_given(model) + u, gather(controls, first, last, place[STEPS] * m, step * m + u))
     h = gather(lengths, first, last, place[BY_WINDOW], step * place[BY_STEP])
-    store(x, length_row(model), h / (unit(lengths) * substeps))
-
-
-@inlined
-def unit(array):
-    """1 in the precision of an array."""
-    return array.dtype.type(1)
+    store(x, length_row(model), h / lengths.dtype.type(substeps))
 
 
 @inlined
@@ -143,7 +117,7 @@ def slopes(model, x, y, k, h, one, stages):
     for stage in range(stages):
         if stage > 0:
             try_state(model, x, y, k, (stage - 1) * n, h if stage == 3 else h * (one / (one + one)))
-        rates(model, x, k, stage * n)
+        rates(model, x, x, k, stage * n)
 
 
 @inlined
@@ -194,7 +168,7 @@ def retreat(model, method, x, y, k, adjoint, back, by_control, by_prepared, one)
         for s in range(n):
             direct = h * share * load(k, 3 * n + s)
             store(x, first_cotangent(model) + s, direct + h * onward * load(back, s))
-        rates_back(model, x, back)
+        rates_back(model, x, x, back, 0)
         for s in range(n):
             add_to(adjoint, s, load(back, s))
         for u in range(m):
@@ -225,7 +199,7 @@ def forward(model, method, substeps, place, initial, controls, params, constants
     last, steps = place[WINDOWS] - 1, place[STEPS]
     for block in range(place[BEGIN], place[END]):
         first = block * LANES
-        one = unit(initial)
+        one = initial.dtype.type(1)
         x = np.zeros((n_rows(model), LANES), dtype=initial.dtype)
         p = np.empty((n_params(model) + n_constants(model), LANES), dtype=initial.dtype)
         y = np.empty((n, LANES), dtype=initial.dtype)
@@ -237,7 +211,7 @@ def forward(model, method, substeps, place, initial, controls, params, constants
             begin(model, controls, lengths, place, step, substeps, first, x)
             for _ in range(substeps):
                 advance(model, method, x, y, k, one)
-            finish(model, y)
+            finish(model, y, y, y, 0)
             for s in range(n):
                 scatter(states, first, last, steps * n, step * n + s, load(y, s))
 
@@ -252,7 +226,7 @@ def backward(
     last, steps = place[WINDOWS] - 1, place[STEPS]
     for block in range(place[BEGIN], place[END]):
         first = block * LANES
-        one = unit(initial)
+        one = initial.dtype.type(1)
         x = np.zeros((n_rows(model), LANES), dtype=initial.dtype)
         p = np.empty((n_preparing(model), LANES), dtype=initial.dtype)
         y = np.empty((substeps * n, LANES), dtype=initial.dtype)

@@ -31,28 +31,16 @@ from potentia.dynamics.compiled.rollouts_numba import (
     n_states,
     prepare,
     try_state,
-    unit,
 )
 from potentia.simd.lanes import LANES, add_to, gather, load, scatter, spread, store
 
 __all__ = ["forward_with_tangents"]
 
 n_table = size_of("n_table")
-_rates_table, _rates_push = evaluator("rates_table"), evaluator("rates_push")
+rates_table, rates_push = evaluator("rates_table"), evaluator("rates_push")
+"""Rates and their partial derivatives; tangents of the rates by these."""
 _limit_table, _limit_push = evaluator("limit_table"), evaluator("limit_push")
 _prepare_table = evaluator("prepare_table")
-
-
-@inlined
-def rates_table(model, x, table):
-    """Rates and their partial derivatives."""
-    _rates_table(model, x, x, table, 0)
-
-
-@inlined
-def rates_push(model, table, t, slopes, first):
-    """Tangents of the rates."""
-    _rates_push(model, table, t, slopes, first)
 
 
 @inlined
@@ -92,7 +80,7 @@ def stages_with_tables(model, method, x, y, k, tables, one):
     for stage in range(stages):
         if stage > 0:
             try_state(model, x, y, k, (stage - 1) * n, h if stage == 3 else h * (one / two))
-        rates_table(model, x, tables[stage])
+        rates_table(model, x, x, tables[stage], 0)
         for s in range(n):
             store(k, stage * n + s, load(tables[stage], s))
     for s in range(n):
@@ -138,7 +126,7 @@ def forward_with_tangents(
     last, steps, columns = place[WINDOWS] - 1, place[STEPS], n_p + further
     for block in range(place[BEGIN], place[END]):
         first = block * LANES
-        one = unit(initial)
+        one = initial.dtype.type(1)
         x = np.zeros((n_rows(model), LANES), dtype=initial.dtype)
         p = np.empty((n_p + n_constants(model), LANES), dtype=initial.dtype)
         y = np.empty((n, LANES), dtype=initial.dtype)
@@ -166,7 +154,7 @@ def forward_with_tangents(
                         store(t, n + m + q, load(by_params, e * n_q + q))
                     limit_tangent(model, method, limits, tangents[e], t, one)
                     push_tangent(model, method, h, tangents[e], tables, t, slopes, one)
-            finish(model, y)
+            finish(model, y, y, y, 0)
             width = steps * n
             for s in range(n):
                 scatter(states, first, last, width, step * n + s, load(y, s))
