@@ -5,23 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self, TypeAlias, final
+from typing import TYPE_CHECKING, Self, TypeAlias, final
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from potentia.calibration import Calibration, Scaling, SplitConformal
 from potentia.checks import choice, number
 from potentia.coverage import caught, coverage_by_size, coverage_table, miscalibration_area, rank_correlation
 from potentia.errors import ConfigError, DataError
-from potentia.plots import reliability
 from potentia.potentials.committee.calibration import CommitteeCalibration, force_spread, mark_of
 from potentia.potentials.committee.predictions import TorchCommitteePredictResult
 from potentia.potentials.networks import AtomicNetworks
 from potentia.potentials.structure import Structure
 from potentia.seeding import stream
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["ErrorBars", "TorchCommitteeCalibrateResult", "calibrated", "require_labels"]
 
@@ -96,6 +97,8 @@ class ErrorBars:
 
     def plot(self, outfile: str | os.PathLike[str] | None = None) -> Figure:
         """Draw coverage over level, and widths over the widths needed: see `potentia.plots.reliability`."""
+        from potentia.plots import reliability
+
         return reliability(self.coverage, self.by_spread, quantity=self.quantity, unit=self.unit, outfile=outfile)
 
     def __str__(self) -> str:
