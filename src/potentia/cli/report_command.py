@@ -27,8 +27,6 @@ FAMILIES = {
     "neural operator": "operators",
 }
 """Kind of a file → the family that reports on it."""
-MODELS = ("model.safetensors", "operator.safetensors")
-"""What the model in the directory of a run is called."""
 
 
 def report(
@@ -66,13 +64,24 @@ def _reported(run: Path, data: Sequence[Path]) -> ModelReport:
         return _reporter("potentials")(run, data)
     if list(run.glob("params_*.safetensors")):
         return _reporter("dynamics")(run, data, only_same=not data)
-    for model in (run / name for name in MODELS):
+    for model in _models(run):
         if model.is_file():
             family = FAMILIES[expected_kind(model, FAMILIES)]
             whole = family == "dynamics"  # its settings say how logs are cut, too
             known = data if whole else data or _data_of(run)
             return _reporter(family)(run if whole else model, known, only_same=not data)
-    raise FileFormatError(f"{run} is no directory of a run: there is no {' or '.join(MODELS)} in it, nor a committee")
+    names = " or ".join(model.name for model in _models(run))
+    raise FileFormatError(f"{run} is no directory of a run: there is no {names} in it, nor a committee")
+
+
+def _models(run: Path) -> Iterator[Path]:
+    """Yield what the model in the directory of a run may be; the second is asked for where the first is not there."""
+    from potentia.runs import RunDirectory
+
+    yield RunDirectory(run).model
+    from potentia.operators.run_directory import RunDirectory as OperatorRun  # loads all that operators need
+
+    yield OperatorRun(run).model
 
 
 def _reporter(family: str) -> Callable[..., ModelReport]:

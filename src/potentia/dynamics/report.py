@@ -30,13 +30,9 @@ from potentia.report import (
     NOT_MEASURED,
     ModelReport,
     Section,
-    defaults_of,
+    closing_sections,
     expected_kind,
-    learning_section,
     not_measured,
-    origin,
-    settings_section,
-    time_section,
     whose_data,
 )
 from potentia.train.history import rows_of
@@ -76,13 +72,15 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
         scored = {part: _evaluated(net, one) for part, one in parts.items()}
         sections, times = _measured(net, parts, scored, same=same), _times(net, windows)
         headline = _headline(scored[name], name)
-    history = rows_of(record.get("training_history", {}))
-    sections += [
-        learning_section(TrainOut(history, saturation=record.get("saturation", {}))),
-        time_section(history, times),
-        settings_section(record["training_config"], defaults_of(DynamicsTrainingConfig), net.recipe()),
-        origin(file, record, {"windows": record["data"]["windows"], "steps of a window": record["n_steps"]}),
-    ]
+    sections += closing_sections(
+        TrainOut(rows_of(record.get("training_history", {})), saturation=record.get("saturation", {})),
+        record,
+        times=times,
+        settings=DynamicsTrainingConfig,
+        recipe=net.recipe(),
+        path=file,
+        data={"windows": record["data"]["windows"], "steps of a window": record["n_steps"]},
+    )
     title = f"Parameters of {net.spec_.name}"
     return ModelReport(title=title, family="dynamics", headline=headline, sections=sections)
 
