@@ -10,8 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from potentia.errors import NotFittedError
 from potentia.plots import ErrorPanel, ParityPanel, error_curves, parity_panels
-from potentia.potentials.parity import ParityData
+from potentia.potentials.parity import NO_PREDICTIONS, ParityData
 from potentia.potentials.quantities import ENERGY, FORCE, STRESS, Quantity
 
 __all__ = ["energy_figure", "errors_figure", "parity_figure"]
@@ -34,8 +35,14 @@ def errors_figure(
 
 
 def parity_figure(splits: Mapping[str, ParityData | None], outfile: PathLike | None = None) -> Figure:
-    """Draw predicted against reference energies, and forces and stress where there are labels, with their errors."""
+    """Draw predicted against reference energies, and forces and stress where there are labels, with their errors.
+
+    Raises:
+        NotFittedError: there is nothing to draw.
+    """
     panels = [panel for quantity in (ENERGY, FORCE, STRESS) if (panel := _parity_panel(quantity, splits))]
+    if not panels:
+        raise NotFittedError(NO_PREDICTIONS)
     return parity_panels(panels, outfile=outfile)
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from potentia.errors import DataError, NotFittedError
 from potentia.potentials.breakdown import errors_by_group, errors_by_species
 from potentia.potentials.histories import read_history, rows_of
-from potentia.potentials.parity import ParityData, ParityRows
+from potentia.potentials.parity import NO_PREDICTIONS, ParityData, ParityRows
 from potentia.potentials.predictions import PredictOut
 from potentia.potentials.quantities import ENERGY, FORCE, STRESS, Quantity
 from potentia.potentials.tables import Energies
@@ -32,7 +32,6 @@ PathLike = str | os.PathLike[str]
 
 _ERRORS = [*ENERGY.columns, *FORCE.columns, *STRESS.columns]
 _ALWAYS = ["MAE_train", "RMSE_train", "MAE_test", "RMSE_test", "RMSE_force_train", "RMSE_force_test"]
-_NO_PREDICTIONS = "this TrainOut holds errors but no predictions; `train` returns one that has both"
 _NO_FORCES = "there are no force errors in this training: give structures with forces and a force_weight above 0"
 
 
@@ -182,8 +181,6 @@ class TrainOut(TrainingHistory):
         """
         from potentia.potentials.error_figures import parity_figure
 
-        if self.train_parity is None and self.test_parity is None:
-            raise NotFittedError(_NO_PREDICTIONS)
         return parity_figure({"train": self.train_parity, "test": self.test_parity}, outfile)
 
     def __str__(self) -> str:
@@ -209,7 +206,7 @@ class TrainOut(TrainingHistory):
         parts = {"train": self.train_parity, "test": self.test_parity}
         tables = {split: breakdown(data) for split, data in parts.items() if data is not None}
         if not tables:
-            raise NotFittedError(_NO_PREDICTIONS)
+            raise NotFittedError(NO_PREDICTIONS)
         return pd.concat(tables, names=["split"])
 
     @cached_property
