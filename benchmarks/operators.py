@@ -12,20 +12,20 @@ from __future__ import annotations
 import argparse
 import functools
 import hashlib
-import json
 import math
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 
 import pandas as pd
 import torch
+from kept import Kept
 from machine import describe_machine
 from operator_figures import draw_figures
 from operator_problems import PROBLEMS, data_of
@@ -36,7 +36,6 @@ from potentia.operators import NeuralOperator, baselines_of, evaluate, validate_
 from potentia.operators.baselines import Predictor
 from potentia.operators.features import feature_set
 from potentia.operators.tokenizer import BehaviorTokenizer, TokenizerTrainingConfig
-from potentia.storage import write_text
 from potentia.study import SpawnedProcesses, Task, fan_out
 
 COLUMNS = {
@@ -79,13 +78,12 @@ def main() -> None:
     print("# Neural operators\n")
     print("\n".join(f"- {name}: {value}" for name, value in describe_machine().items()))
     print(f"- {options.jobs} trainings at a time, one thread each\n", flush=True)
-    found = _known(options.json)
+    kept = Kept(options.json, Measured)
+    kept.found = [one for one in kept.found if _is_current(one)]
     for problem in options.systems:
-        for new in measurements(problem, found, options):
-            found += new
-            if options.json is not None:
-                write_text(options.json, json.dumps([asdict(one) for one in found], indent=1) + "\n")
-        own = [one for one in found if one.problem == problem]
+        for new in measurements(problem, kept.found, options):
+            kept.keep(*new)
+        own = [one for one in kept.found if one.problem == problem]
         print(told(problem, own), flush=True)
         if options.keep is not None:
             models = dict.fromkeys(one.model for one in own if one.seed is not None)
@@ -184,19 +182,14 @@ def settings_of(problem: str, model: str | None) -> str:
     return hashlib.sha256(repr((data, plan)).encode()).hexdigest()[:16]
 
 
-def _known(path: Path | None) -> list[Measured]:
-    """Return what a file holds of the present settings."""
-    if path is None or not path.is_file():
-        return []
-    found = []
-    for one in (Measured(**record) for record in json.loads(path.read_text())):
-        problem = PROBLEMS.get(one.problem)
-        current = problem is not None and (one.seed is None or one.model in problem.plans)
-        if current and one.settings == settings_of(one.problem, None if one.seed is None else one.model):
-            found.append(one)
-        else:
-            print(f"- {one.problem}, {one.model}, seed {one.seed}: left out, its settings have changed", flush=True)
-    return found
+def _is_current(one: Measured) -> bool:
+    """Return whether a record is of the present settings; what is not is told."""
+    problem = PROBLEMS.get(one.problem)
+    known = problem is not None and (one.seed is None or one.model in problem.plans)
+    if known and one.settings == settings_of(one.problem, None if one.seed is None else one.model):
+        return True
+    print(f"- {one.problem}, {one.model}, seed {one.seed}: left out, its settings have changed", flush=True)
+    return False
 
 
 def told(problem: str, found: list[Measured]) -> str:

@@ -10,11 +10,10 @@ goes on after the last one. Nothing here passes or fails.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 import warnings
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -23,13 +22,13 @@ from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
+from kept import Kept
 from machine import describe_machine
 from numpy.typing import NDArray
 from table import number, ratio, table
 from workload import CHECKOUT
 
 from potentia.errors import PotentiaWarning
-from potentia.storage import write_text
 from potentia.study import SpawnedProcesses, Task, fan_out, read_yaml
 from potentia.trajectories import SURROGATES, SYSTEMS, Preprocessing, TrajectoryData, fit_baselines, make_data
 from potentia.trajectories.evaluation import ErrorScale, EvaluationSettings, time_predictions, time_solver
@@ -84,40 +83,21 @@ def main() -> None:
     print("# Surrogates of trajectories at equal processor time\n")
     print("\n".join(f"- {name}: {value}" for name, value in describe_machine().items()))
     print(f"- {options.jobs} trainings at a time, one thread each; seeds 1 to {options.seeds}\n")
-    kept = Kept(options.json)
+    kept = Kept(options.json, Trained)
     for system in options.systems:
         data = make_data(system, n_train=SIZES.get(system, 350))
         print(told(data, trainings(data, options, kept), solver_times(data)), flush=True)
 
 
-class Kept:
-    """The trainings that have ended, in a file if there is one."""
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        there = path is not None and path.exists()
-        self.found = [Trained(**one) for one in json.loads(path.read_text())] if path is not None and there else []
-
-    def of(self, system: str, surrogate: str, minutes: float, seed: int) -> Trained | None:
-        """Return the training if it has ended before."""
-        asked = (system, surrogate, minutes, seed)
-        return next((one for one in self.found if one.key == asked), None)
-
-    def keep(self, one: Trained) -> None:
-        """Add one, to the file too."""
-        self.found.append(one)
-        if self.path is not None:
-            write_text(self.path, json.dumps([asdict(one) for one in self.found], indent=1) + "\n")
-
-
-def trainings(data: TrajectoryData, options: argparse.Namespace, kept: Kept) -> list[Trained]:
+def trainings(data: TrajectoryData, options: argparse.Namespace, kept: Kept[Trained]) -> list[Trained]:
     """Train every surrogate for every time from every seed; what fails is told and left out."""
+    before = {one.key: one for one in kept.found}
     config = StudyConfig.from_mapping(read_yaml(STUDIES / f"{data.name}.yaml"))
     tasks, found = [], []
     for minutes, plan, seed in product(options.minutes, config.surrogates, range(1, options.seeds + 1)):
-        before = kept.of(data.name, plan.name, minutes, seed)
-        if before is not None:
-            found.append(before)
+        known = before.get((data.name, plan.name, minutes, seed))
+        if known is not None:
+            found.append(known)
         elif plan.name in options.surrogates:
             name = f"{plan.name}, {minutes:g} minutes, seed {seed}"
             tasks.append(Task(name, partial(train, data, plan, config, minutes, seed), 1))

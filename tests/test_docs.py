@@ -15,6 +15,8 @@ PACKAGES = (
     *("potentia.trajectories", "potentia.trajectories.systems", "potentia.trajectories.evaluation"),
     *("potentia.trajectories.tuning", "potentia.dynamics", "potentia.dynamics.evaluation", "potentia.dynamics.models"),
     *("potentia.dynamics.logs", "potentia.processes", "potentia.report", "potentia.runs"),
+    *(f"potentia.testing.{part}" for part in ("descriptors", "potentials", "trajectories", "dynamics", "operators")),
+    *("potentia.testing.methods", "potentia.testing.estimators", "potentia.testing.structures"),
 )
 NOT_FOR_USERS = {"warn_user"}
 LISTED = re.findall(r"^   ~([\w.]+)\.(\w+)$", (DOCS / "api.md").read_text(), flags=re.MULTILINE)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Self, final
+from typing import TYPE_CHECKING, Self, final
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from potentia.calibration import Calibration
 from potentia.coverage import caught, coverage_by_size, coverage_table, miscalibration_area, rank_correlation
-from potentia.plots import reliability
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["ErrorBars"]
 
@@ -87,6 +88,8 @@ class ErrorBars:
 
     def plot(self, outfile: str | os.PathLike[str] | None = None) -> Figure:
         """Draw coverage over level, and widths over the widths needed: see `potentia.plots.reliability`."""
+        from potentia.plots import reliability
+
         return reliability(self.coverage, self.by_spread, quantity=self.quantity, unit=self.unit, outfile=outfile)
 
     def __str__(self) -> str:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from dynamics.known_states import controls_of, defaults, mirrored, moved, params_of, states_of, tensors
+from dynamics.known_states import controls_of, defaults, mirrored, params_of, states_of, tensors
 from potentia.dynamics import MODEL_SPECS, RolloutSettings, get_model_spec, list_model_specs, rollout
 from potentia.dynamics.models import augmented, mlp_dynamics, pacejka_spec, singletrack_spec
 from potentia.dynamics.presets import VEHICLES, get_vehicle
-from potentia.seeding import stream
+from potentia.testing import dynamics as laws
 
 VARIANTS = {
     "singletrack, hard": singletrack_spec(blend="hard", name="singletrack-hard"),
@@ -38,52 +38,24 @@ def named(names):
     return pytest.mark.parametrize("spec", [EVERY[name] for name in names], ids=names)
 
 
-def require_derivative(spec, states, controls, params, dt):
-    """Compare the derivative along one direction through everything with a central difference."""
-    given = {"": states, " ": controls, **params}
-    random = stream(0, "direction", spec.name)
-    spans = {key: torch.as_tensor(high - low) for key, (low, high) in spec.param_bounds.items()}
-    along = {
-        key: torch.as_tensor(random.normal(size=tuple(value.shape))) * spans.get(key, torch.tensor(1.0))
-        for key, value in given.items()
-    }
-    weights = torch.as_tensor(random.normal(size=(len(states), controls.shape[1], len(spec.states))))
-
-    def seen(given):
-        path = rollout(spec, given[""], given[" "], {key: given[key] for key in params}, dt, TORCH)
-        return (weights * path).sum()
-
-    leaves = {key: value.clone().requires_grad_() for key, value in given.items()}
-    slopes = torch.autograd.grad(seen(leaves), list(leaves.values()), allow_unused=True)
-    found = sum(float((g * along[key]).sum()) for key, g in zip(leaves, slopes, strict=True) if g is not None)
-    step = 1e-6
-    ends = [seen({key: value + sign * step * along[key] for key, value in given.items()}) for sign in (1, -1)]
-    assert found == pytest.approx(float(ends[0] - ends[1]) / (2 * step), rel=1e-5, abs=1e-5)
-
-
 @every_model
 def test_derivatives_of_a_roll_out_are_those_of_differences(spec):
-    require_derivative(spec, states_of(spec, 2), controls_of(spec, 2, 5), params_of(spec, 2), 0.02)
+    laws.roll_outs_have_the_derivatives_of_differences(
+        spec, states_of(spec, 2), controls_of(spec, 2, 5), params_of(spec, 2), 0.02
+    )
 
 
 @named([name for name in EVERY if "v_s" in EVERY[name].constants and "hard" not in name])
 def test_derivatives_where_tyres_take_over_from_rolling(spec):
     around = float(np.asarray(spec.constants["v_s"]))
     states = states_of(spec, 2, v=around, beta=0.02)
-    require_derivative(spec, states, controls_of(spec, 2, 5), params_of(spec, 2), 0.004)
+    laws.roll_outs_have_the_derivatives_of_differences(spec, states, controls_of(spec, 2, 5), params_of(spec, 2), 0.004)
 
 
 @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
 @every_model
 def test_at_rest_rates_and_their_derivatives_are_finite(spec, compiled):
-    states = torch.zeros(1, len(spec.states), dtype=torch.float64, requires_grad=True)
-    params = {key: value.requires_grad_() for key, value in defaults(spec).items()}
-    controls = torch.zeros(1, 3, len(spec.controls), dtype=torch.float64)
-    found = rollout(spec, states, controls, params, 0.01, RolloutSettings(compiled=compiled))
-    assert found.isfinite().all()
-    (found**2).sum().backward()
-    for value in (states, *params.values()):
-        assert value.grad is None or value.grad.isfinite().all()
+    laws.at_rest_rates_and_derivatives_are_finite(spec, RolloutSettings(compiled=compiled))
 
 
 @named([name for name in PLANAR if name not in {"mlp-dynamics", "bodyframe-pacejka"}])
@@ -96,10 +68,9 @@ def test_what_stands_still_stays_where_it_is(spec):
 
 @named(PLANAR)
 def test_a_turned_world_gives_the_turned_path(spec):
-    states, controls, params = states_of(spec, 4), controls_of(spec, 4, 10), params_of(spec, 4)
-    path = rollout(spec, states, controls, params, 0.02, RK4)
-    turned = rollout(spec, moved(spec, states, 0.7, (3.0, -2.0)), controls, params, 0.02, RK4)
-    torch.testing.assert_close(turned, moved(spec, path, 0.7, (3.0, -2.0)), rtol=0, atol=1e-9)
+    laws.turned_world_gives_the_turned_path(
+        spec, states_of(spec, 4), controls_of(spec, 4, 10), params_of(spec, 4), 0.02, RK4
+    )
 
 
 @named(EVEN)
@@ -113,21 +84,12 @@ def test_a_mirrored_start_gives_the_mirrored_path(spec):
 
 @every_model
 def test_rates_take_any_leading_axes(spec):
-    states, controls, params = states_of(spec, 6), controls_of(spec, 6)[:, 0], params_of(spec, 6)
-    flat = spec.rates(states, controls, params)
-    folded = {key: value.reshape(2, 3, *value.shape[1:]) for key, value in params.items()}
-    boxed = spec.rates(states.reshape(2, 3, -1), controls.reshape(2, 3, -1), folded)
-    torch.testing.assert_close(boxed.reshape(6, -1), flat, rtol=0, atol=0)
-    assert flat.dtype == torch.float64
-    single = {key: value.float() for key, value in params.items()}
-    assert spec.rates(states.float(), controls.float(), single).dtype == torch.float32
+    laws.rates_take_any_leading_axes(spec, states_of(spec, 6), controls_of(spec, 6)[:, 0], params_of(spec, 6))
 
 
 @every_model
 def test_defaults_lie_inside_the_bounds_where_a_network_can_reach_them(spec):
-    for one in spec.parameters:
-        low, high = one.bounds
-        assert ((one.values > low) & (one.values < high)).all(), one.name
+    laws.defaults_lie_inside_the_bounds(spec)
 
 
 @every_model
@@ -159,16 +121,10 @@ def test_a_parameter_of_the_gauge_can_be_made_up_for_by_others(spec):
 def test_no_eigenvalue_is_larger_than_the_stiffness_says(spec):
     speed = {spec.speed: 1.2}
     states = torch.cat((states_of(spec, 20), states_of(spec, 20, **speed)))
-    controls, params = 0 * controls_of(spec, 40)[:, 0], params_of(spec, 40)
+    params = params_of(spec, 40)
     if "b_v" in params:
         params["b_v"] = 0 * params["b_v"]
-    bound = spec.stiffness_fn(states, spec.with_constants(states, params))
-    rows = torch.func.vmap(torch.func.jacrev(spec.rates), in_dims=(0, 0, dict.fromkeys(params, 0)))(
-        states, controls, params
-    )
-    radius = torch.linalg.eigvals(rows).abs().amax(-1)
-    assert (radius <= 1.1 * bound + 1.0).all()  # a tenth for what couples the speed
-    assert (radius > 0.5 * bound).any()
+    laws.no_eigenvalue_is_larger_than_the_stiffness_says(spec, states, params)
 
 
 @pytest.mark.parametrize("vehicle", VEHICLES.values(), ids=VEHICLES)

@@ -12,6 +12,8 @@ from potentia.operators.networks.base import FieldNetworkConfig, FieldShape
 from potentia.operators.networks.fno import FNOConfig
 from potentia.operators.networks.u_afno import UAFNOConfig
 from potentia.operators.systems import GrayScott
+from potentia.testing import operators as laws
+from potentia.testing.estimators import settings_go_there_and_back
 
 SMALL_U = {"base_channels": 4, "encoder_levels": 1, "modes": 4, "afno_blocks": 1, "mixing_groups": 2}
 SMALL = {
@@ -82,10 +84,7 @@ def test_an_isotropic_fno_has_one_real_matrix_for_each_wave_up_to_its_direction(
 def test_every_parameter_has_a_gradient(config, n_parameters):
     network = build(config, n_parameters=n_parameters)
     parameters = drawn(4, n_parameters) if n_parameters else None
-    network(drawn(4, 2, 16, 16), parameters).square().mean().backward()
-    for name, parameter in network.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.abs().max() > 0, name
+    laws.every_parameter_has_a_gradient(network, drawn(4, 2, 16, 16), parameters)
 
 
 def test_every_wave_of_an_fno_has_a_gradient_of_both_signs():
@@ -121,27 +120,23 @@ def test_moved_fields_give_moved_fields_where_waves_are_not_mixed(name):
     """All but the perceptron on real and imaginary parts of waves: it is not the same for a wave with another phase."""
     network = build(SMALL[name])
     fields, parameters = drawn(2, 2, 16, 16), drawn(2, 3)
-    move = {"shifts": (4, 8), "dims": (2, 3)}  # by whole points of the coarsest grid
-    before = network(fields, parameters)
-    assert not torch.allclose(network(fields.roll(**move), parameters), before.roll(**move))
+    by = (4, 8)  # whole points of the coarsest grid
+    with pytest.raises(AssertionError, match="moved fields give moved fields: off by"):
+        laws.moved_fields_give_moved_fields(network, fields, parameters, by)
     with torch.no_grad():
         for block in network.bottom:
             block.mix[1].weight.zero_()
             block.mix[1].bias.zero_()
-    found = network(fields.roll(**move), parameters)
-    torch.testing.assert_close(found, network(fields, parameters).roll(**move), rtol=1e-10, atol=1e-10)
+    laws.moved_fields_give_moved_fields(network, fields, parameters, by)
 
 
 @pytest.mark.parametrize("n_axes", [1, 2])
 def test_an_fno_without_places_moves_by_any_number_of_points(n_axes):
     fields, parameters = drawn(2, 2, *(14,) * n_axes), drawn(2, 3)
-    move = {"shifts": (5, -3)[:n_axes], "dims": (2, 3)[:n_axes]}
-    network = build(SMALL["fno"], n_axes)
-    found, wanted = network(fields.roll(**move), parameters), network(fields, parameters).roll(**move)
-    torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-10)
-    network = build(with_places, n_axes)
-    found, wanted = network(fields.roll(**move), parameters), network(fields, parameters).roll(**move)
-    assert not torch.allclose(found, wanted)
+    by = (5, -3)[:n_axes]
+    laws.moved_fields_give_moved_fields(build(SMALL["fno"], n_axes), fields, parameters, by)
+    with pytest.raises(AssertionError, match="moved fields give moved fields: off by"):
+        laws.moved_fields_give_moved_fields(build(with_places, n_axes), fields, parameters, by)
 
 
 @pytest.mark.parametrize(
@@ -204,12 +199,7 @@ def test_parameters_matter_unless_they_are_left_out(config):
 
 @every_config
 def test_samples_do_not_see_each_other(config):
-    network, fields, parameters = build(config), drawn(3, 2, 16, 16), drawn(3, 3)
-    whole = network(fields, parameters)
-    for n in range(3):
-        torch.testing.assert_close(
-            network(fields[n : n + 1], parameters[n : n + 1])[0], whole[n], rtol=1e-10, atol=1e-10
-        )
+    laws.samples_do_not_see_each_other(build(config), drawn(3, 2, 16, 16), drawn(3, 3))
 
 
 @every_config
@@ -223,7 +213,7 @@ def test_features_on_the_way(config):
 
 @every_config
 def test_settings_there_and_back(config):
-    assert from_dict(FieldNetworkConfig, plain(config)) == config
+    settings_go_there_and_back(config, FieldNetworkConfig)
 
 
 def test_grids_that_cannot_be_are_refused():

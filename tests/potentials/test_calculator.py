@@ -6,7 +6,6 @@ import functools
 
 import numpy as np
 import pytest
-import torch
 from ase import Atoms, units
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.filters import FrechetCellFilter
@@ -18,6 +17,7 @@ from potentia import ANNCalculator, ChebyshevDescriptor, Structure, TorchANNPote
 from potentia.errors import ConfigError, DataError, NotFittedError, PotentiaWarning
 from potentia.potentials.calculator import CommitteeCalculator
 from potentia.potentials.simulation import SimulationModel
+from potentia.testing.descriptors import pair_gradients_sum_to_vjp
 from potentials.small_data import CUTOFF, config, crystal, frames, fresh, molecule, trained
 from potentials.walks import atoms_of, every_structure, with_descriptor
 
@@ -304,15 +304,4 @@ def test_dynamics_at_constant_pressure_run():
 @every_structure
 @pytest.mark.parametrize("kernels", ["numba", "torch"])
 def test_gradients_by_pairs_sum_to_those_by_positions_and_strain(structure, kernels):
-    descriptor = with_descriptor(kernels=kernels).descriptor
-    geometry = descriptor.geometry([structure])
-    features = descriptor.features(geometry)
-    cotangent = torch.from_numpy(np.random.default_rng(0).normal(size=features.values.shape))
-    by_pair = torch.zeros((geometry.n_pairs, 3), dtype=torch.float64)
-    by_centre = descriptor.pair_gradients(geometry, features.moments, cotangent, by_pair)
-    gradient, strain = descriptor.vjp(geometry, features.moments, geometry.everything, cotangent)
-    summed = torch.zeros_like(gradient)
-    centre = torch.repeat_interleave(torch.arange(geometry.n_atoms), geometry.start.diff())
-    summed.index_add_(0, geometry.neighbour.long(), by_pair).index_add_(0, centre, -by_pair)
-    torch.testing.assert_close(summed, gradient, rtol=1e-11, atol=1e-11)
-    torch.testing.assert_close(by_centre.sum(0), strain[0], rtol=1e-11, atol=1e-11)
+    pair_gradients_sum_to_vjp(with_descriptor(kernels=kernels).descriptor, [structure])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,23 +11,11 @@ import torch
 from potentia import ChebyshevDescriptor, Structure, TorchANNPotential
 from potentia.errors import ConfigError
 from potentia.nn import ACTIVATIONS
+from potentia.testing import potentials as laws
+from potentia.testing.estimators import saved_is_loaded
+from potentia.testing.structures import deformed, turn
 from potentials import small_data
 from potentials.small_data import FREE, SPECIES, crystal, molecule
-
-STEP = 3e-4
-STENCIL = {1: 8, -1: -8, 2: -1, -2: 1}
-"""Central differences of fourth order: Σ weight · E(step) / (12 · length of a step)."""
-
-
-def rotation(seed=0):
-    q, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
-    return q * np.sign(np.linalg.det(q))
-
-
-def transformed(structure, matrix, shift=0.0):
-    """Turn or strain a structure: x → matrix·x + shift, the lattice with it."""
-    cell = None if structure.cell is None else structure.cell @ matrix.T
-    return replace(structure, positions=structure.positions @ matrix.T + shift, cell=cell)
 
 
 def line(species=SPECIES):
@@ -39,12 +26,12 @@ def line(species=SPECIES):
 
 CASES = {
     "triclinic, atoms outside the cell": crystal(0),
-    "rotated": transformed(crystal(1), rotation()),
+    "rotated": deformed(crystal(1), turn(1)),
     "slab": crystal(2, pbc=(True, True, False)),
     "wire": crystal(3, pbc=(False, True, False)),
     "molecule": molecule(4, 6),
     "collinear": line(),
-    "collinear and rotated": transformed(line(), rotation(1)),
+    "collinear and rotated": deformed(line(), turn(2)),
     "two atoms": molecule(6, 2),
 }
 every_case = pytest.mark.parametrize("structure", CASES.values(), ids=CASES)
@@ -55,35 +42,12 @@ every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 ONE = ("Ti",)
 
 
-def energy_differences(potential, moved):
-    """Derivative of the energy along each direction; ``moved`` gives the structure at a length along each."""
-    places = [structure for path in moved for structure in (path(k * STEP) for k in STENCIL)]
-    energies = np.array(potential.predict(places).cohesive_energy).reshape(-1, len(STENCIL))
-    return energies @ np.array(list(STENCIL.values())) / (12 * STEP)
-
-
-def forces_by_differences(potential, s):
-    directions = np.eye(3 * s.n_atoms).reshape(-1, s.n_atoms, 3)
-    moved = [lambda h, d=d: replace(s, positions=s.positions + h * d) for d in directions]
-    return -energy_differences(potential, moved).reshape(-1, 3)
-
-
-def stress_by_differences(potential, s):
-    moved = [lambda h, d=d: transformed(s, np.eye(3) + h * d) for d in np.eye(9).reshape(9, 3, 3)]
-    return energy_differences(potential, moved).reshape(3, 3) / s.volume
-
-
-def assert_close(found, expected, rel=1e-7, least=0.0):
-    assert np.abs(found - expected).max() <= rel * max(np.abs(expected).max(), least)
-
-
-def assert_derivatives_are_right(potential, structure):
+def assert_derivatives_are_right(potential, structure, step=laws.STEP):
+    laws.forces_are_slopes_of_the_energy(potential, structure, step)
     found = potential.predict(structure, eval_forces=True, eval_stress=True)
     assert np.abs(found.forces[0]).max() > 1e-3
-    assert_close(found.forces[0], forces_by_differences(potential, structure))
     if all(structure.pbc):
-        assert_close(found.stress[0], stress_by_differences(potential, structure))
-        assert_close(found.stress[0], found.stress[0].T, 1e-14)
+        laws.stress_is_the_slope_of_the_energy(potential, structure, step)
     else:
         assert found.stress == [None]
 
@@ -101,16 +65,16 @@ def test_so_they_are_with_one_species(structure):
 
 
 @every_activation
-def test_so_they_are_with_every_activation(activation, monkeypatch):
-    monkeypatch.setitem(globals(), "STEP", STEP / 10)  # too short to reach a kink of relu
-    assert_derivatives_are_right(small_data.trained(activation), crystal(5, n=3))
+def test_so_they_are_with_every_activation(activation):
+    too_short_to_reach_a_kink_of_relu = laws.STEP / 10
+    assert_derivatives_are_right(small_data.trained(activation), crystal(5, n=3), too_short_to_reach_a_kink_of_relu)
 
 
 def test_an_atom_alone_in_its_cell_has_no_force_but_stress():
     structure = Structure([[7.0, -3.0, 0.1]], ["Ti"], cell=2.6 * np.eye(3) + 0.1)
     found = small_data.trained().predict(structure, eval_forces=True, eval_stress=True)
     assert np.abs(found.forces[0]).max() < 1e-13
-    assert_close(found.stress[0], stress_by_differences(small_data.trained(), structure))
+    laws.stress_is_the_slope_of_the_energy(small_data.trained(), structure)
 
 
 def test_atoms_out_of_sight_of_each_other_have_no_forces():
@@ -152,76 +116,36 @@ def test_networks_of_zeros_give_the_energies_of_free_atoms():
     assert not found.forces[0].any()
 
 
-def assert_same(found, expected, forces=lambda f: f, stress=lambda s: s, times=1, rel=1e-10):
-    assert_close(np.array(found.cohesive_energy), times * np.array(expected.cohesive_energy), rel)
-    for one, other in zip(found.forces, expected.forces, strict=True):
-        assert_close(one, forces(other), rel, least=0.1)
-    for one, other in zip(found.stress, expected.stress, strict=True):
-        assert (one is None) == (other is None)
-        if one is not None:
-            assert_close(one, stress(other), rel, least=0.01)
-
-
 def everything(structures, potential=None, **options):
     potential = potential or small_data.trained()
     return potential.predict(structures, eval_forces=True, eval_stress=True, **options)
 
 
+LAWS = (
+    laws.moving_changes_nothing,
+    laws.turning_turns_forces_and_stress,
+    laws.mirror_mirrors_forces_and_stress,
+    laws.order_of_atoms_does_not_matter,
+)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 @every_case
-def test_moving_the_structure_changes_nothing(structure):
-    moved = transformed(structure, np.eye(3), np.array([12.3, -4.5, 0.67]))
-    assert_same(everything(moved), everything(structure))
-
-
-@every_case
-def test_turning_the_structure_turns_forces_and_stress(structure):
-    turn = rotation(7)
-    turned = everything(transformed(structure, turn))
-    assert_same(turned, everything(structure), lambda f: f @ turn.T, lambda s: turn @ s @ turn.T)
-
-
-@every_case
-def test_a_mirror_mirrors_forces_and_stress(structure):
-    mirror = np.diag([1.0, -1.0, 1.0])
-    mirrored = everything(transformed(structure, mirror))
-    assert_same(mirrored, everything(structure), lambda f: f @ mirror, lambda s: mirror @ s @ mirror)
-
-
-@every_case
-def test_the_order_of_atoms_does_not_matter(structure):
-    order = np.random.default_rng(0).permutation(structure.n_atoms)
-    shuffled = replace(
-        structure,
-        positions=structure.positions[order],
-        species=[structure.species[k] for k in order],
-        forces=None,
-    )
-    assert_same(everything(shuffled), everything(structure), lambda f: f[order])
+def test_what_must_not_matter_does_not(structure, law):
+    law(small_data.trained(), structure)
 
 
 @every_crystal
 def test_an_atom_may_be_moved_by_lattice_vectors(structure):
-    shift = np.random.default_rng(0).integers(-3, 4, (structure.n_atoms, 3)) * structure.pbc
-    assert shift.any()
-    moved = replace(structure, positions=structure.positions + shift @ structure.cell)
-    assert_same(everything(moved), everything(structure))
+    laws.other_images_change_nothing(small_data.trained(), structure)
 
 
 def test_a_supercell_is_its_cell_many_times():
-    small = crystal(0)
-    images = np.array([[i, j, k] for i in range(2) for j in range(3) for k in range(1)])
-    large = Structure(
-        (small.positions + (images @ small.cell)[:, None]).reshape(-1, 3),
-        small.species * 6,
-        cell=np.diag([2, 3, 1]) @ small.cell,
-    )
-    assert_same(everything(large), everything(small), lambda f: np.tile(f, (6, 1)), times=6)
+    laws.supercell_is_its_cell_many_times(small_data.trained(), crystal(0))
 
 
-@pytest.mark.parametrize("size", [1, 3, 7])
-def test_the_batch_size_changes_nothing(size):
-    structures = [*small_data.frames(), *CASES.values()]
-    assert_same(everything(structures, batch_size=size), everything(structures), rel=1e-13)
+def test_the_batch_size_changes_nothing():
+    laws.batch_size_changes_nothing(small_data.trained(), [*small_data.frames(), *CASES.values()])
 
 
 def test_a_batch_has_one_structure_at_least():
@@ -251,21 +175,18 @@ def in_float32(potential):
 def test_single_precision_gives_the_same_to_single_precision():
     exact = everything(small_data.frames())
     rough = everything(small_data.frames(), in_float32(small_data.trained()))
-    assert_same(rough, exact, rel=3e-5)
+    laws.answers_agree("single precision is double precision rounded", rough, exact, 1e-5)
     assert any(a != b for a, b in zip(rough.total_energy, exact.total_energy, strict=True))
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_networks_may_have_another_precision_than_the_descriptor(dtype, precision, tmp_path):
+def test_networks_may_have_another_precision_than_the_descriptor(dtype, precision):
     potential = small_data.fresh(descriptor=ChebyshevDescriptor(SPECIES, 4, small_data.CUTOFF, 2, 3.4, dtype=dtype))
     out = potential.train(small_data.frames(), small_data.config(precision=precision, **small_data.GRADIENTS))
     assert np.isfinite(out.errors).all(axis=None)
     assert {t.dtype for t in potential.learned()["model"].values()} == {getattr(torch, precision)}
-    potential.save(tmp_path / "a.pt")
-    assert_same(
-        everything(crystal(0), TorchANNPotential.from_file(tmp_path / "a.pt")), everything(crystal(0), potential), rel=0
-    )
+    saved_is_loaded(potential, lambda one: everything(crystal(0), one).forces)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the C library is asked for memory")
@@ -274,4 +195,4 @@ def test_what_memory_held_before_changes_nothing():
     expected = everything(frames)
     for _ in range(5):
         small_data.fill_free_memory_with_nan()
-        assert_same(everything(frames), expected, rel=0)
+        laws.answers_agree("what memory held before changes nothing", everything(frames), expected, 0)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from potentia.config import from_dict, plain
 from potentia.errors import ConfigError
 from potentia.seeding import stream
+from potentia.testing.estimators import settings_go_there_and_back
 from potentia.train import LBFGS, SGD, Adam, AdamW, BatchLoss, Cosine, Plateau, Run, StepDecay, TrainingMethod
 from train import toy
 
@@ -71,7 +71,7 @@ def test_impossible_settings_are_refused_by_name(cls, name, value, wanted):
     ids=lambda method: method.method_name,
 )
 def test_methods_go_to_plain_and_back(method):
-    assert from_dict(TrainingMethod, plain(method)) == method
+    settings_go_there_and_back(method, TrainingMethod)
 
 
 @pytest.mark.parametrize(

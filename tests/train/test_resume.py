@@ -14,13 +14,13 @@ import pytest
 import torch
 
 from potentia.errors import ConfigError
+from potentia.testing.methods import resumed_is_unbroken
 from potentia.train import (
     LBFGS,
     SGD,
     SOAP,
     Adam,
     AdamW,
-    Callback,
     Checkpoints,
     Cosine,
     ExponentialAverage,
@@ -76,21 +76,6 @@ every_method_schedule_and_average = pytest.mark.parametrize(
 )
 
 
-class SaveAt(Callback):
-    """Saves at some moments, in the middle of an epoch and behind it."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def on_batch(self, run):
-        if run.batch == 1 + run.epoch % run.batches:
-            save_checkpoint(self.folder / f"{run.epoch}-{run.batch}.pt", run, toy.SETTINGS)
-
-    def on_epoch(self, run):
-        if run.epoch in {1, 4}:
-            save_checkpoint(self.folder / f"{run.epoch}.pt", run, toy.SETTINGS)
-
-
 def resumed(path, method=None, schedule=None, settings=toy.SETTINGS, allow=(), average=None):
     run = toy.new_run(method, schedule, seed=99, average=average)  # other weights, another seed: all must come back
     load_checkpoint(path).resume(run, settings, allow)
@@ -108,13 +93,8 @@ def test_resumed_from_any_checkpoint_equals_unbroken(tmp_path):
 
 
 @every_method_schedule_and_average
-def test_every_method_schedule_and_average_resumes_as_if_unbroken(method, schedule, average, tmp_path):
-    settings = {"method": method, "schedule": schedule, "average": average}
-    whole = toy.numbers(toy.train(toy.new_run(**settings), callbacks=[SaveAt(tmp_path)]))
-    paths = list(tmp_path.iterdir())
-    assert len(paths) == 8
-    for path in paths:
-        toy.assert_same(toy.numbers(toy.train(resumed(path, **settings))), whole)
+def test_every_method_schedule_and_average_resumes_as_if_unbroken(method, schedule, average):
+    resumed_is_unbroken(method, schedule, average)
 
 
 def test_another_average_begins_anew_where_the_training_stands(tmp_path):

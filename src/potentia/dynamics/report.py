@@ -23,13 +23,9 @@ from potentia.report import (
     NOT_MEASURED,
     ModelReport,
     Section,
-    defaults_of,
-    learning_section,
+    closing_sections,
     no_error_bars,
     not_measured,
-    origin,
-    settings_section,
-    time_section,
     whose_data,
 )
 from potentia.train.history import rows_of
@@ -72,13 +68,15 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
         headline = _headline(scored[name], subject.word, name)
     if subject.committee is None:
         sections.append(no_error_bars(HOW))
-    history = rows_of(record.get("training_history", {}))
-    sections += [
-        learning_section(TrainOut(history, saturation=record.get("saturation", {}))),
-        time_section(history, times),
-        settings_section(record["training_config"], defaults_of(DynamicsTrainingConfig), net.recipe()),
-        origin(subject.file, record, {"windows": record["data"]["windows"], "steps of a window": record["n_steps"]}),
-    ]
+    sections += closing_sections(
+        TrainOut(rows_of(record.get("training_history", {})), saturation=record.get("saturation", {})),
+        record,
+        times=times,
+        settings=DynamicsTrainingConfig,
+        recipe=net.recipe(),
+        path=subject.file,
+        data={"windows": record["data"]["windows"], "steps of a window": record["n_steps"]},
+    )
     return ModelReport(title=subject.title, family="dynamics", headline=headline, sections=sections)
 
 

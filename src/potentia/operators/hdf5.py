@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from potentia.checks import choice
 from potentia.config import from_dict, plain
 from potentia.data.attributes import plain_attribute
+from potentia.data.opened import opened_hdf5
 from potentia.errors import ConfigError, DataError, FileFormatError
 from potentia.operators.dataset import PARTS, OperatorData
 from potentia.operators.hdf5_other import read_other
@@ -105,13 +106,7 @@ def read_record(path: str | os.PathLike[str]) -> Record:
         DataError: a shape does not fit.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileFormatError(f"no such file: {path}")
-    try:
-        file = h5py.File(path, "r", locking="best-effort")
-    except OSError as error:
-        raise FileFormatError(f"{path} is truncated or no HDF5 file at all: {error}") from None
-    with file:
+    with opened_hdf5(path) as file:
         schema = file.attrs.get("schema")
         if schema is None:
             return read_other(path, file)

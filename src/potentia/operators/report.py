@@ -25,14 +25,10 @@ from potentia.report import (
     NOT_MEASURED,
     ModelReport,
     Section,
-    defaults_of,
+    closing_sections,
     expected_kind,
-    learning_section,
     no_error_bars,
     not_measured,
-    origin,
-    settings_section,
-    time_section,
     whose_data,
 )
 from potentia.seeding import stream
@@ -81,15 +77,16 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
         errors = f"VRMSE {score['vrmse']:.3g}, relative L2 {score['rel_l2']:.3g}"
         headline = f"{errors} over {found.test.steps} steps (held-out part)"
     sections.append(no_error_bars(HOW))
-    history = rows_of(record.get("training_history", {}))
-    sections += [
-        learning_section(TrainOut(history), "normalised fields"),
-        time_section(history, times),
-        settings_section(record["training_config"], defaults_of(OperatorTrainingConfig), operator.recipe()),
-        origin(
-            path, record, {"grid": " × ".join(map(str, record.get("grid", ()))), "steps": record.get("n_steps", "")}
-        ),
-    ]
+    sections += closing_sections(
+        TrainOut(rows_of(record.get("training_history", {}))),
+        record,
+        unit="normalised fields",
+        times=times,
+        settings=OperatorTrainingConfig,
+        recipe=operator.recipe(),
+        path=path,
+        data={"grid": " × ".join(map(str, record.get("grid", ()))), "steps": record.get("n_steps", "")},
+    )
     title = f"Neural operator of {record.get('data', {}).get('name', 'fields')}"
     return ModelReport(title=title, family="operators", headline=headline, sections=sections)
 

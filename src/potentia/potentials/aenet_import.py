@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.polynomial import Chebyshev
-from scipy.linalg import block_diag
 
 from potentia.checks import choice
 from potentia.errors import ConfigError, FileFormatError, warn_user
@@ -223,6 +222,8 @@ def _older_features(setup: ChebyshevSetup, n_species: int) -> Reals:
 
     T_n(2x/π - 1) is a sum of the T_m(x) with m ≤ n, and the angular features are linear in the polynomials.
     """
+    from scipy.linalg import block_diag  # takes long to import, and few read such files
+
     radial, angular = np.eye(setup.rad_order + 1), np.zeros((setup.ang_order + 1,) * 2)
     for n in range(setup.ang_order + 1):
         coefficients = Chebyshev.basis(n)(Chebyshev([-1.0, 2 / np.pi])).coef

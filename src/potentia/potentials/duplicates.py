@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 from potentia.checks import number
 from potentia.data import Split
@@ -133,6 +132,8 @@ def _sorted(rows: Sequence[tuple[object, ...]], split: Split, threshold: float) 
 
 def _nearest(known: Fingerprints, split: Split, reach: float) -> Iterator[tuple[int, int, float, bool, int]]:
     """Yield test structure, nearest training structure, distance, whether it is a copy, and how many are in reach."""
+    from scipy.spatial.distance import cdist  # takes long to import: only who looks for copies pays it
+
     train, test = (_by_composition(known, part) for part in (split.train, split.test))
     for composition, held_out in test.items():
         others = train.get(composition, np.empty(0, dtype=np.int64))

@@ -13,7 +13,10 @@ from potentia.errors import DataError
 from potentia.potentials.groups import group_of
 from potentia.potentials.structure import Structure
 
-__all__ = ["ForceAtoms", "ParityData", "ParityRows", "require_rows"]
+__all__ = ["NO_PREDICTIONS", "ForceAtoms", "ParityData", "ParityRows", "require_rows"]
+
+NO_PREDICTIONS = "this TrainOut holds errors but no predictions; `train` returns one that has both"
+"""What is said where predictions are asked for that nobody has made."""
 
 NO_GROUP = "(no group)"
 """Group of a structure that names none."""

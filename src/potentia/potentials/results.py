@@ -8,67 +8,31 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from itertools import zip_longest
-from typing import Self, final
+from typing import TYPE_CHECKING, Self, final
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from potentia.errors import DataError, NotFittedError
-from potentia.plots import ErrorPanel, ParityPanel, error_curves, parity_panels
 from potentia.potentials.breakdown import errors_by_group, errors_by_species
 from potentia.potentials.histories import read_history, rows_of
-from potentia.potentials.parity import ParityData, ParityRows
+from potentia.potentials.parity import NO_PREDICTIONS, ParityData, ParityRows
 from potentia.potentials.predictions import PredictOut
+from potentia.potentials.quantities import ENERGY, FORCE, STRESS, Quantity
 from potentia.potentials.tables import Energies
 from potentia.train.history import TrainingHistory, final_and_lowest
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["ParityData", "ParityRows", "PredictOut", "TrainOut"]
 
 PathLike = str | os.PathLike[str]
 
 
-@dataclass(frozen=True)
-class _Quantity:
-    """One of the labels, in the columns of the history and in figures."""
-
-    name: str
-    infix: str
-    """``RMSE<infix>_train`` is a column."""
-    component: str
-    """What one error belongs to."""
-    unit: str
-    """Unit of the columns."""
-    shown_unit: str
-    """Unit of errors in figures and tables."""
-    factor: float
-    """From one to the other."""
-
-    @property
-    def panel(self) -> ErrorPanel:
-        """How to draw its errors over the epochs."""
-        columns = {
-            measure: {split: f"{measure}{self.infix}_{split}" for split in ("train", "test")}
-            for measure in ("RMSE", "MAE")
-        }
-        marked = columns["RMSE"]["test"]
-        return ErrorPanel(
-            quantity=self.component, unit=self.shown_unit, columns=columns, marked=marked, factor=self.factor
-        )
-
-    @property
-    def columns(self) -> list[str]:
-        """Its columns."""
-        return [column for splits in self.panel.columns.values() for column in splits.values()]
-
-
-_ENERGY = _Quantity("energy", "", "energy", "eV/atom", "meV/atom", 1000.0)
-_FORCE = _Quantity("force", "_force", "force component", "eV/Å", "eV/Å", 1.0)
-_STRESS = _Quantity("stress", "_stress", "stress component", "eV/Å³", "meV/Å³", 1000.0)
-_ERRORS = [*_ENERGY.columns, *_FORCE.columns, *_STRESS.columns]
+_ERRORS = [*ENERGY.columns, *FORCE.columns, *STRESS.columns]
 _ALWAYS = ["MAE_train", "RMSE_train", "MAE_test", "RMSE_test", "RMSE_force_train", "RMSE_force_test"]
 _NO_FORCES = "there are no force errors in this training: give structures with forces and a force_weight above 0"
-_NO_PREDICTIONS = "this TrainOut holds errors but no predictions; `train` returns one that has both"
 
 
 @final
@@ -147,12 +111,12 @@ class TrainOut(TrainingHistory):
     @property
     def has_force_data(self) -> bool:
         """Whether any force error is finite."""
-        return self._has(_FORCE)
+        return self._has(FORCE)
 
     @property
     def has_stress_data(self) -> bool:
         """Whether any stress error is finite."""
-        return self._has(_STRESS)
+        return self._has(STRESS)
 
     @cached_property
     def stats(self) -> dict[str, float]:
@@ -187,7 +151,9 @@ class TrainOut(TrainingHistory):
 
     def plot_training_errors(self, outfile: PathLike | None = None) -> Figure:
         """Draw the energy errors over the epochs (meV/atom), and write the figure if a file is named."""
-        return error_curves(self._complete, [_ENERGY.panel], outfile=outfile)
+        from potentia.potentials.error_figures import errors_figure
+
+        return errors_figure(self._complete, [ENERGY], outfile=outfile)
 
     def plot_force_errors(self, outfile: PathLike | None = None) -> Figure:
         """Draw the force errors over the epochs (eV/Å, over components), and write the figure if a file is named.
@@ -195,14 +161,17 @@ class TrainOut(TrainingHistory):
         Raises:
             DataError: no epoch has a force error.
         """
+        from potentia.potentials.error_figures import errors_figure
+
         if not self.has_force_data:
             raise DataError(_NO_FORCES)
-        return error_curves(self._complete, [_FORCE.panel], outfile=outfile)
+        return errors_figure(self._complete, [FORCE], outfile=outfile)
 
     def plot_training_summary(self, outfile: PathLike | None = None) -> Figure:
         """Draw the errors of all that was trained, and the learning rate if it changed."""
-        panels = [quantity.panel for quantity in self._quantities]
-        return error_curves(self._complete, panels, rate=self._rate_column, outfile=outfile)
+        from potentia.potentials.error_figures import errors_figure
+
+        return errors_figure(self._complete, self._quantities, rate=self._rate_column, outfile=outfile)
 
     def plot_parity(self, outfile: PathLike | None = None) -> Figure:
         """Draw predicted against reference energies, and forces and stress where there are labels, with their errors.
@@ -210,16 +179,14 @@ class TrainOut(TrainingHistory):
         Raises:
             NotFittedError: this record was made from a history alone.
         """
-        parts = {"train": self.train_parity, "test": self.test_parity}
-        panels = [panel for quantity in (_ENERGY, _FORCE, _STRESS) if (panel := _parity_panel(quantity, parts))]
-        if not panels:
-            raise NotFittedError(_NO_PREDICTIONS)
-        return parity_panels(panels, outfile=outfile)
+        from potentia.potentials.error_figures import parity_figure
+
+        return parity_figure({"train": self.train_parity, "test": self.test_parity}, outfile)
 
     def __str__(self) -> str:
         lines = [self._title(), "", f"{'final errors':<34}{'train':>12}{'test':>12}"]
         for quantity in self._quantities:
-            for measure, splits in quantity.panel.columns.items():
+            for measure, splits in quantity.measures.items():
                 values = [quantity.factor * self.stats.get(f"final_{column}", math.nan) for column in splits.values()]
                 label = f"{quantity.component} {measure} ({quantity.shown_unit})"
                 lines.append(label.ljust(34) + "".join(f"{_digits(value):>12}" for value in values))
@@ -228,7 +195,7 @@ class TrainOut(TrainingHistory):
         lines.append("")
         epoch = self.stats["epoch_min_RMSE_test"]
         if not math.isnan(epoch):
-            lowest = _digits(_ENERGY.factor * self.stats["min_RMSE_test"])
+            lowest = _digits(ENERGY.factor * self.stats["min_RMSE_test"])
             lines.append(f"The lowest energy RMSE of the test set was {lowest} meV/atom, in epoch {epoch}.")
         return "\n".join([*lines, *self._remarks, self.reading or ""]).rstrip()
 
@@ -239,7 +206,7 @@ class TrainOut(TrainingHistory):
         parts = {"train": self.train_parity, "test": self.test_parity}
         tables = {split: breakdown(data) for split, data in parts.items() if data is not None}
         if not tables:
-            raise NotFittedError(_NO_PREDICTIONS)
+            raise NotFittedError(NO_PREDICTIONS)
         return pd.concat(tables, names=["split"])
 
     @cached_property
@@ -250,13 +217,13 @@ class TrainOut(TrainingHistory):
     def _any_finite(self, column: str) -> bool:
         return column in self._table and bool(np.isfinite(self._table[column]).any())
 
-    def _has(self, quantity: _Quantity) -> bool:
+    def _has(self, quantity: Quantity) -> bool:
         return any(self._any_finite(column) for column in quantity.columns)
 
     @cached_property
-    def _quantities(self) -> list[_Quantity]:
+    def _quantities(self) -> list[Quantity]:
         """The energy, and what else was trained."""
-        return [_ENERGY, *(quantity for quantity in (_FORCE, _STRESS) if self._has(quantity))]
+        return [ENERGY, *(quantity for quantity in (FORCE, STRESS) if self._has(quantity))]
 
     def _title(self) -> str:
         parts = [f"{len(self.history)} epoch{'s' * (len(self.history) != 1)}"]
@@ -265,23 +232,6 @@ class TrainOut(TrainingHistory):
         for name, seed in (("seed", self.seed), ("split seed", self.split_seed)):
             parts += [] if seed is None else [f"{name} {seed}"]
         return ", ".join(parts)
-
-
-def _parity_panel(quantity: _Quantity, splits: Mapping[str, ParityData | None]) -> ParityPanel | None:
-    """Return what to draw of a quantity, None if no split has labels of it; a split without any keeps its colour."""
-    groups = {}
-    for split, data in splits.items():
-        reference, predicted = (None, None) if data is None else data.pair(quantity.name)
-        groups[split] = (np.empty(0), np.empty(0)) if reference is None or predicted is None else (reference, predicted)
-    if not any(np.size(reference) for reference, _ in groups.values()):
-        return None
-    return ParityPanel(
-        quantity=quantity.component,
-        unit=quantity.unit,
-        groups=groups,
-        error_unit=quantity.shown_unit,
-        error_factor=quantity.factor,
-    )
 
 
 def _energies(train: Sequence[PathLike], test: Sequence[PathLike]) -> Energies | None:

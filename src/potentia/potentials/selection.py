@@ -15,7 +15,6 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.distance import cdist
 
 from potentia.checks import array_of_shape, choice, integer, number, require_finite
 from potentia.errors import ConfigError, DataError, warn_user
@@ -170,6 +169,8 @@ class _Pool:
 
     def compare(self, places: NDArray[np.int64]) -> None:
         """Bring the distances up to date with structures that are known or selected from now on."""
+        from scipy.spatial.distance import cdist  # takes long to import: only who selects pays it
+
         candidates = self.points[self.n_known :]
         distance = cdist(candidates, self.points[places])  # [candidates, places]
         _update(self.distance, self.nearest, distance, places)

@@ -6,13 +6,11 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self, final
+from typing import TYPE_CHECKING, Self, final
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from potentia.plots import ParityPanel, parity_panels
 from potentia.potentials.columns import (
     Kind,
     header_of,
@@ -23,6 +21,9 @@ from potentia.potentials.columns import (
     write_columns,
 )
 from potentia.potentials.parity import ParityData, require_rows
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Energies", "force_table", "read_forces", "write_forces"]
 
@@ -114,15 +115,11 @@ class Energies:
 
     def plot_correlation(self, outfile: PathLike | None = None) -> Figure:
         """Draw predicted against reference energies (eV/atom), and write the figure if a file is named."""
+        from potentia.potentials.error_figures import energy_figure
+
         sets = {"train": self.energies_train, "test": self.energies_test}
-        panel = ParityPanel(
-            quantity="energy",
-            unit="eV/atom",
-            groups={name: (table["Ref(eV/atom)"], table["ANN(eV/atom)"]) for name, table in sets.items()},
-            error_unit="meV/atom",
-            error_factor=1000.0,
-        )
-        return parity_panels([panel], outfile=outfile)
+        groups = {name: (table["Ref(eV/atom)"], table["ANN(eV/atom)"]) for name, table in sets.items()}
+        return energy_figure(groups, outfile)
 
     def __repr__(self) -> str:
         return f"Energies({len(self.energies_train)} training structures, {len(self.energies_test)} test structures)"

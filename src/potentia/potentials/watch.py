@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import Protocol, Self
 
-import ase.io
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
@@ -120,4 +119,6 @@ class Watch:
     def _write(self, atoms: Atoms, excess: NDArray[np.float64]) -> None:
         frame = Atoms(numbers=atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
         frame.set_array("extrapolation", excess)
-        ase.io.write(self.file, frame, format="extxyz", append=True)
+        from ase.io import write
+
+        write(self.file, frame, format="extxyz", append=True)

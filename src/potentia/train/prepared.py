@@ -16,7 +16,7 @@ from potentia.train.loop_settings import LoopSettings, loop_callbacks
 from potentia.train.run import Run
 from potentia.train.task import Task
 
-__all__ = ["Ended", "Prepared"]
+__all__ = ["Prepared", "TrainingEnd"]
 
 Batch = TypeVar("Batch")
 
@@ -32,7 +32,7 @@ class Told(TypedDict):
 
 
 @dataclass(frozen=True)
-class Ended:
+class TrainingEnd:
     """A training that is over, for good or for now; the model of ``run`` has the weights that are handed back."""
 
     run: Run
@@ -83,7 +83,7 @@ class Prepared(Generic[Batch]):
         callbacks: Sequence[Callback] = (),
         *,
         naming: Naming = BY_EPOCH,
-    ) -> Ended:
+    ) -> TrainingEnd:
         """Train to the last epoch, and give the model the weights that the settings ask for: the best or the last.
 
         Args:
@@ -101,7 +101,7 @@ class Prepared(Generic[Batch]):
         kept_epoch = settle_on(run, best)
         run.model.eval()
         resumable = bool(run.interrupted) and not run.stopped and settings.checkpoint_dir is not None
-        return Ended(run, kept_epoch, resumable)
+        return TrainingEnd(run, kept_epoch, resumable)
 
     def forecast(self, epochs: int) -> Forecast:
         """Measure the first batches, and return how long ``epochs`` epochs in all would take."""

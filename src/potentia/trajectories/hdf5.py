@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from potentia.data.attributes import plain_attribute
+from potentia.data.opened import opened_hdf5
 from potentia.errors import DataError, FileFormatError, warn_user
 from potentia.storage import remove_leftovers, replacing
 from potentia.trajectories.dataset import PARTS, TrajectoryData
@@ -47,13 +48,7 @@ def read_trajectories(
             condition.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileFormatError(f"no such file: {path}")
-    try:
-        file = h5py.File(path, "r", locking="best-effort")
-    except OSError as error:
-        raise FileFormatError(f"{path} is truncated or no HDF5 file at all: {error}") from None
-    with file:
+    with opened_hdf5(path) as file:
         arrays = {key: _numbers(path, file, key) for key in (*PARTS, *PARAMS, "timesteps") if key in file}
         about = {key: plain_attribute(value) for key, value in file.attrs.items()}
     for part in PARTS:

@@ -15,14 +15,10 @@ from potentia.report import (
     NOT_MEASURED,
     ModelReport,
     Section,
-    defaults_of,
+    closing_sections,
     expected_kind,
-    learning_section,
     no_error_bars,
     not_measured,
-    origin,
-    settings_section,
-    time_section,
     whose_data,
 )
 from potentia.train.history import rows_of
@@ -83,12 +79,16 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
     sections.append(no_error_bars(HOW))
     history = rows_of(record.get("training_history", {}))
     out = TrainOut(history, dex=surrogate.preprocessing.log10_transform)
-    sections += [
-        learning_section(out, "log10 of the states (dex), or the states"),
-        time_section(history, times),
-        settings_section(record["training_config"], defaults_of(TrajectoryTrainingConfig), surrogate.recipe()),
-        origin(path, record, {"quantities": ", ".join(surrogate.scaling_.labels)}),
-    ]
+    sections += closing_sections(
+        out,
+        record,
+        unit="log10 of the states (dex), or the states",
+        times=times,
+        settings=TrajectoryTrainingConfig,
+        recipe=surrogate.recipe(),
+        path=path,
+        data={"quantities": ", ".join(surrogate.scaling_.labels)},
+    )
     title = f"{name} of {record.get('data', {}).get('name', 'trajectories')}"
     return ModelReport(title=title, family="trajectories", headline=headline, sections=sections)
 

@@ -26,7 +26,7 @@ print("with" if run.has_package("ML-IAP") else "without", "ML-IAP", end=", ")
 try:
     activate_mliappy(run)
     print("coupled to Python")
-except Exception as error:
+except ImportError:  # whatever goes wrong in there comes as one
     print("not coupled to Python: use_external works, use_mliap does not")
 """
 

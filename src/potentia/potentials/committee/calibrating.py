@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self, TypeAlias, final
+from typing import TYPE_CHECKING, Self, TypeAlias, final
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from potentia.calibration import Calibration, Scaling, SplitConformal
@@ -20,6 +19,9 @@ from potentia.potentials.committee.predictions import TorchCommitteePredictResul
 from potentia.potentials.networks import AtomicNetworks
 from potentia.potentials.structure import Structure
 from potentia.seeding import stream
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["TorchCommitteeCalibrateResult", "calibrated", "error_bars", "require_labels"]
 

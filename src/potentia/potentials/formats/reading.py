@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ase import Atoms
-from ase.io import iread
 
 from potentia import progress
 from potentia.errors import DataError, FileFormatError
@@ -183,6 +182,8 @@ def _require_file(path: Path) -> None:
 
 
 def _frames_by_ase(path: Path, frmt: str | None) -> Iterator[Atoms]:
+    from ase.io import iread  # two thirds of a second, which who reads no such file should not pay
+
     frames = iread(path, index=":", format=frmt, do_not_split_by_at_sign=True)
     as_what = "" if frmt is None else f" as {frmt!r}"
     for count in itertools.count():

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from ase.io.formats import open_with_compression
 
 from potentia.errors import DataError, FileFormatError, PotentiaWarning
 from potentia.potentials.formats.xsf_parser import PBC_OF_KIND, XSFFrame, XSFParser
@@ -27,6 +26,8 @@ def read_xsf(path: str | Path) -> list[Structure]:
         FileFormatError: a line is not what it should be, or the file ends early; file, frame and line are named.
         DataError: a frame has impossible numbers.
     """
+    from ase.io.formats import open_with_compression  # `ase.io` takes two thirds of a second
+
     with open_with_compression(str(path), "r") as file:
         try:
             text = file.read()

@@ -14,7 +14,6 @@ from potentia.config import to_dict
 from potentia.errors import DataError
 from potentia.potentials.quality.consistency import Following
 from potentia.potentials.quality.findings import Finding
-from potentia.potentials.quality.page import page_of
 from potentia.potentials.quality.settings import CheckSettings
 from potentia.storage import write_json
 
@@ -127,6 +126,8 @@ class DataReport:
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write one HTML page with tables and pictures that needs no other file, whole or not at all."""
+        from potentia.potentials.quality.page import page_of  # and with it matplotlib
+
         page_of(self.headline, self.findings, self.tables, self.frames, self.followed).write(path)
 
     def _graded(self, severity: str) -> tuple[Finding, ...]:

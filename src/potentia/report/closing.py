@@ -1,0 +1,45 @@
+"""How reports on networks end: the learning, the times, the settings and the origin, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from potentia.report.learning import Curves, learning_section, time_section
+from potentia.report.origin import origin
+from potentia.report.sections import Section
+from potentia.report.settings_table import defaults_of, settings_section
+
+__all__ = ["closing_sections"]
+
+
+def closing_sections(
+    out: Curves,
+    record: Mapping[str, Any],
+    *,
+    unit: str = "",
+    times: Mapping[str, float],
+    settings: type,
+    recipe: Mapping[str, Any],
+    path: Path,
+    data: Mapping[str, Any],
+) -> list[Section]:
+    """Return the last four sections of a report on an estimator with one network.
+
+    Args:
+        out: The history of the training.
+        record: How it was trained, as the estimator keeps it.
+        unit: Of the errors in the history.
+        times: What a prediction takes, in words → s.
+        settings: Class of the settings of a training.
+        recipe: Settings of the estimator.
+        path: File of the model.
+        data: What the family knows of the data besides.
+    """
+    return [
+        learning_section(out, unit),
+        time_section(out.history, times),
+        settings_section(record["training_config"], defaults_of(settings), recipe),
+        origin(path, record, data),
+    ]
