@@ -1,4 +1,4 @@
-"""Draws the layers that `tool.importlinter` of pyproject.toml holds the code to, into docs/design.md and docs/layers.md.
+"""Draws the layers that pyproject.toml holds the code to into docs/design.md and docs/layers.md.
 
 Names and order are those of the contracts; what stands beside a name is the first line of its module.
 
