@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 PACKAGES = (
     *("potentia", "potentia.potentials", "potentia.potentials.datasets", "potentia.train", "potentia.data"),
     *("potentia.plots", "potentia.nn", "potentia.errors", "potentia.evaluate", "potentia.ode", "potentia.study"),
@@ -36,3 +40,39 @@ def test_a_name_on_the_api_page_is_defined_where_the_page_says(module, name):
 def test_every_page_is_in_the_contents():
     pages = {path.stem for path in DOCS.glob("*.md")} - {"index"}
     assert pages <= set((DOCS / "index.md").read_text().split())
+
+
+def slug(heading):
+    """Return the anchor of a heading, as MyST and code hosts make it."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def anchors(page):
+    """Return the page itself and the anchors of its headings, code left out."""
+    text = re.sub(r"^```.*?^```", "", (DOCS / page).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return {page, *(f"{page}#{slug(heading)}" for heading in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE))}
+
+
+def pages_named_in_messages():
+    """Return what ``page=`` is wherever an error is made or a warning given."""
+    found = []
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and re.search(r"(Error|warn_user)$", ast.unparse(node.func)):
+                found += [(path.stem, ast.literal_eval(word.value)) for word in node.keywords if word.arg == "page"]
+    return found
+
+
+def test_the_pages_that_messages_name_are_there():
+    named = pages_named_in_messages()
+    known = set().union(*(anchors(path.name) for path in DOCS.glob("*.md")))
+    assert len(named) > 20
+    assert [one for one in named if one[1] not in known] == []
+
+
+def test_the_pictures_of_the_layers_are_those_of_the_contracts():
+    run = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "draw_layers.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert run.stdout == ""
+    assert run.returncode == 0

@@ -17,9 +17,23 @@ __all__ = [
     "warn_user",
 ]
 
+PAGES = "docs/"
+"""Where the pages of the documentation lie, from the root of the repository."""
+
 
 class PotentiaError(Exception):
-    """Root of every error that potentia raises on purpose."""
+    """Root of every error that potentia raises on purpose.
+
+    Args:
+        text: What was wanted, what came, what to do.
+        page: The page of the documentation, with its heading, that tells more where a sentence is not enough.
+
+    >>> print(ConfigError("too many", page="training.md#methods"))
+    too many; see docs/training.md#methods
+    """
+
+    def __init__(self, text: str = "", *, page: str = "") -> None:
+        super().__init__(_with_page(text, page))
 
 
 class ConfigError(PotentiaError, ValueError):
@@ -50,9 +64,16 @@ class PotentiaWarning(UserWarning):
     """Something was done as asked, but is likely not what was meant."""
 
 
-def warn_user(text: str) -> None:
-    """Warn with a `PotentiaWarning` that points at the line of the user's that has called into this package."""
+def warn_user(text: str, *, page: str = "") -> None:
+    """Warn with a `PotentiaWarning` that points at the line of the user's that has called into this package.
+
+    ``page`` is what it is to a `PotentiaError`.
+    """
     level, frame = 1, sys._getframe(0)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
         level, frame = level + 1, frame.f_back
-    warnings.warn(text, PotentiaWarning, stacklevel=level)
+    warnings.warn(_with_page(text, page), PotentiaWarning, stacklevel=level)
+
+
+def _with_page(text: str, page: str) -> str:
+    return f"{text}; see {PAGES}{page}" if page else text

@@ -109,7 +109,8 @@ class Estimator(ABC):
     def require_trained(self) -> None:
         """Raise `NotFittedError` unless `is_trained`."""
         if not self.is_trained():
-            raise NotFittedError(f"this {type(self).__name__} has learned nothing yet; call `train` first")
+            text = f"this {type(self).__name__} has learned nothing yet; call `train` first"
+            raise NotFittedError(text, page="index.md#ten-minutes")
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.recipe().items())

@@ -149,7 +149,8 @@ class DynamicsCommittee:
             NotFittedError: it is not calibrated yet.
         """
         if self.calibration is None:
-            raise NotFittedError("this committee has no intervals yet; call `calibrate` with held-out windows first")
+            text = "this committee has no intervals yet; call `calibrate` with held-out windows first"
+            raise NotFittedError(text, page="dynamics.md#committees-and-intervals")
         return self.predict(data).coverage(data)
 
     @classmethod

@@ -65,7 +65,8 @@ class CommitteePrediction:
             NotFittedError: the committee is not calibrated.
         """
         if self.calibration is None:
-            raise NotFittedError("this committee has no intervals yet; call `calibrate` with held-out windows first")
+            text = "this committee has no intervals yet; call `calibrate` with held-out windows first"
+            raise NotFittedError(text, page="dynamics.md#committees-and-intervals")
         return self.calibration.half_width(self.states_std)
 
     def frame(self) -> pd.DataFrame:

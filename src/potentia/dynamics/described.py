@@ -31,7 +31,8 @@ def spec_of_description(description: Mapping[str, Any]) -> ModelSpec:
     if name not in MODEL_SPECS:
         raise ConfigError(
             f"this needs the model {name!r}, whose equations are no part of a file: register it first with "
-            f"register_model_spec(...); known are {', '.join(list_model_specs())}"
+            f"register_model_spec(...); known are {', '.join(list_model_specs())}",
+            page="dynamics.md#one-of-your-own",
         )
     base = MODEL_SPECS[name]
     found = {

@@ -69,4 +69,4 @@ class Divergence(Callback):
         text = (
             f"{run.stopped}: lower the learning rate, take more substeps or narrower bounds, or look at these windows"
         )
-        warn_user(text)
+        warn_user(text, page="dynamics.md#substeps-and-stiffness")

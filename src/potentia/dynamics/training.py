@@ -219,7 +219,7 @@ class Training:
                 f"at a bound in many of the windows: {', '.join(many)}: widen these bounds, fix these parameters, or "
                 "see whether the data can tell them"
             )
-            warn_user(text)
+            warn_user(text, page="dynamics.md#what-the-data-can-tell")
         return found
 
     def _tell_why_slow(self, ready: Ready) -> None:
@@ -232,7 +232,7 @@ class Training:
                 f"roll-outs of model {self.spec.name!r} go through torch, many times slower than machine code: "
                 f"{reason} (compiled=False takes them as they are)"
             )
-            warn_user(text)
+            warn_user(text, page="dynamics.md#compiled-roll-outs")
 
     def _check_steps(self, network: ParameterNetwork, data: FeatureDataset, ready: Ready) -> None:
         """Warn where steps are too long for the parameters that are predicted; of Euler's method nothing is said."""
@@ -248,7 +248,7 @@ class Training:
                 f"substeps={ready.rollout.substeps} are too few for the parameters that were found in {many:.2g} of "
                 f"the windows, which may have grown unstable: train again with substeps={math.ceil(reach.max())}"
             )
-            warn_user(text)
+            warn_user(text, page="dynamics.md#substeps-and-stiffness")
 
     def _record(self, data: FeatureDataset, validation: FeatureDataset | None, ready: Ready) -> dict[str, Any]:
         loss, fingerprint = ready.task.measure, ready.fingerprint

@@ -156,7 +156,8 @@ def cut_windows(
     told = [f"{log.where}: {cut.suspicion}" for log, cut in zip(logs, cuts, strict=True) if cut.suspicion]
     if not counts["kept"].any():
         lost = "; ".join([*_fates(counts), *told[:SHOWN]])
-        raise DataError(f"no window is left of {len(logs)} logs ({lost}): {_advice(counts, settings)}")
+        text = f"no window is left of {len(logs)} logs ({lost}): {_advice(counts, settings)}"
+        raise DataError(text, page="dynamics.md#data")
     if told:
         warn_user(f"logs are left out (with check_units off they are kept): {'; '.join(told)}")
     return Windows(_dataset(logs, cuts, spec, settings, features, dt), counts, suspicions)

@@ -66,7 +66,8 @@ def _fields(path: Path, file: h5py.File) -> tuple[NDArray[np.float32], int]:
     """Return trajectories [samples × realizations, steps + 1, channels, *grid] and the number of realizations."""
     if "outputs/trajectories" not in file:
         raise FileFormatError(
-            f"{path} has no outputs/trajectories, and it does not say which system makes them from its initial fields"
+            f"{path} has no outputs/trajectories, and it does not say which system makes them from its initial fields",
+            page="operators.md#files",
         )
     found = np.asarray(file["outputs/trajectories"][()], dtype=np.float32)
     plain = file["inputs/fields"].ndim + 1 if "inputs/fields" in file else min(found.ndim, 5)
@@ -75,7 +76,8 @@ def _fields(path: Path, file: h5py.File) -> tuple[NDArray[np.float32], int]:
     if found.ndim != plain or plain not in {4, 5}:
         raise DataError(
             f"{path}: outputs/trajectories must have shape [samples, steps + 1, channels, x] or [..., x, y], with "
-            f"realizations behind samples or not, and fit to inputs/fields; got {found.shape}"
+            f"realizations behind samples or not, and fit to inputs/fields; got {found.shape}",
+            page="operators.md#files",
         )
     return found, 1
 

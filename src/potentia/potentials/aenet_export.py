@@ -144,12 +144,14 @@ class AenetExport:
                 if activation not in ACTIVATION_CODES:
                     raise ConfigError(
                         f"arch[{species!r}][{k}] has the activation {activation!r}, which ænet does not know; it knows "
-                        f"{', '.join(ACTIVATION_CODES)}: train with one of them"
+                        f"{', '.join(ACTIVATION_CODES)}: train with one of them",
+                        page="simulations.md#for-ænet-and-from-it",
                     )
         if descriptor.multi and descriptor.ang_cutoff > descriptor.rad_cutoff:
             raise ConfigError(
                 f"ang_cutoff = {descriptor.ang_cutoff} Å is above rad_cutoff = {descriptor.rad_cutoff} Å: with several "
-                "species ænet then takes wrong species weights; train with a radial cutoff at least as large"
+                "species ænet then takes wrong species weights; train with a radial cutoff at least as large",
+                page="simulations.md#for-ænet-and-from-it",
             )
         low, high = RC_MIN
         if not low <= descriptor.min_cutoff <= high:

@@ -81,7 +81,8 @@ class StreamedFit:
         precision = max(self.n_samples, len(free)) * np.finfo(np.float64).eps
         found, _, rank, singular = np.linalg.lstsq(matrix, right, rcond=precision)
         if rank < len(free):
-            raise DataError(self._underdetermined(matrix, free, precision))
+            text = self._underdetermined(matrix, free, precision)
+            raise DataError(text, page="datasets.md#energies-of-free-atoms")
         residual = float(np.square(right - matrix @ found).sum())
         energies = known | dict(zip(free, found.tolist(), strict=True))
         quality = {

@@ -31,6 +31,7 @@ def require_ranges(seen: FeatureRanges | None) -> FeatureRanges:
     if seen is None:
         raise NotFittedError(
             "what the training has seen is not known: this was read from files of ænet, or of a release that did not "
-            "keep it. Train it again, or give Extrapolation the FeatureRanges.of_structures of its training structures"
+            "keep it. Train it again, or give Extrapolation the FeatureRanges.of_structures of its training structures",
+            page="committees.md#how-far-to-trust-it",
         )
     return seen

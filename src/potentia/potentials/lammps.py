@@ -223,7 +223,8 @@ def use_mliap(lammps: Any, potential: Simulated, elements: Sequence[str]) -> MLI
         raise ConfigError(
             f"this LAMMPS was built without the Python coupling of ML-IAP, or for another Python ({error}): build one "
             "with -D PKG_ML-IAP=on -D PKG_PYTHON=on -D MLIAP_ENABLE_PYTHON=on, or take use_external, which every "
-            "LAMMPS can"
+            "LAMMPS can",
+            page="simulations.md#in-lammps",
         ) from error
     load_unified(model)
     lammps.command("pair_style mliap unified EXISTS")

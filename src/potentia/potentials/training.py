@@ -252,7 +252,8 @@ class Training:
         ):
             if weight > 0 and not bool(there.cpu()[train].any()):
                 raise DataError(
-                    f"{name}_weight={weight}, but no structure of the {len(train)} in training has a {name} label"
+                    f"{name}_weight={weight}, but no structure of the {len(train)} in training has a {name} label",
+                    page="potentials.md#structures",
                 )
 
     def _warn_of_copies(self, data: TrainingStructures, split: Split) -> None:

@@ -55,7 +55,8 @@ def settle(
             raise ConfigError(
                 f"{directory} holds results of other settings; since then changed:\n  " + "\n  ".join(changed) + "\n"
                 "Put that back, choose another name for the study, or say on_mismatch='resume' (go on with the old "
-                "settings) or 'restart' (set the old results aside and begin anew)"
+                "settings) or 'restart' (set the old results aside and begin anew)",
+                page="studies.md#going-on",
             )
         if changed and on_mismatch == "resume":
             return {**old, **{name: new[name] for name in free if name in new}}

@@ -54,7 +54,8 @@ class Checkpoint:
             listed = "\n  ".join(changed)
             raise ConfigError(
                 f"{self.path} belongs to another training; since then changed:\n  {listed}\n"
-                f"Put it back, or name what may change among the allowed changes: {names}"
+                f"Put it back, or name what may change among the allowed changes: {names}",
+                page="training.md#checkpoints-and-restarts",
             )
         run.load_state(self.run)
 

@@ -190,7 +190,8 @@ class TrajectoryData:
             if (one, other) == ("train", "val"):
                 raise DataError(
                     f"{text}; the errors of a model on them say what it remembers: make the parts anew, or pass "
-                    "allow_shared=True"
+                    "allow_shared=True",
+                    page="trajectories.md#data",
                 )
             warn_user(text)
 

@@ -53,7 +53,8 @@ def read_trajectories(
         about = {key: plain_attribute(value) for key, value in file.attrs.items()}
     for part in PARTS:
         if part not in arrays:
-            raise FileFormatError(f"{path} has no {part}: it needs train, test and val, and has {', '.join(arrays)}")
+            text = f"{path} has no {part}: it needs train, test and val, and has {', '.join(arrays)}"
+            raise FileFormatError(text, page="trajectories.md#data")
     params = _params(path, arrays)
     try:
         found = TrajectoryData.from_arrays(

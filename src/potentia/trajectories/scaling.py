@@ -226,5 +226,6 @@ def _require_positive(values: Tensor, what: str, names: tuple[str, ...], way_out
     more = f", and {others} more like it" if others else ""
     raise DataError(
         f"log10 needs {what} above 0, but {names[worst]} has {counts[worst]} of {len(bad)} at or below 0 (minimum "
-        f"{least[worst]:g}){more}: set {way_out}"
+        f"{least[worst]:g}){more}: set {way_out}",
+        page="trajectories.md#preprocessing",
     )

@@ -99,7 +99,8 @@ class FNO(FieldNetwork):
         if len(grid) != self.shape.n_axes or min(grid) < 2 * self.modes:
             raise DataError(
                 f"an FNO with modes={self.modes} needs {self.shape.n_axes} axes of at least {2 * self.modes} points, "
-                f"got the grid {grid}; choose modes of at most {min(grid) // 2}"
+                f"got the grid {grid}; choose modes of at most {min(grid) // 2}",
+                page="operators.md#networks-and-training",
             )
 
     def change(self, fields: Tensor, parameters: Tensor | None) -> Tensor:

@@ -111,7 +111,8 @@ class UAFNO(FieldNetwork):
         if len(grid) != 2 or any(points % part or points < 4 * part for points in grid):
             raise DataError(
                 f"a U-AFNO with encoder_levels={self.levels} needs 2 axes of a multiple of {part} points, at least "
-                f"{4 * part}, got the grid {grid}; choose fewer levels or interpolate the fields to such a grid"
+                f"{4 * part}, got the grid {grid}; choose fewer levels or interpolate the fields to such a grid",
+                page="operators.md#networks-and-training",
             )
 
     def change(self, fields: Tensor, parameters: Tensor | None) -> Tensor:

@@ -62,7 +62,8 @@ def require_compatible(manifest: Mapping[str, Any], descriptor: Descriptor, wher
     if changes:
         raise DatasetError(
             f"the descriptor is incompatible with the one that {where} was built with: {'; '.join(changes)}. "
-            "Leave it out to get that one, or build the database again"
+            "Leave it out to get that one, or build the database again",
+            page="datasets.md#in-a-file-hdf5",
         )
 
 

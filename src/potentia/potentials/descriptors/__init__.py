@@ -2,5 +2,6 @@
 
 from potentia.potentials.descriptors.base import Descriptor, Features
 from potentia.potentials.descriptors.chebyshev import ChebyshevDescriptor
+from potentia.potentials.descriptors.pairs import PairsOfAtoms
 
-__all__ = ["ChebyshevDescriptor", "Descriptor", "Features"]
+__all__ = ["ChebyshevDescriptor", "Descriptor", "Features", "PairsOfAtoms"]

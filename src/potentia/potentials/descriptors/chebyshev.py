@@ -190,7 +190,8 @@ class ChebyshevDescriptor(Descriptor):
         warn_user(
             f"{len(close) // 2} pair(s) of atoms in {structure.label} are closer than min_cutoff = {self.min_cutoff} Å "
             f"and are not seen by the descriptor; the closest are atoms {atom} and {int(neighbours.neighbour[p])} at "
-            f"{np.sqrt(square[p]):.3f} Å. Remove this frame, or lower min_cutoff"
+            f"{np.sqrt(square[p]):.3f} Å. Remove this frame, or lower min_cutoff",
+            page="potentials.md#close-contacts",
         )
 
 

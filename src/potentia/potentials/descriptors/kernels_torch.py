@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from potentia.potentials.descriptors.kernels import Kernels
-from potentia.potentials.descriptors.segments import sum_by_centre
+from potentia.potentials.descriptors.pairs import PairsOfAtoms
 from potentia.potentials.geometry import Geometry, Selection
 from potentia.potentials.neighbours import Neighbours
 from potentia.potentials.neighbours_torch import find_neighbours_on
@@ -40,16 +40,16 @@ class TorchKernels(Kernels):
 
     def features(self, geometry: Geometry) -> tuple[Tensor, Tensor]:
         """Return features [atoms, features] and moments [atoms, blocks, 2, triangle]."""
-        pairs = _Pairs.of(geometry, None)
+        pairs = PairsOfAtoms.of(geometry, None)
         unit, distance = _unit(pairs.vector)
         weights = self._weights(pairs.species)  # [pairs, blocks]
         radial = self._cutoff(distance, self.rad_cutoff).f[:, None] * self._chebyshev(distance)
         angular = self._cutoff(distance, self.ang_cutoff)
         q, cos, sin = self._harmonics(unit)
         waves = angular.f[:, None, None] * torch.stack((q * cos, q * sin), dim=1)  # [pairs, 2, triangle]
-        sums = sum_by_centre(weights[:, :, None] * radial[:, None, :], pairs.start, pairs.centre)
-        moments = sum_by_centre(weights[:, :, None, None] * waves[:, None], pairs.start, pairs.centre)
-        squares = sum_by_centre((weights * angular.f[:, None]) ** 2, pairs.start, pairs.centre)
+        sums = pairs.sum(weights[:, :, None] * radial[:, None, :])
+        moments = pairs.sum(weights[:, :, None, None] * waves[:, None])
+        squares = pairs.sum((weights * angular.f[:, None]) ** 2)
         values = (self._by_order(moments * moments) - squares[:, :, None]) / 2
         return torch.cat((sums, values), dim=2).flatten(1), moments
 
@@ -57,29 +57,22 @@ class TorchKernels(Kernels):
         self, geometry: Geometry, moments: Tensor, selection: Selection, cotangent: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the derivative of Σ cotangent·features by positions [atoms, 3] and strain [structures, 3, 3]."""
-        pairs = _Pairs.of(geometry, selection)
+        pairs = PairsOfAtoms.of(geometry, selection)
         by_pair = self._by_pair(pairs, moments[selection.atoms], cotangent)
-        n = len(selection.atoms)
-        out = torch.zeros((n, 3), dtype=by_pair.dtype, device=by_pair.device)
-        out = out.index_add(0, pairs.neighbour, by_pair) - sum_by_centre(by_pair, pairs.start, pairs.centre)
-        outer = by_pair[:, :, None] * pairs.vector[:, None, :]
-        strain = torch.zeros((len(selection.structures), 3, 3), dtype=by_pair.dtype, device=by_pair.device)
-        return out, strain.index_add(0, selection.owner[pairs.centre], outer)
+        return pairs.pulled(selection, by_pair)
 
     def pair_gradients(self, geometry: Geometry, moments: Tensor, cotangent: Tensor, by_pair: Tensor) -> Tensor:
         """Fill ``by_pair`` [pairs, 3], and return the derivative by strain of each centre's pairs [atoms, 3, 3]."""
-        pairs = _Pairs.of(geometry, None)
+        pairs = PairsOfAtoms.of(geometry, None)
         by_pair.copy_(self._by_pair(pairs, moments, cotangent))
-        outer = by_pair[:, :, None] * pairs.vector[:, None, :]
-        return sum_by_centre(outer, pairs.start, pairs.centre)
+        return pairs.sum(by_pair[:, :, None] * pairs.vector[:, None, :])
 
     def jvp(self, geometry: Geometry, moments: Tensor, selection: Selection, shift: Tensor, strain: Tensor) -> Tensor:
         """Return the change of the features along shift [atoms, 3] and strain [structures, 3, 3]."""
-        pairs = _Pairs.of(geometry, selection)
+        pairs = PairsOfAtoms.of(geometry, selection)
         unit, distance = _unit(pairs.vector)
         weights = self._weights(pairs.species)
-        move = shift[pairs.neighbour] - shift[pairs.centre]
-        move = move + torch.einsum("pij,pj->pi", strain[selection.owner[pairs.centre]], pairs.vector)
+        move = pairs.moved(selection, shift, strain)
         along = (move * unit).sum(1)
         turn = (move - along[:, None] * unit) / distance[:, None]
         block = self._cutoff(distance, self.rad_cutoff)
@@ -89,13 +82,13 @@ class TorchKernels(Kernels):
         q, cos, sin = self._harmonics(unit)
         waves = (block.df * along)[:, None, None] * torch.stack((q * cos, q * sin), dim=1)
         waves = waves + block.f[:, None, None] * self._harmonic_change(unit, q, cos, sin, turn)
-        sums = sum_by_centre(weights[:, :, None] * radial[:, None, :], pairs.start, pairs.centre)
-        change = sum_by_centre(weights[:, :, None, None] * waves[:, None], pairs.start, pairs.centre)
-        squares = sum_by_centre(weights**2 * (block.f * block.df * along)[:, None], pairs.start, pairs.centre)
+        sums = pairs.sum(weights[:, :, None] * radial[:, None, :])
+        change = pairs.sum(weights[:, :, None, None] * waves[:, None])
+        squares = pairs.sum(weights**2 * (block.f * block.df * along)[:, None])
         values = self._by_order(moments[selection.atoms] * change) - squares[:, :, None]
         return torch.cat((sums, values), dim=2).flatten(1)
 
-    def _by_pair(self, pairs: _Pairs, moments: Tensor, cotangent: Tensor) -> Tensor:
+    def _by_pair(self, pairs: PairsOfAtoms, moments: Tensor, cotangent: Tensor) -> Tensor:
         """Return the derivative of Σ cotangent·features by the vector of each pair.  [pairs, 3]"""
         unit, distance = _unit(pairs.vector)
         weights = self._weights(pairs.species)
@@ -206,40 +199,6 @@ class TorchKernels(Kernels):
         power = torch.zeros(shape, dtype=products.dtype, device=products.device)
         power = power.index_add(2, self._table("degree"), products.sum(2))
         return power @ self._table("legendre").T
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """The pairs of a selection, laid end to end, in the numbering of the selection's atoms."""
-
-    vector: Tensor
-    species: Tensor
-    centre: Tensor
-    neighbour: Tensor
-    start: Tensor
-
-    @classmethod
-    def of(cls, geometry: Geometry, selection: Selection | None) -> _Pairs:
-        if selection is None:
-            neighbour = geometry.neighbour.long()
-            centre = torch.repeat_interleave(
-                torch.arange(geometry.n_atoms, device=geometry.device), geometry.start.diff()
-            )
-            return cls(geometry.vector, geometry.species[neighbour], centre, neighbour, geometry.start)
-        first = geometry.start[selection.atoms]
-        count = geometry.start[selection.atoms + 1] - first
-        local = torch.arange(len(count), device=geometry.device)
-        centre = torch.repeat_interleave(local, count)
-        pair = torch.arange(selection.n_pairs, device=geometry.device) + (first - selection.rows)[centre]
-        neighbour = geometry.neighbour[pair].long()
-        start = torch.cat((selection.rows, selection.rows.new_tensor([selection.n_pairs])))
-        return cls(
-            geometry.vector[pair],
-            geometry.species[neighbour],
-            centre,
-            neighbour - (selection.atoms - local)[centre],
-            start,
-        )
 
 
 def _unit(vector: Tensor) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,7 @@ def warn_about_units(structures: Sequence[Structure], atomic_energies: Mapping[s
         PotentiaWarning: once for each finding of `unit_findings`.
     """
     for finding in unit_findings(structures, atomic_energies):
-        warn_user(finding.sentence)
+        warn_user(finding.sentence, page="checking.md#what-is-looked-at")
 
 
 def unit_findings(structures: Sequence[Structure], atomic_energies: Mapping[str, float] | None = None) -> list[Finding]:
