@@ -13,7 +13,7 @@ export MPLBACKEND = Agg
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup fix check test slow docs bench bench-tio2 bench-mlearn bench-water bench-md bench-committee bench-trajectories bench-trajectory-epochs bench-dynamics bench-study bench-rollouts bench-operators bench-operators-speed bench-operator-layers notebooks pyg clean
+.PHONY: help demo setup fix check test slow docs bench bench-tio2 bench-mlearn bench-water bench-choices bench-md bench-committee bench-trajectories bench-trajectory-epochs bench-dynamics bench-study bench-rollouts bench-operators bench-operators-speed bench-operator-layers notebooks pyg clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bench-water: $(SETUP) ## each training method on the water of examples/data
 
 bench-mlearn: $(SETUP) ## test errors on the mlearn sets beside published potentials
 	$(BIN)/python benchmarks/mlearn.py $(ARGS)
+
+bench-choices: $(SETUP) ## cutoffs, orders, networks, forces and members on water
+	$(BIN)/python benchmarks/water_choices.py $(ARGS)
 
 bench-md: $(SETUP) ## molecular dynamics: µs per atom and step, neighbour searches, drift of the energy
 	$(BIN)/python benchmarks/md.py $(ARGS)
