@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from potentia.errors import ConfigError
+from potentia.metrics import ErrorSum
 from potentia.train import Adam, Callback, Checkpoints, ExponentialAverage, Run, UniformAverage, load_checkpoint
 from train import toy
 
@@ -62,7 +63,7 @@ def test_the_averaged_weights_are_scored():
     with run.averaged():
         assert torch.equal(run.model[0].weight, run.average_weights["0.weight"])
         score = toy.Regression().row(
-            {"y": toy.ErrorSum.zero}, {"y": toy.ErrorSum.of(toy.Regression()._residual(run.model, run_test()))}
+            {"y": ErrorSum.zero}, {"y": ErrorSum.of(toy.Regression()._residual(run.model, run_test()))}
         )
     assert score["RMSE_test"] == pytest.approx(run.history[-1]["RMSE_test"], rel=1e-12)
     toy.assert_same(dict(run.model.state_dict()), own)
