@@ -232,7 +232,8 @@ def test_a_stiff_model_gets_substeps_for_twice_its_rate_unless_its_bounds_need_l
 
 def test_substeps_that_are_too_few_for_what_was_found_are_warned_of():
     data = replace(windows(6), dt=0.05)
-    with pytest.warns(PotentiaWarning, match=r"substeps=1 are too few .* in 1 of the windows.*with substeps=[56]; see docs/"):
+    said = r"substeps=1 are too few .* in 1 of the windows.*with substeps=[56]; see docs/"
+    with pytest.warns(PotentiaWarning, match=said):
         net(stiff(100), features=NONE).train(data, config(epochs=1, compiled=False))
     net(stiff(100), substeps=3, features=NONE).train(data, config(epochs=1, compiled=False))  # 1.7 at once
 
