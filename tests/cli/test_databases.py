@@ -60,7 +60,7 @@ def test_init_reads_some_entries_alone(data, monkeypatch, tmp_path):
     read = []
     structures = StoredEntries.structures
     monkeypatch.setattr(StoredEntries, "structures", lambda own, rows: read.extend(rows) or structures(own, rows))
-    monkeypatch.setattr("potentia.cli.families.potentials_look.SOME", 6)
+    monkeypatch.setattr("potentia.cli.families.potentials.look.SOME", 6)
     assert main(["init", str(data.database), "-o", str(tmp_path / "s.yaml")]) == 0
     assert read == list(range(0, 24, 4))
 

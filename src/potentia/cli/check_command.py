@@ -62,7 +62,7 @@ def check(
 
 def _read(paths: Sequence[Path]) -> Sequence[Path] | Sequence[Structure]:
     """Return files as they are, and all structures of a data set."""
-    from potentia.cli.families.potentials_data import database_among, structures_in
+    from potentia.cli.families.potentials.data import database_among, structures_in
 
     return paths if database_among(paths) is None else structures_in(paths)
 

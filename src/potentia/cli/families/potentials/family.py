@@ -1,4 +1,4 @@
-"""Potentials on the command line."""
+"""What the commands ask of potentials, alone or in a committee: data, training, predictions, errors, export."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ase.io import write
 
 from potentia.cli.families.base import Family, Look
 from potentia.cli.families.files import hdf5_keys, write_table
-from potentia.cli.families.potentials_data import database_among, structures_in
-from potentia.cli.families.potentials_jobs import job_of
-from potentia.cli.families.potentials_look import look_at_structures
-from potentia.cli.families.potentials_models import Predicted, bar_tables, opened, opened_committee
-from potentia.cli.families.potentials_settings import PotentialSettings
+from potentia.cli.families.potentials.data import database_among, structures_in
+from potentia.cli.families.potentials.jobs import job_of
+from potentia.cli.families.potentials.look import look_at_structures
+from potentia.cli.families.potentials.models import Predicted, bar_tables, opened, opened_committee
+from potentia.cli.families.potentials.settings import PotentialSettings
 from potentia.potentials.committee import TorchCommitteeConfig, TorchCommitteePotential
 from potentia.potentials.training import KIND
 from potentia.potentials.training_config import DECISIVE, TorchTrainingConfig

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from potentia.cli.families.files import expanded
-from potentia.cli.families.potentials_data import Labelled, structures_in
-from potentia.cli.families.potentials_errors import error_rows
-from potentia.cli.families.potentials_models import Alone, Together, bar_tables
-from potentia.cli.families.potentials_settings import PotentialSettings
+from potentia.cli.families.potentials.data import Labelled, structures_in
+from potentia.cli.families.potentials.errors import error_rows
+from potentia.cli.families.potentials.models import Alone, Together, bar_tables
+from potentia.cli.families.potentials.settings import PotentialSettings
 from potentia.potentials.committee import TorchCommitteeConfig, TorchCommitteeTrainResult
 from potentia.potentials.results import TrainOut
 from potentia.potentials.structure import Structure

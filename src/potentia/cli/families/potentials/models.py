@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 
-from potentia.cli.families.potentials_errors import Row, labelled_errors, require_energies
+from potentia.cli.families.potentials.errors import Row, labelled_errors, require_energies
 from potentia.error_bars import ErrorBars
 from potentia.errors import ConfigError
 from potentia.potentials.committee import TorchCommitteePotential, TorchCommitteePredictResult

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from potentia.cli.families.base import Look
-from potentia.cli.families.potentials_data import database_among
-from potentia.cli.families.potentials_settings import Descriptor, PotentialSettings, StructureFiles
+from potentia.cli.families.potentials.data import database_among
+from potentia.cli.families.potentials.settings import Descriptor, PotentialSettings, StructureFiles
 from potentia.config import from_dict
 from potentia.errors import DataError
 from potentia.potentials.datasets import DatasetSummary, HDF5StructureDataset
