@@ -191,7 +191,7 @@ def _worst(data: TrajectoryData, states: np.ndarray, found: Evaluation) -> Secti
             "largest error": float(errors[n].max()),
             "of": part.labels[quantity],
             "at time": float(part.times[step]),
-            **{f"{label} at the beginning": float(part.states[n, 0, k]) for k, label in enumerate(part.labels[:4])},
+            **{f"initial {label}": float(part.states[n, 0, k]) for k, label in enumerate(part.labels[:4])},
         })  # fmt: skip
     section = Section("Worst trajectories").says(f"Held-out trajectories are counted from 0, {len(part)} in all.")
     return section.table("Worst trajectories", pd.DataFrame(rows).set_index("trajectory"))
