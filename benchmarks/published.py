@@ -1,8 +1,8 @@
 """Figures of other programs, as they were measured before this project began, typed in.
 
-Source: design/baselines.md of the project's shared folder. Two-core x86-64 machine (not this one, noisy: ratios are
-meant to the order of their size), 100 structures of TiO2 with 2,105 atoms, batch 32, networks 15-15 tanh, float64, one
-thread. The set that this benchmark reads has somewhat larger cells at its beginning; nothing is scaled for that.
+Two-core x86-64 machine (not this one, noisy: ratios are meant to the order of their size), 100 structures of TiO2 with
+2,105 atoms, batch 32, networks 15-15 tanh, float64, one thread. The set that this benchmark reads has somewhat larger
+cells at its beginning; nothing is scaled for that.
 """
 
 from __future__ import annotations

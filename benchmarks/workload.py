@@ -114,7 +114,7 @@ def load_workload(count: int) -> Workload:
     if TIO2.exists():
         return Workload(
             name="TiO2",
-            source=f"the first {count} structures of the TiO2 set, ../shared/data/tio2",
+            source=f"the first {count} structures of the TiO2 set",
             structures=read_structures(list(islice(iread(TIO2, index=":"), count))).structures,
             atomic_energies={"Ti": -1604.604515075, "O": -432.503149303},
             settings=(Settings(16, 8.0, 4, 6.5), Settings(10, 6.0, 3, 3.5)),

@@ -1,9 +1,11 @@
-"""Bars are on terminals alone, inside of what is watched, and only where something takes long."""
+"""Bars are on terminals and in Jupyter, inside of what is watched, and only where something takes long."""
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -62,6 +64,43 @@ def test_a_log_stays_quiet(capfd):
         with progress.bar(2, "members", shown=True, stays=True) as bar:
             bar.update(2)
     assert capfd.readouterr() == ("", "")
+
+
+class KernelStream(io.StringIO):
+    """A stream of a Jupyter kernel: no terminal, but a line can be written over."""
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    monkeypatch.setitem(sys.modules, progress.KERNEL_STREAMS, SimpleNamespace(OutStream=KernelStream))
+    return KernelStream()
+
+
+def test_a_notebook_shows_what_is_asked_for_at_the_width_of_a_cell(monkeypatch, kernel):
+    monkeypatch.setattr(sys, "stderr", kernel)
+    assert list(progress.track(range(3), "steps", shown=True)) == [0, 1, 2]
+    drawn = [line for line in kernel.getvalue().split("\r") if line.strip()]
+    assert "steps:   0%" in drawn[0]
+    assert {len(line) for line in drawn} == {progress.CELL_WIDTH}
+
+
+def test_a_notebook_that_asks_for_no_bar_stores_none(monkeypatch, kernel):
+    monkeypatch.setattr(sys, "stderr", kernel)
+    assert list(progress.track(range(3), "steps")) == [0, 1, 2]
+    with progress.bar(2, "members", stays=True) as bar:
+        bar.update(2)
+    assert kernel.getvalue() == ""
+
+
+def test_a_file_that_is_written_from_a_notebook_stays_quiet(kernel):
+    log = io.StringIO()
+    with progress.watched(), progress.bar(2, "members", shown=True, file=log) as bar:
+        bar.update(2)
+    assert log.getvalue() == ""
+
+
+def test_the_streams_of_kernels_are_where_they_are_looked_for():
+    assert issubclass(pytest.importorskip(progress.KERNEL_STREAMS).OutStream, io.TextIOBase)
 
 
 def test_watching_ends_also_after_an_error(monkeypatch):

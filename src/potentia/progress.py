@@ -1,4 +1,4 @@
-"""Progress bars of whatever takes long: on a terminal alone, never in a log or a file, and all made here.
+"""Progress bars of whatever takes long: on terminals and in Jupyter, never in a log or a file, and all made here.
 
 A training shows its bar where its settings say so. What is asked for a little and a lot, alone and inside of others,
 such as predictions, shows one inside of `watched`; all commands are.
@@ -18,6 +18,10 @@ __all__ = ["bar", "say", "track", "watched"]
 
 DELAY = 0.5
 """What is done sooner (s) shows no bar of its own accord."""
+CELL_WIDTH = 80
+"""Characters of a bar below a cell of a notebook, which does not tell how wide it is."""
+KERNEL_STREAMS = "ipykernel.iostream"
+"""The module of a Jupyter kernel's streams, loaded where there is a kernel."""
 Item = TypeVar("Item")
 _watched: ContextVar[bool] = ContextVar("watched", default=False)
 
@@ -35,7 +39,7 @@ def watched() -> Iterator[None]:
 def bar(
     total: int, label: str, *, shown: bool = False, initial: int = 0, stays: bool = False, file: TextIO | None = None
 ) -> tqdm:
-    """Return a bar, for a ``with`` statement or to be closed; it is silent where ``file`` is no terminal.
+    """Return a bar, for a ``with`` statement or to be closed; it is silent where ``file`` is no terminal or notebook.
 
     Args:
         total: What it counts up to.
@@ -46,9 +50,18 @@ def bar(
         file: Where to; the standard error stream if None.
     """
     stream = sys.stderr if file is None else file
-    wanted = (shown or _watched.get()) and stream.isatty()
-    delay = 0.0 if shown else DELAY
-    return tqdm(total=total, initial=initial, desc=label, leave=stays, disable=not wanted, file=stream, delay=delay)
+    below_cell = _is_of_a_kernel(stream)
+    wanted = (shown or _watched.get()) and (below_cell or stream.isatty())
+    delay, width = 0.0 if shown else DELAY, CELL_WIDTH if below_cell else None
+    return tqdm(
+        total=total, initial=initial, desc=label, leave=stays, disable=not wanted, file=stream, delay=delay, ncols=width
+    )
+
+
+def _is_of_a_kernel(stream: TextIO) -> bool:
+    """Return whether what is written there stands below a cell of a notebook, where a line can be written over."""
+    streams = sys.modules.get(KERNEL_STREAMS)
+    return streams is not None and isinstance(stream, streams.OutStream)
 
 
 def track(items: Collection[Item], label: str, *, shown: bool = False) -> Iterator[Item]:

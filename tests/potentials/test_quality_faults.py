@@ -176,7 +176,7 @@ def test_a_frame_of_training_in_the_test_set_is_found(copy, severity, how):
     (finding,) = only(report)
     (place,) = finding.places
     assert (finding.severity, place.index) == (severity, ONE)
-    assert "1 test structures are in the training set" in finding.text
+    assert "1 test structure is in the training set" in finding.text
     assert how in finding.text
     assert f"frame {ONE}" in finding.text
     assert not report.is_fit(strict=True)

@@ -151,7 +151,7 @@ def test_forces_set_to_zero_by_constraints_are_told_with_frame_and_atoms():
     forces = frames[2].forces.copy()
     forces[[0, 2]] = 0.0
     (finding,) = unit_findings([*frames[:2], replace(frames[2], forces=forces), frames[3]])
-    assert "exactly zero on some atoms of 1 frames" in finding
+    assert "exactly zero on some atoms of 1 frame," in finding
     assert "frame 2, frame 0 (atoms 0, 2)" in finding
     assert "apply_constraint=False" in finding
 

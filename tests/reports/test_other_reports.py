@@ -86,6 +86,9 @@ def test_trajectories(surrogate):
     assert rows["FullyConnected, val"]["RMSE"] == found.metric("it", "accuracy", "root_mean_squared_error_real")
     assert rows["FullyConnected, val"]["MAE (dex)"] == found.metric("it", "accuracy", "mean_absolute_error_log")
     assert rows["HoldInitialState, val"]["RMSE"] > 0
+    assert f"MAE {rows['FullyConnected, val']['MAE (dex)']:.3g} dex (held-out part)" in report.headline
+    relative = found.metric("it", "accuracy", "mean_relative_error")
+    assert rows["FullyConnected, val"]["mean relative error (%)"] == pytest.approx(100 * relative)
     worst = [row["mean error (dex)"] for row in table(report.plain(), "Worst trajectories", "Worst trajectories")]
     assert worst == sorted(worst, reverse=True)
     assert sum(worst) / len(worst) == pytest.approx(rows["FullyConnected, val"]["MAE (dex)"])

@@ -134,4 +134,4 @@ class Training:
         if out.resumable:
             typer.echo(f"paused; potentia train {directory.settings} --resume --run-dir {directory.path} goes on")
         else:
-            typer.echo(f"{directory.model}\nnow: potentia predict {directory.path} DATA, or evaluate, or export")
+            typer.echo(f"{directory.model}\nnow: potentia predict {directory.path} DATA, or report, evaluate, export")

@@ -127,7 +127,8 @@ def _measured(
     worst = _worst(windows, found, subject.word)
     for name, figure in drawn.items():
         if name.startswith("scenario"):
-            worst.figure(figure, name.replace("_", " "))
+            _, _, kind = name.split("_", 2)
+            worst.figure(figure, f"Window “{kind.replace('_', ' ')}”, seen from where it begins.")
     parameters = Section("Parameters").table("Over the windows", subject.parameter_table(windows))
     parameters.figure(drawn["parameters"], "Predicted parameters over what they may depend on.")
     bars = [] if subject.committee is None else [error_bars_of(part, windows, subject.committee)]

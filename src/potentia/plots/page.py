@@ -7,6 +7,7 @@ import html
 import io
 import math
 import os
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ from potentia.storage import write_text
 __all__ = ["Page"]
 
 _DOTS_PER_INCH = 110
+_CODE = re.compile("`([^`]+)`")
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1100px; margin: 2em auto; padding: 0 1em; }
 h1 { font-size: 1.6em; } h2 { font-size: 1.25em; margin-top: 2em; border-bottom: 1px solid #ddd; }
@@ -37,8 +39,10 @@ class Page:
 
     >>> page = Page("Errors < 1 %")
     >>> page.section("Accuracy")
-    >>> page.words("Of the held-out part.")
+    >>> page.words("Of the held-out part, see `evaluate`.")
     >>> "Errors &lt; 1 %" in page.html() and 'href="#section-1"' in page.html()
+    True
+    >>> "see <code>evaluate</code>" in page.html()
     True
     """
 
@@ -61,8 +65,9 @@ class Page:
         self._folded = True
 
     def words(self, text: str) -> None:
-        """Add a paragraph."""
-        self._parts.append(f'<p class="words">{html.escape(text)}</p>')
+        """Add a paragraph; what stands between backticks is code."""
+        words = _CODE.sub(r"<code>\1</code>", html.escape(text))
+        self._parts.append(f'<p class="words">{words}</p>')
 
     def table(self, frame: pd.DataFrame, caption: str = "", *, texts: Collection[str] = ()) -> None:
         """Add a table with its index in front; numbers have four digits, a cell ``"* … *"`` is shown as the best.

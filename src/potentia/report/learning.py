@@ -50,7 +50,8 @@ def learning_section(out: Curves, unit: str = "") -> Section:
     )
     errors = out.errors.dropna(axis=1, how="all")
     last = errors.iloc[[-1]].T.set_axis(["last epoch"], axis=1).assign(lowest=errors.min()).rename_axis("error")
-    return section.table(f"After {len(out.history)} epochs{unit and f' ({unit})'}", last)
+    epochs = f"{len(out.history)} epoch{'s' * (len(out.history) != 1)}"
+    return section.table(f"After {epochs}{unit and f' ({unit})'}", last)
 
 
 def time_section(history: Sequence[Mapping[str, float]], more: Mapping[str, float]) -> Section:

@@ -16,7 +16,7 @@ __all__ = ["BatchBar", "EpochBar"]
 
 
 class EpochBar(Callback):
-    """One bar over all epochs, with errors of the last one behind it; silent where there is no terminal.
+    """One bar over all epochs, with errors of the last one behind it; silent where there is no terminal or notebook.
 
     Args:
         epochs: Epochs in all.
@@ -52,7 +52,7 @@ class EpochBar(Callback):
 
 
 class BatchBar(Callback):
-    """One bar over the batches of the present epoch, gone when the epoch is over; silent where there is no terminal.
+    """One bar over the batches of the present epoch, gone when the epoch is over; silent where `EpochBar` is.
 
     Args:
         file: Where to; the standard error stream if None.

@@ -74,8 +74,7 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
         scored = _evaluated(name, surrogate, found)
         sections, times = _measured(name, surrogate, found, scored, same=same), _times(scored["val"], name)
         rmse = scored["val"].metric(name, "accuracy", "root_mean_squared_error_real")
-        relative = scored["val"].metric(name, "accuracy", "mean_relative_error")
-        headline = f"RMSE {rmse:.3g} (unit of the states), mean relative error {100 * relative:.3g} % (held-out part)"
+        headline = f"RMSE {rmse:.3g} (unit of the states), {_relative(name, scored['val'])} (held-out part)"
     sections.append(no_error_bars(HOW))
     history = rows_of(record.get("training_history", {}))
     out = TrainOut(history, dex=surrogate.preprocessing.log10_transform)
@@ -91,6 +90,13 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
     )
     title = f"{name} of {record.get('data', {}).get('name', 'trajectories')}"
     return ModelReport(title=title, family="trajectories", headline=headline, sections=sections)
+
+
+def _relative(name: str, held_out: Evaluation) -> str:
+    """Return the error by which states of any size are compared: of logarithms where those are learned."""
+    if held_out.scale.log10:
+        return f"MAE {held_out.metric(name, 'accuracy', 'mean_absolute_error_log'):.3g} dex"
+    return f"mean relative error {100 * held_out.metric(name, 'accuracy', 'mean_relative_error'):.3g} %"
 
 
 def _evaluated(name: str, surrogate: TrajectorySurrogate, data: TrajectoryData) -> dict[str, Evaluation]:
@@ -143,7 +149,7 @@ def _by_part(scored: Mapping[str, Evaluation]) -> pd.DataFrame:
                 "RMSE": row["root_mean_squared_error_real"],
                 "MAE": row["mean_absolute_error_real"],
                 **log,
-                "mean relative error": row["mean_relative_error"],
+                "mean relative error (%)": 100 * row["mean_relative_error"],
             })  # fmt: skip
     return pd.DataFrame(rows).set_index("of")
 
@@ -185,7 +191,7 @@ def _worst(data: TrajectoryData, states: np.ndarray, found: Evaluation) -> Secti
             "largest error": float(errors[n].max()),
             "of": part.labels[quantity],
             "at time": float(part.times[step]),
-            **{f"{label} at the beginning": float(part.states[n, 0, k]) for k, label in enumerate(part.labels[:4])},
+            **{f"initial {label}": float(part.states[n, 0, k]) for k, label in enumerate(part.labels[:4])},
         })  # fmt: skip
     section = Section("Worst trajectories").says(f"Held-out trajectories are counted from 0, {len(part)} in all.")
     return section.table("Worst trajectories", pd.DataFrame(rows).set_index("trajectory"))

@@ -38,7 +38,7 @@ def self_test_findings() -> Iterator[Finding]:
     wanted = by_definition(descriptor, CELL)
     error = float(np.abs(found - wanted).max() / np.abs(wanted).max())
     if error < CLOSE:
-        yield Finding("self-test", "ok", f"descriptor as defined (to {error:.0e}), in {seconds:.2g} s")
+        yield Finding("self-test", "ok", f"descriptor as defined (to {error:.0e}), in {seconds:.1f} s")
         return
     text = f"the descriptor differs from its definition by {error:.1e} of its largest value"
     yield Finding(

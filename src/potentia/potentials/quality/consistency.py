@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from potentia.potentials.quality.findings import ERROR, NOTE, Finding, places_of
+from potentia.potentials.quality.findings import ERROR, NOTE, Finding, counted, places_of
 from potentia.potentials.quality.frames import Frames
 from potentia.potentials.quality.survey import Survey
 from potentia.potentials.quality.units import ENERGY_UNITS, FITTING_UNITS, FORCE_UNITS, STRESS_UNITS, nearest
@@ -160,7 +160,7 @@ def _force_signs(frames: Frames, seen: Survey) -> list[Finding]:
     turned = np.flatnonzero(_moving(frames, seen) & (seen.force_cosine < frames.settings.opposite)).tolist()
     if not turned:
         return []
-    text = f"forces of {len(turned)} frames point against those of all others (by {MODEL})"
+    text = f"forces of {counted(len(turned), 'frame')} point against those of all others (by {MODEL})"
     return [
         Finding(
             check=CHECK, severity=ERROR, text=text, places=places_of(frames.structures, turned),
@@ -179,7 +179,7 @@ def _force_units(frames: Frames, seen: Survey) -> list[Finding]:
         return []
     middle = float(np.median(ratio[off]))
     units = " or ".join(nearest(middle, {f"forces in {unit}": value for unit, value in FORCE_UNITS.items()}, WIDE))
-    text = f"forces of {len(off)} frames are {middle:.3g} times what those of all others tell (by {MODEL})"
+    text = f"forces of {counted(len(off), 'frame')} are {middle:.3g} times what those of all others tell (by {MODEL})"
     text += f"; likely: {units}" if units else ""
     return [
         Finding(
@@ -197,7 +197,7 @@ def _stress_signs(frames: Frames, seen: Survey) -> list[Finding]:
     turned = np.flatnonzero(large & (cosine < frames.settings.opposite)).tolist()
     if not turned:
         return []
-    text = f"the stress of {len(turned)} frames has the opposite sign of that of all others (by {MODEL})"
+    text = f"the stress of {counted(len(turned), 'frame')} has the opposite sign of that of all others (by {MODEL})"
     return [
         Finding(
             check=CHECK, severity=ERROR, text=text, places=places_of(frames.structures, turned),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from potentia.potentials.duplicates import LABELS_AGREE, Duplicates, duplicates_among
 from potentia.potentials.fingerprints import Fingerprints
-from potentia.potentials.quality.findings import ERROR, NOTE, WARNING, Finding, Severity, place_of, places_of
+from potentia.potentials.quality.findings import ERROR, NOTE, WARNING, Finding, Severity, counted, place_of, places_of
 from potentia.potentials.quality.frames import Frames
 from potentia.potentials.quality.survey import Survey
 from potentia.potentials.structure import Structure
@@ -73,16 +73,18 @@ def _across(frames: Frames, identical: Mapping[int, int], across: Duplicates) ->
         if pair[0] not in identical:
             told[NOTE if _at_rest(frames, pair[0]) else WARNING].append(pair)
     kinds = {
-        ERROR: "test structures are in the training set as well, atom for atom",
-        WARNING: "test structures are in the training set as well, but for a symmetry",
-        NOTE: "test structures with next to no forces are in the training set as well, but for a symmetry",
+        ERROR: ("", "atom for atom"),
+        WARNING: ("", "but for a symmetry"),
+        NOTE: (" with next to no forces", "but for a symmetry"),
     }
     advice = "leave them out of one of the two: the test error tells nothing there"
     found = []
     for severity, pairs in told.items():
         if pairs:
             such = f"{_name(frames, pairs[0][0])} is {_name(frames, pairs[0][1])}"
-            text = f"{len(pairs)} {kinds[severity]} (such as {such})"
+            which, how = kinds[severity]
+            are = counted(len(pairs), f"test structure{which} is", f"test structures{which} are")
+            text = f"{are} in the training set as well, {how} (such as {such})"
             places = places_of(frames.structures, [k for k, _ in pairs])
             found.append(Finding(check=CHECK, severity=severity, text=text, advice=advice, places=places))
     return found
@@ -121,7 +123,7 @@ def _near(frames: Frames, identical: Mapping[int, int], across: Duplicates) -> l
     if rows.empty:
         return []
     many = len(rows) > frames.settings.many_near * across.n_test
-    text = f"{len(rows)} of {across.n_test} test structures are nearly the same as one in the training set"
+    text = f"near copies of training structures: {len(rows)} of {counted(across.n_test, 'test structure')}"
     advice = "split by whole groups or stretches (split_by): the test error tells too little of new structures"
     places = places_of(frames.structures, rows["test"].tolist())
     return [Finding(check=CHECK, severity=WARNING if many else NOTE, text=text, advice=advice, places=places)]
@@ -131,7 +133,7 @@ def _within(frames: Frames, copies: pd.DataFrame) -> list[Finding]:
     inside = copies[~copies["parts"].isin(ACROSS)]
     if inside.empty:
         return []
-    text = f"{inside['second'].nunique()} structures are there more than once in one part"
+    text = f"{counted(inside['second'].nunique(), 'structure is', 'structures are')} there more than once in one part"
     advice = "leave one of each: a copy counts in the loss as often as it is there"
     places = places_of(frames.structures, sorted(set(inside["second"])))
     return [Finding(check=CHECK, severity=NOTE, text=text, advice=advice, places=places)]
@@ -142,7 +144,8 @@ def _contradicting(frames: Frames, copies: pd.DataFrame) -> list[Finding]:
     if apart.empty:
         return []
     largest = float(apart["energy_difference"].abs().max())
-    text = f"{len(apart)} pairs of copies have energies that differ, by up to {1000 * largest:.3g} meV/atom"
+    pairs = counted(len(apart), "pair of copies has", "pairs of copies have")
+    text = f"{pairs} energies that differ, by up to {1000 * largest:.3g} meV/atom"
     advice = "see which is right: no potential can have both"
     both = sorted({int(k) for name in ("first", "second") for k in apart[name]})
     worse: Severity = WARNING if largest > frames.settings.contradiction else NOTE

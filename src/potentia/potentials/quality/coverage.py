@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from potentia.potentials.quality.findings import ERROR, NOTE, WARNING, Finding, places_of
+from potentia.potentials.quality.findings import ERROR, NOTE, WARNING, Finding, counted, places_of
 from potentia.potentials.quality.frames import Frames
 
 __all__ = ["coverage_findings", "coverage_table"]
@@ -57,7 +57,7 @@ def _energies(frames: Frames, there: NDArray[np.bool_]) -> list[Finding]:
     if there.all():
         return []
     missing = np.flatnonzero(~there).tolist()
-    text = f"{len(missing)} of {len(frames)} frames have no energy"
+    text = f"no energy in {len(missing)} of {counted(len(frames), 'frame')}"
     advice = "a training needs the energy of each frame: leave them out, or give the name of the label (LabelKeys)"
     return [
         Finding(check=CHECK, severity=ERROR, text=text, advice=advice, places=places_of(frames.structures, missing))
@@ -78,12 +78,12 @@ def _partial(frames: Frames, label: str, there: NDArray[np.bool_], possible: NDA
     outside = [k for k in np.flatnonzero(missing).tolist() if frames.groups[k] not in with_some]
     told = []
     if inside:
-        text = f"{len(inside)} frames have no {label}, though others of their group have"
+        text = f"no {label} in {counted(len(inside), 'frame')}, though others of the group have"
         advice = "look whether the label got lost on the way; if not, nothing: they are trained on what they have"
         told.append((WARNING, text, advice, inside))
     if outside:
         names = sorted({frames.groups[k] for k in outside})
-        text = f"{len(outside)} frames of the groups {', '.join(names)} have no {label}"
+        text = f"no {label} in {counted(len(outside), 'frame')} of {', '.join(names)}"
         told.append((NOTE, text, "nothing, if they were calculated so", outside))
     return [
         Finding(check=CHECK, severity=severity, text=text, advice=advice, places=places_of(frames.structures, places))

@@ -7,7 +7,7 @@ import pandas as pd
 from ase.data import atomic_numbers, covalent_radii
 from numpy.typing import NDArray
 
-from potentia.potentials.quality.findings import ERROR, NOTE, Finding, place_of, places_of
+from potentia.potentials.quality.findings import ERROR, NOTE, Finding, counted, place_of, places_of
 from potentia.potentials.quality.frames import Frames
 from potentia.potentials.quality.survey import Survey
 
@@ -47,7 +47,7 @@ def _close(frames: Frames, seen: Survey) -> list[Finding]:
     names = f"{frames.species[int(first['first'])]}–{frames.species[int(first['second'])]}"
     text = (
         f"atoms are closer than {frames.settings.too_close:g} times the sum of their covalent radii in "
-        f"{close['frame'].nunique()} frames, the closest a pair {names} at {first['distance']:.3f} Å"
+        f"{counted(close['frame'].nunique(), 'frame')}, the closest a pair {names} at {first['distance']:.3f} Å"
     )
     rows = close[["frame", "atom", "other"]].to_numpy(dtype=np.int64).tolist()
     places = tuple(place_of(frames.structures[k], k, [atom, other]) for k, atom, other in rows)
@@ -59,7 +59,7 @@ def _alone(frames: Frames, seen: Survey) -> list[Finding]:
     found = np.flatnonzero((seen.alone > 0) & (frames.n_atoms > 1)).tolist()
     if not found:
         return []
-    text = f"atoms in {len(found)} frames have no other within {frames.settings.rad_cutoff:g} Å"
+    text = f"atoms in {counted(len(found), 'frame')} have no other within {frames.settings.rad_cutoff:g} Å"
     advice = "nothing, if atoms or molecules are meant to be far apart: no potential of this cutoff tells them apart"
     return [Finding(check=CHECK, severity=NOTE, text=text, advice=advice, places=places_of(frames.structures, found))]
 

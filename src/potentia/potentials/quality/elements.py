@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from potentia.potentials.quality.findings import ERROR, NOTE, Finding, places_of
+from potentia.potentials.quality.findings import ERROR, NOTE, Finding, counted, places_of
 from potentia.potentials.quality.frames import Frames
 
 __all__ = ["element_findings", "element_table"]
@@ -38,7 +38,7 @@ def element_findings(frames: Frames) -> list[Finding]:
             advice = "put frames with it into the training set, or leave these out"
             severity = ERROR
         elif row["part"] < frames.settings.rare_element:
-            text = f"{name} is {row['part']:.2%} of the atoms, in {int(row['frames'])} frames"
+            text = f"{name} is {row['part']:.2%} of the atoms, in {counted(int(row['frames']), 'frame')}"
             advice = "weigh these frames more (group_weights), or add some: its network sees little"
             severity = NOTE
         else:

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from potentia.potentials.structure import Structure
 
-__all__ = ["ERROR", "NOTE", "WARNING", "Finding", "Place", "Severity", "place_of", "places_of", "some"]
+__all__ = ["ERROR", "NOTE", "WARNING", "Finding", "Place", "Severity", "counted", "place_of", "places_of", "some"]
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
 """``"error"``: training on it would go wrong. ``"warning"``: likely a mistake. ``"note"``: worth knowing."""
@@ -103,6 +103,15 @@ def place_of(structure: Structure, position: int, atoms: Sequence[int] = ()) -> 
 def places_of(structures: Sequence[Structure], positions: Sequence[int]) -> tuple[Place, ...]:
     """Return the places of the structures at ``positions``."""
     return tuple(place_of(structures[k], k) for k in positions)
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """Return how many there are, in words that suit one and several.
+
+    >>> counted(1, "frame"), counted(7, "frame"), counted(7, "frame has", "frames have")
+    ('1 frame', '7 frames', '7 frames have')
+    """
+    return f"{number} {one if number == 1 else several or one + 's'}"
 
 
 def some(values: Sequence[object]) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from potentia.data import Split
 from potentia.potentials.groups import group_of
+from potentia.potentials.parity import NO_GROUP
 from potentia.potentials.quality.settings import CheckSettings
 from potentia.potentials.structure import Structure
 
@@ -75,8 +76,8 @@ class Frames:
 
     @cached_property
     def groups(self) -> list[str]:
-        """The group of each frame, empty where it names none.  [frames]"""
-        return [group_of(s, self.group_key) or "" for s in self.structures]
+        """The group of each frame.  [frames]"""
+        return [group_of(s, self.group_key) or NO_GROUP for s in self.structures]
 
     @cached_property
     def parts(self) -> NDArray[np.str_]:

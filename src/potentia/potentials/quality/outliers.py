@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from potentia.potentials.quality.findings import ERROR, NOTE, WARNING, Finding, Severity, places_of
+from potentia.potentials.quality.findings import ERROR, NOTE, WARNING, Finding, Severity, counted, places_of
 from potentia.potentials.quality.frames import Frames
 from potentia.potentials.quality.survey import Survey
 from potentia.potentials.quality.units import ENERGY_UNITS, nearest
@@ -86,11 +86,13 @@ def _unit_of(ratio: float) -> str:
 
 def _told(frames: Frames, fit: EnergyFit, unit: str, members: list[int]) -> Finding:
     worst = float(np.abs(fit.residual[members]).max())
-    text = f"energies of {len(members)} frames are far off what all others tell, by up to {worst:.3g} eV/atom"
+    text = (
+        f"energies of {counted(len(members), 'frame')} are far off what all others tell, by up to {worst:.3g} eV/atom"
+    )
     severity: Severity = WARNING
     advice = "see whether these calculations have converged, and to the same state; leave those out that have not"
     if unit:
-        text, severity = f"energies of {len(members)} frames are in {unit}, by what all others tell", ERROR
+        text, severity = f"energies of {counted(len(members), 'frame')} are in {unit}, by what all others tell", ERROR
         advice = "convert them to eV"
     return Finding(
         check=CHECK, severity=severity, text=text, advice=advice, places=places_of(frames.structures, members)
@@ -104,8 +106,8 @@ def _forces(frames: Frames) -> list[Finding]:
     places = np.flatnonzero(large)
     places = places[np.argsort(-frames.largest_force[places])]
     text = (
-        f"{len(places)} frames have forces above {frames.settings.large_force:g} eV/Å, the largest "
-        f"{frames.largest_force[places[0]]:.3g} eV/Å"
+        f"{counted(len(places), 'frame has', 'frames have')} forces above {frames.settings.large_force:g} eV/Å, "
+        f"the largest {frames.largest_force[places[0]]:.3g} eV/Å"
     )
     advice = "nothing, if close contacts are meant to be learned; else leave them out by max_forces"
     return [

@@ -8,7 +8,7 @@ import pandas as pd
 
 from potentia.plots import Page
 from potentia.potentials.quality.consistency import Following
-from potentia.potentials.quality.findings import Finding
+from potentia.potentials.quality.findings import Finding, counted
 from potentia.potentials.quality.pictures import following_figure, frames_figure
 
 __all__ = ["page_of"]
@@ -55,7 +55,7 @@ def _findings(page: Page, findings: Sequence[Finding]) -> None:
     for finding in findings:
         page.words(str(finding))
         if finding.places:
-            page.fold(f"{len(finding.places)} frames: {finding.check}")
+            page.fold(f"{counted(len(finding.places), 'frame')}: {finding.check}")
             listed = [(p.file, p.index, ", ".join(map(str, p.atoms))) for p in finding.places[:LISTED]]
             page.table(pd.DataFrame(listed, columns=["file", "frame", "atoms"]).set_index("file"))
             page.unfold()

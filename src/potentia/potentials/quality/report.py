@@ -88,7 +88,7 @@ class DataReport:
 
     def __str__(self) -> str:
         tables = [self.coverage.to_string(), self.distances.to_string(float_format="{:.3f}".format)]
-        return "\n".join([self.headline, *map(str, self.findings), "", *tables])
+        return "\n".join([self.headline, *map(str, self.findings), "", "\n\n".join(tables)])
 
     def is_fit(self, *, strict: bool = False) -> bool:
         """Whether nothing speaks against training: no errors, and no warnings either if ``strict``."""

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from potentia.potentials.extrapolation import Extrapolated
-from potentia.potentials.quality.findings import NOTE, Finding, place_of
+from potentia.potentials.quality.findings import NOTE, Finding, counted, place_of
 from potentia.potentials.quality.frames import Frames
 from potentia.potentials.quality.survey import Survey
 
@@ -37,9 +37,7 @@ def unseen_findings(frames: Frames, table: pd.DataFrame) -> list[Finding]:
         place_of(frames.structures[k], k, far.loc[far["structure"] == k, "atom"].tolist())
         for k in np.unique(far["structure"]).tolist()
     )
-    text = (
-        f"{len(far)} atoms in {len(places)} test structures are more than {frames.settings.far_outside:g} standard "
-        "deviations outside of what training has seen"
-    )
+    such = f"{counted(len(far), 'atom')} in {counted(len(places), 'test structure')}"
+    text = f"more than {frames.settings.far_outside:g} standard deviations outside of what training has seen: {such}"
     advice = "put some like them into the training set, or read the test error with and without them"
     return [Finding(check=CHECK, severity=NOTE, text=text, advice=advice, places=places)]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from potentia.potentials.quality.findings import ERROR, NOTE, Finding, Place, place_of, places_of
+from potentia.potentials.quality.findings import ERROR, NOTE, Finding, Place, counted, place_of, places_of
 from potentia.potentials.quality.frames import Frames
 from potentia.potentials.quality.survey import Survey
 from potentia.potentials.structure import Structure
@@ -51,7 +51,8 @@ def constrained(
             found.append(place_of(s, k, zero.tolist()))
     if not found:
         return []
-    text = f"forces are exactly zero on some atoms of {len(found)} frames, where neither balance nor symmetry wants it"
+    such = counted(len(found), "frame")
+    text = f"forces are exactly zero on some atoms of {such}, where neither balance nor symmetry wants it"
     advice = (
         "if they were written with constraints, write them with get_forces(apply_constraint=False), or leave the "
         "forces of these frames out"
@@ -71,10 +72,11 @@ def _whole(frames: Frames, seen: Survey) -> list[Finding]:
     wrong = zero & (seen.model_force > EXPECTED * _usual(frames))  # a comparison with NaN is false
     told = []
     if wrong.any():
-        text = f"all forces are exactly zero in {int(wrong.sum())} frames, where a model of the others has forces"
+        such = counted(int(wrong.sum()), "frame")
+        text = f"all forces are exactly zero in {such}, where a model of the others has forces"
         told.append((ERROR, wrong, text, "leave the forces of these frames out, or compute them"))
     if (zero & ~wrong).any():
-        text = f"all forces are exactly zero in {int((zero & ~wrong).sum())} frames"
+        text = f"all forces are exactly zero in {counted(int((zero & ~wrong).sum()), 'frame')}"
         told.append((NOTE, zero & ~wrong, text, "nothing, if symmetry says so; else leave the forces out"))
     return [
         Finding(

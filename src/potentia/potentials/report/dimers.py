@@ -48,9 +48,7 @@ def dimer_section(subject: Subject, structures: Sequence[Structure]) -> Section:
         values = np.asarray(panel.lines[0].y)
         low, high = float(values.min()), float(values.max())
         axes.set_ylim(low - 0.05 * min(high - low, HEIGHT) - 1e-6, min(high, low + HEIGHT) + 1e-6)
-    section.figure(
-        figure, f"Pairs of atoms; the dotted line is the shortest distance in the data. At most {HEIGHT:g} eV."
-    )
+    section.figure(figure, f"Pairs of atoms up to {HEIGHT:g} eV; the dotted line is the shortest distance in the data.")
     table = pd.DataFrame(rows).set_index("pair")
     section.table("Pairs", table)
     falling = [str(name) for name, rises in table["rises towards zero"].items() if rises == "no"]

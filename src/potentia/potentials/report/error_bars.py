@@ -13,7 +13,7 @@ from potentia.report import Section, error_bar_section, foreseen
 
 __all__ = ["HOW", "error_bars_of"]
 
-HOW = "Train several with `TorchCommitteePotential`, call its `calibrate`, and report on its directory."
+HOW = "Several have: `potentia init DATA --members 4`, `train`, `calibrate` with held-out data, and report on that run."
 
 
 def error_bars_of(name: str, measured: Measured, calibration: CommitteeCalibration | None) -> Section:

@@ -22,6 +22,18 @@ QUANTITIES = {"energy": ("meV/atom", 1e3), "force": ("eV/Å", 1.0), "stress": ("
 """Unit in which errors are shown, and the factor from that of the labels."""
 WORST = 15
 """Rows of a table of what is worst."""
+OF_ENERGIES = ("RMSE", "MAE", "max")
+"""Columns of a table by group that are errors of energies."""
+IN_WORDS = {
+    "MAE": "energy MAE",
+    "RMSE": "energy RMSE",
+    "max": "largest energy error",
+    "force_components": "force components",
+    "MAE_force": "force MAE",
+    "RMSE_force": "force RMSE",
+    "max_force": "largest force error",
+}
+"""Columns of tables by group and species, as the page calls them."""
 TEXTS = ("part", "formula", "group", "on atom")
 """Columns that are read."""
 
@@ -64,10 +76,10 @@ def accuracy_section(parts: Mapping[str, Measured], errors: pd.DataFrame) -> Sec
         section.says(f"Of parts with more than {MOST:,} structures, so many were drawn at random.")
     groups = pd.concat({part: errors_by_group(measured.parity) for part, measured in parts.items()}, names=["part"])
     if set(groups.index.get_level_values("group")) != {NO_GROUP}:
-        section.table("By group (eV/atom, eV/Å)", _one_index(groups))
+        section.table("Energies (meV/atom) and forces (eV/Å) by group", _shown(groups))
     species = {part: errors_by_species(m.parity) for part, m in parts.items() if m.parity.force_ref is not None}
     if species:
-        section.table("Forces by species (eV/Å)", _one_index(pd.concat(species, names=["part"])))
+        section.table("Forces by species (eV/Å)", _shown(pd.concat(species, names=["part"])))
     return section
 
 
@@ -161,10 +173,12 @@ def _by_species(measured: Measured, reference: Measured) -> Floats:
     return np.asarray(shares(measured) @ fitted)
 
 
-def _one_index(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with their two names joined."""
+def _shown(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with their two names joined, columns in words, and energies in meV/atom."""
     names = " of ".join(str(name) for name in reversed(frame.index.names))
-    return frame.set_axis(pd.Index([f"{second}, {first}" for first, second in frame.index], name=names))
+    rows = frame.set_axis(pd.Index([f"{second}, {first}" for first, second in frame.index], name=names))
+    factor = QUANTITIES["energy"][1]
+    return rows.assign(**{name: factor * rows[name] for name in OF_ENERGIES if name in rows}).rename(columns=IN_WORDS)
 
 
 def _formula(species: list[str]) -> str:
