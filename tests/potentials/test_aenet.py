@@ -187,6 +187,7 @@ def test_a_failed_proof_leaves_what_was_there_and_nothing_else(tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.slow  # compiles for float32
 def test_float32_is_told_and_written_exactly(tmp_path):
     potential = drawn(dtype=torch.float32)
     with pytest.warns(PotentiaWarning, match="computes in float32, ænet in float64.* differ from that by up to"):

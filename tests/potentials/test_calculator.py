@@ -68,6 +68,7 @@ def test_along_a_walk_of_atoms_and_cell_the_numbers_are_those_of_predict(structu
     assert atoms.calc.rebuilds < 12 or len(atoms) > 4
 
 
+@pytest.mark.slow  # compiles for float32
 def test_in_float32_the_numbers_are_those_of_predict():
     potential = with_descriptor(dtype="float32")
     atoms = atoms_of(crystal(0))

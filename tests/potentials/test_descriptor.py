@@ -55,6 +55,8 @@ DESCRIPTOR = ChebyshevDescriptor(["Ti", "O"], 7, 4.5, 4, 3.8)
 
 PATHS = ("numba", "torch")
 every_path = pytest.mark.parametrize("path", PATHS)
+in_float32 = pytest.mark.parametrize("path", [pytest.param("numba", marks=pytest.mark.slow), "torch"])
+"""The loops are compiled for each precision: half a minute, so float32 of them is slow."""
 
 
 def features(descriptor, structure):
@@ -105,7 +107,7 @@ def test_the_angular_cutoff_may_be_the_larger_one(path):
     )
 
 
-@every_path
+@in_float32
 def test_float32_is_float64_rounded(path):
     exact = features(ChebyshevDescriptor(["Ti", "O"], 10, 5.0, 4, 4.0, kernels=path), CASES["slab"])
     rounded = features(
@@ -159,14 +161,23 @@ def test_vjp_is_the_derivative_by_positions_and_strain(structure, path):
     laws.vjp_is_the_derivative(ChebyshevDescriptor(["Ti", "O"], 7, 4.5, 4, 3.8, kernels=path), structure)
 
 
-@every_path
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("n_species", [1, 2, 3])
-def test_jvp_is_the_transpose_of_vjp(n_species, dtype, path):
+def jvp_is_the_transpose_of_vjp(n_species, **settings):
     species = list(SYMBOLS[:n_species])
-    descriptor = ChebyshevDescriptor(species, 9, 4.5, 5, 4.0, dtype=dtype, kernels=path)
+    descriptor = ChebyshevDescriptor(species, 9, 4.5, 5, 4.0, **settings)
     structures = [crystal(k, n=8, species=species) for k in range(3)] + [molecule(species=species)]
     laws.jvp_is_the_transpose_of_vjp(descriptor, structures)
+
+
+@every_path
+@pytest.mark.parametrize("n_species", [1, 2, 3])
+def test_jvp_is_the_transpose_of_vjp(n_species, path):
+    jvp_is_the_transpose_of_vjp(n_species, kernels=path)
+
+
+@in_float32
+@pytest.mark.parametrize("n_species", [1, 2, 3])
+def test_so_it_is_in_float32(n_species, path):
+    jvp_is_the_transpose_of_vjp(n_species, kernels=path, dtype=torch.float32)
 
 
 def test_both_paths_agree_on_a_selection():

@@ -144,7 +144,7 @@ def test_features_that_are_known_give_the_same_fingerprints():
 def test_single_precision_finds_copies_too():
     import torch
 
-    single = ChebyshevDescriptor(("Ti", "O"), 4, 3.8, 2, 3.4, dtype=torch.float32)
+    single = ChebyshevDescriptor(("Ti", "O"), 4, 3.8, 2, 3.4, dtype=torch.float32, kernels="torch")
     structures, split = planted(turned(SET[3]), permuted(SET[15]), rattled(SET[5], 0.3))
     table = duplicates(structures, split, single).table
     assert sorted(zip(table["test"], table["train"], table["exact"], strict=True)) == [(24, 3, True), (25, 15, True)]

@@ -278,7 +278,7 @@ def test_wrong_input_is_refused():
         FeatureRanges.of_structures([], DESCRIPTOR)
 
 
-@pytest.mark.parametrize("kernels", ["numba", "torch"])
+@pytest.mark.parametrize("kernels", [pytest.param("numba", marks=pytest.mark.slow), "torch"])  # compiles for float32
 def test_single_precision_is_inside_too(kernels):
     single = ChebyshevDescriptor(SPECIES, 4, 3.8, 2, 3.4, dtype=torch.float32, kernels=kernels)
     outside = Extrapolation(single, FeatureRanges.of_structures(SET, single))

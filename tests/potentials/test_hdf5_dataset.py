@@ -263,7 +263,7 @@ def test_another_descriptor_is_refused(other, message, path):
 
 def test_numbers_are_cast_to_the_type_of_the_descriptor(path):
     built(mixed(), path, **EVERYTHING)
-    single = ChebyshevDescriptor(SPECIES, 4, CUTOFF, 2, 3.4, dtype=torch.float32)
+    single = ChebyshevDescriptor(SPECIES, 4, CUTOFF, 2, 3.4, dtype=torch.float32, kernels="torch")
     loaded = HDF5StructureDataset(single, path)
     found = loaded.featurised([0, 3], [True, True])
     expected = featurise([mixed()[0], mixed()[3]], single, [True, True])

@@ -19,7 +19,10 @@ COMPILED = ("linear", "tanh", "sigmoid", "silu", "mtanh", "twist")
 N_FEATURES = 19
 ROUNDING = {torch.float64: 1e-13, torch.float32: 2e-5}
 every_activation = pytest.mark.parametrize("activation", COMPILED)
-every_dtype = pytest.mark.parametrize("dtype", ROUNDING, ids=str)
+every_dtype = pytest.mark.parametrize(
+    "dtype", [torch.float64, pytest.param(torch.float32, marks=pytest.mark.slow)], ids=str
+)
+"""The loops are compiled for each precision: half a minute, so float32 is slow."""
 every_size = pytest.mark.parametrize("n", [1, 3, 16, 33, 150])
 
 

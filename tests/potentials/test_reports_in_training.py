@@ -214,11 +214,12 @@ def test_single_precision_is_that_of_the_networks():
 
 
 def test_a_descriptor_of_single_precision_trains_in_single_precision():
-    descriptor = ChebyshevDescriptor(DESCRIPTOR.species, 4, 3.8, 2, 3.4, dtype=torch.float32)
-    potential = small_data.fresh(descriptor=descriptor)
+    settings = {"dtype": torch.float32, "kernels": "torch"}  # and gelu: nothing of it would be compiled
+    descriptor = ChebyshevDescriptor(DESCRIPTOR.species, 4, 3.8, 2, 3.4, **settings)
+    potential = small_data.fresh("gelu", descriptor)
     potential.train(FRAMES, small_data.config(**GRADIENTS))
     assert potential.learned()["model"]["networks.0.weights.0"].dtype == torch.float32
-    other = small_data.fresh(descriptor=descriptor)
+    other = small_data.fresh("gelu", descriptor)
     other.train(FRAMES, small_data.config(precision="float64", **GRADIENTS))
     assert other.learned()["model"]["networks.0.weights.0"].dtype == torch.float64
 

@@ -141,7 +141,7 @@ def test_a_forecast_knows_it_too():
 # ------------------------------------------------------------------------------------------------- answers
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])  # is compiled again
 def test_answers_are_those_of_the_networks_and_the_repulsion(dtype):
     structures = frames()
     whole = asked(beside(trained(), CLOSE, dtype=dtype), structures)

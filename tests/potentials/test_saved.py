@@ -43,10 +43,19 @@ def test_a_loaded_potential_predicts_the_same_bits(saved, read):
     assert repr(loaded) == repr(small_data.trained())
 
 
-@pytest.mark.parametrize("activation", ["twist", "silu"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_whatever_it_is_made_of(activation, dtype, tmp_path):
-    descriptor = type(small_data.DESCRIPTOR)(["O", "Ti"], 3, 3.0, 1, 3.5, min_cutoff=0.4, dtype=dtype)
+@pytest.mark.parametrize(
+    ("activation", "dtype", "kernels"),
+    [
+        ("twist", torch.float64, "auto"),
+        ("silu", torch.float64, "auto"),
+        ("gelu", torch.float32, "torch"),
+        pytest.param("silu", torch.float32, "auto", marks=pytest.mark.slow),  # compiles for float32
+    ],
+    ids=str,
+)
+def test_whatever_it_is_made_of(activation, dtype, kernels, tmp_path):
+    settings = {"min_cutoff": 0.4, "dtype": dtype, "kernels": kernels}
+    descriptor = type(small_data.DESCRIPTOR)(["O", "Ti"], 3, 3.0, 1, 3.5, **settings)
     potential = small_data.fresh(activation, descriptor)
     potential.train(small_data.frames(), small_data.config(iterations=1))
     saved_is_loaded(potential, answers)

@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit
 
 from potentia.dynamics.compiled.codegen import evaluator, size_of
+from potentia.simd.compiling import in_turn
 from potentia.simd.lanes import LANES, add_to, gather, load, scatter, spread, spread_from, store
 
 __all__ = [
@@ -49,7 +50,7 @@ EULER, PLAIN_RK4, CLAMPED_RK4 = 0, 1, 2
 BEGIN, END, WINDOWS, STEPS, BY_WINDOW, BY_STEP = range(6)
 """What stands where in ``place``: blocks from, to; windows; steps; strides of the lengths."""
 
-kernel = njit(cache=True, error_model="numpy", nogil=True)
+kernel = in_turn(njit(cache=True, error_model="numpy", nogil=True))
 """Called from Python, by several threads."""
 inlined = njit(cache=True, error_model="numpy", inline="always")
 """Part of whoever calls it: each function of its own costs time to compile. So does each call, if less."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from potentia.simd.compiling import in_turn
 from potentia.simd.lanes import LANES, least, spread, store, where_below
 
 __all__ = [
@@ -40,8 +41,8 @@ PER_RADIAL, PER_ANGULAR = 0, 1
 FAST = {"contract", "reassoc", "nsz", "arcp", "afn"}
 """Rounding may differ from the order of the source; NaN and infinity keep their meaning."""
 
-compiled = njit(fastmath=FAST, cache=True, error_model="numpy")
-threaded = njit(fastmath=FAST, cache=True, error_model="numpy", parallel=True)
+compiled = in_turn(njit(fastmath=FAST, cache=True, error_model="numpy"))
+threaded = in_turn(njit(fastmath=FAST, cache=True, error_model="numpy", parallel=True))
 
 
 def series(dtype):
