@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,6 +12,11 @@ from typing import Any, Generic, TypeVar
 from potentia.storage import write_text
 
 Record = TypeVar("Record")
+
+
+def mark_of(*settings: object) -> str:
+    """Return a hash of what a record depends on but the code."""
+    return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
 
 
 class Kept(Generic[Record]):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import hashlib
 import math
 import tempfile
 import time
@@ -25,7 +24,7 @@ from statistics import mean, stdev
 
 import pandas as pd
 import torch
-from kept import Kept
+from kept import Kept, mark_of
 from machine import describe_machine
 from operator_figures import draw_figures
 from operator_problems import PROBLEMS, data_of
@@ -179,7 +178,7 @@ def settings_of(problem: str, model: str | None) -> str:
     one = PROBLEMS[problem]
     data = (type(one.system).__name__, one.system.settings(), one.sizes, one.every)
     plan = None if model is None else (one.plans[model], one.watched)
-    return hashlib.sha256(repr((data, plan)).encode()).hexdigest()[:16]
+    return mark_of(data, plan)
 
 
 def _is_current(one: Measured) -> bool:

@@ -22,7 +22,7 @@ from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
-from kept import Kept
+from kept import Kept, mark_of
 from machine import describe_machine
 from numpy.typing import NDArray
 from table import number, ratio, table
@@ -70,11 +70,13 @@ class Trained:
     """Mean absolute error of the values themselves."""
     inference: float
     """Time for a trajectory among all held-out ones at once, s."""
+    settings: str
+    """Hash of all that the figures depend on but the code."""
 
     @property
-    def key(self) -> tuple[str, str, float, int]:
+    def key(self) -> tuple[str, str, float, int, str]:
         """What tells it from the others."""
-        return self.system, self.surrogate, self.minutes, self.seed
+        return self.system, self.surrogate, self.minutes, self.seed, self.settings
 
 
 def main() -> None:
@@ -95,10 +97,12 @@ def trainings(data: TrajectoryData, options: argparse.Namespace, kept: Kept[Trai
     config = StudyConfig.from_mapping(read_yaml(STUDIES / f"{data.name}.yaml"))
     tasks, found = [], []
     for minutes, plan, seed in product(options.minutes, config.surrogates, range(1, options.seeds + 1)):
-        known = before.get((data.name, plan.name, minutes, seed))
+        if plan.name not in options.surrogates:
+            continue
+        known = before.get((data.name, plan.name, minutes, seed, settings_of(data, plan, config)))
         if known is not None:
             found.append(known)
-        elif plan.name in options.surrogates:
+        else:
             name = f"{plan.name}, {minutes:g} minutes, seed {seed}"
             tasks.append(Task(name, partial(train, data, plan, config, minutes, seed), 1))
     executor = SpawnedProcesses(options.jobs) if options.jobs > 1 else nullcontext()
@@ -143,7 +147,13 @@ def train(data: TrajectoryData, plan: SurrogatePlan, config: StudyConfig, minute
         scaled=float((errors / _half_range(scale(data.train.states))).mean()),
         linear=float(np.abs(predicted - val.states).mean()),
         inference=float(times["per_trajectory"].min()),
+        settings=settings_of(data, plan, config),
     )
+
+
+def settings_of(data: TrajectoryData, plan: SurrogatePlan, config: StudyConfig) -> str:
+    """Return a hash of the settings of a surrogate and of its data."""
+    return mark_of(plan, config.dataset.preprocessing, data.mark())
 
 
 def _half_range(states: Floats) -> Floats:
@@ -160,7 +170,7 @@ def solver_times(data: TrajectoryData) -> pd.DataFrame:
         solve = partial(system.solve, rtol=tolerance, atol=tolerance)
         try:
             rows.append(time_solver(f"rtol {tolerance:g}", solve, part, scale, settings))
-        except DataError:  # so loose that the solver gives up
+        except DataError:  # the solver has given up on one of them
             continue
     return pd.concat(rows, ignore_index=True)
 

@@ -13,7 +13,7 @@ import pandas as pd
 from potentia import runs
 from potentia.cli.families.base import Family, Look
 from potentia.cli.families.files import family_of_hdf5, own_file, write_table
-from potentia.cli.families.one_file import OneFile, OneFileJob
+from potentia.cli.families.one_file import OneFile
 from potentia.cli.families.operators_settings import OperatorSettings
 from potentia.cli.lines import Lines
 from potentia.errors import ConfigError
@@ -37,7 +37,7 @@ COLUMNS = ["rel_l2", "nrmse", "vrmse", "one_step_vrmse", "valid_time"]
 
 
 @dataclass(frozen=True)
-class OperatorJob(OneFileJob):
+class OperatorJob(runs.Job[runs.Trained]):
     """Fields and an operator that is to learn them."""
 
     settings: OperatorSettings
@@ -70,11 +70,7 @@ class OperatorJob(OneFileJob):
             callbacks=[] if settings.lines is None else [Lines(config.epochs, settings.lines.every)],
         )
         advice = [str(one) for one in advise(out, config, self.alignment)]
-        return runs.Trained(operator, out, None if out.resumable else self.errors(operator), advice=advice)
-
-    def errors(self, estimator: NeuralOperator) -> pd.DataFrame:
-        """Return a row for the estimator and each baseline."""
-        return _errors(estimator, self.data)
+        return runs.Trained(operator, out, None if out.resumable else _errors(operator, self.data), advice=advice)
 
 
 class OperatorFamily(Family):

@@ -13,10 +13,11 @@ import torch
 
 from potentia.cli.families.base import Family, Look
 from potentia.cli.families.files import family_of_hdf5, own_file, write_table
-from potentia.cli.families.one_file import OneFile, OneFileJob, OneFileSettings
+from potentia.cli.families.one_file import OneFile, OneFileSettings
 from potentia.errors import ConfigError
-from potentia.runs import Job, Trained
+from potentia.runs import Job, RunDirectory, Trained
 from potentia.runs.models import kind_of
+from potentia.train import Forecast
 from potentia.train.loop_settings import FREE
 from potentia.trajectories.baselines import Baseline, fit_baselines
 from potentia.trajectories.dataset import PARTS, Trajectories, TrajectoryData
@@ -69,7 +70,7 @@ class TrajectorySettings(OneFileSettings):
 
 
 @dataclass(frozen=True)
-class TrajectoryJob(OneFileJob):
+class TrajectoryJob(Job[Trained]):
     """Trajectories and a surrogate that is to learn them."""
 
     settings: TrajectorySettings
@@ -80,9 +81,16 @@ class TrajectoryJob(OneFileJob):
         parts = zip(PARTS, (self.data.train, self.data.test, self.data.val), strict=True)
         return {"sha256": self.data.mark(), "trajectories": {name: len(part) for name, part in parts}}
 
-    def errors(self, estimator: TrajectorySurrogate) -> pd.DataFrame:
-        """Return a row for the estimator and each baseline."""
-        return _errors(estimator, self.data)
+    def forecast(self) -> Forecast:
+        """Measure how long the training would take."""
+        return self.settings.untrained().forecast(self.data, self.settings.training)
+
+    def train(self, directory: RunDirectory, resume_from: Path | None) -> Trained:
+        """Train, or go on."""
+        surrogate = self.settings.untrained()
+        config = replace(self.settings.training, checkpoint_dir=str(directory.checkpoints))
+        out = surrogate.train(self.data, config, resume_from)
+        return Trained(surrogate, out, None if out.resumable else _errors(surrogate, self.data))
 
 
 class TrajectoryFamily(Family):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["TorchCommitteeCalibrateResult", "calibrated", "error_bars", "require_labels"]
 
 Method: TypeAlias = SplitConformal | Scaling
+Floats: TypeAlias = NDArray[np.float64]
 
 
 @final
@@ -73,9 +74,7 @@ def calibrated(  # all that a calibration goes by
 ) -> TorchCommitteeCalibrateResult:
     """Learn intervals from a part of ``structures`` that is drawn, whole ones, and measure them on the others."""
     known = _drawn(len(structures), measure, seed)  # [structures]
-    n_atoms = predicted.n_atoms
-    error = (predicted.energy_mean - [s.energy for s in structures]) / n_atoms
-    spread = predicted.energy_std / n_atoms
+    error, spread = _energies(predicted, structures)
     energy = _fit(method, error[known], spread[known], None, None, level)
     bars = ErrorBars.measured("energy", "eV/atom", error[~known], spread[~known], energy, level)
     forces, force_bars = None, None
@@ -106,15 +105,19 @@ def error_bars(
     Returns:
         Those of the energies; behind them those of the forces, where structures have some and it knows of forces.
     """
-    n_atoms, level = predicted.n_atoms, calibration.level
-    error = (predicted.energy_mean - [s.energy for s in structures]) / n_atoms
-    spread = predicted.energy_std / n_atoms
+    (error, spread), level = _energies(predicted, structures), calibration.level
     bars = [ErrorBars.measured("energy", "eV/atom", error, spread, calibration.energy, level)]
     atoms = _Atoms.of(predicted, structures)
     if atoms is not None and calibration.forces is not None:
         own = (calibration.forces, level, atoms.species, atoms.owner)
         bars.append(ErrorBars.measured("force", "eV/Å", atoms.error, atoms.spread, *own))
     return bars
+
+
+def _energies(predicted: TorchCommitteePredictResult, structures: Sequence[Structure]) -> tuple[Floats, Floats]:
+    """Return errors of the mean and spreads, eV/atom.  [structures] each"""
+    error = (predicted.energy_mean - [s.energy for s in structures]) / predicted.n_atoms
+    return error, predicted.energy_std / predicted.n_atoms
 
 
 def require_labels(structures: Sequence[Structure]) -> None:
