@@ -218,22 +218,21 @@ def test_a_committee_of_operators_tells_of_its_error_bars(operators, tmp_path, c
     operators.calibrate(test, level=0.8)
     operators.save(tmp_path / "one.safetensors")
     expected = operators.error_bars(test)
-    for place in (operators.directory, tmp_path / "one.safetensors"):
-        report = potentia.operators.report.report_on(place, [held_out])
-        report.to_html(tmp_path / "page.html")
-        page = seen(tmp_path / "page.html")
-        assert page.sections == ["Errors", "Predicted and true", "Worst samples", *ALWAYS]
-        assert len(page.images) == 8
-        (section,) = [one for one in report.plain()["sections"] if one["title"] == "Error bars"]
-        assert "in 20 held-out samples. 20 more are left out" in section["words"][0]
-        rows = table(report.plain(), "Error bars", "What error bars hold")
-        assert [row["coverage"] for row in rows] == pytest.approx(expected.coverage["coverage"].tolist())
-        steps = table(report.plain(), "Error bars", "By step of the roll-out")
-        assert [row["step"] for row in steps] == [1, 2, 3, 4, 5, 6]
-        at_level = table(report.plain(), "Error bars", "Coverage of field u errors (unit of the data)")
-        assert {row["group"] for row in at_level} == {"all", "step 1", "step 4", "step 6"}
-        errors = table(report.plain(), "Errors", "Held-out part, beside what costs no training")
-        assert errors[0]["predictor"] == "committee"
+    report = potentia.operators.report.report_on(tmp_path / "one.safetensors", [held_out])
+    report.to_html(tmp_path / "page.html")
+    page = seen(tmp_path / "page.html")
+    assert page.sections == ["Errors", "Predicted and true", "Worst samples", *ALWAYS]
+    assert len(page.images) == 8
+    (section,) = [one for one in report.plain()["sections"] if one["title"] == "Error bars"]
+    assert "in 20 held-out samples. 20 more are left out" in section["words"][0]
+    rows = table(report.plain(), "Error bars", "What error bars hold")
+    assert [row["coverage"] for row in rows] == pytest.approx(expected.coverage["coverage"].tolist())
+    steps = table(report.plain(), "Error bars", "By step of the roll-out")
+    assert [row["step"] for row in steps] == [1, 2, 3, 4, 5, 6]
+    at_level = table(report.plain(), "Error bars", "Coverage of field u errors (unit of the data)")
+    assert {row["group"] for row in at_level} == {"all", "step 1", "step 4", "step 6"}
+    errors = table(report.plain(), "Errors", "Held-out part, beside what costs no training")
+    assert errors[0]["predictor"] == "committee"
     bare = potentia.operators.report.report_on(operators.directory).plain()
     assert any("for want of data" in word for one in bare["sections"] for word in one["words"])
 
