@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, final
 
@@ -16,7 +17,7 @@ from potentia.coverage import caught, coverage_by_size, coverage_table, miscalib
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["ErrorBars"]
+__all__ = ["ErrorBars", "bar_tables"]
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
 """Levels at which coverage is told, beside the one asked for."""
@@ -60,7 +61,7 @@ class ErrorBars:
     ) -> Self:
         """Measure ``calibration`` on errors that it was not learned from; arguments as for `coverage_table`."""
         new = (residual, spread, calibration)
-        size = np.abs(residual) if residual.ndim == 1 else np.linalg.norm(residual, axis=1)
+        size = np.abs(residual) if residual.shape == spread.shape else np.linalg.norm(residual, axis=1)
         return cls(
             quantity=quantity,
             unit=unit,
@@ -104,3 +105,14 @@ class ErrorBars:
             f"correlation {self.rank_correlation:.2f}; miscalibration area {self.miscalibration_area:.3f}"
         )
         return "\n".join(lines)
+
+
+def bar_tables(bars: Sequence[ErrorBars]) -> dict[str, pd.DataFrame]:
+    """Return ``"calibration"``, a row for each quantity, and ``"coverage"`` at several levels, by group too."""
+    rows = [{"quantity": one.quantity, "unit": one.unit, "level": one.level, **one.plain()} for one in bars]
+    coverage = [one.coverage.assign(quantity=one.quantity) for one in bars]
+    joined = pd.concat(coverage, ignore_index=True)
+    return {
+        "calibration": pd.DataFrame(rows),
+        "coverage": joined[["quantity", *(name for name in joined.columns if name != "quantity")]],
+    }

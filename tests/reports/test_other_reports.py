@@ -25,7 +25,7 @@ from potentia.dynamics.run_inputs import read_inputs
 from potentia.dynamics.training_run import run_training
 from potentia.ensemble import CommitteeConfig
 from potentia.errors import ConfigError, DataError
-from potentia.operators import NeuralOperator
+from potentia.operators import NeuralOperator, OperatorCommittee
 from potentia.operators.baselines import baselines_of
 from potentia.operators.evaluation import evaluate as evaluate_fields
 from potentia.operators.hdf5 import write_operator_data
@@ -71,7 +71,7 @@ def run(tmp_path_factory):
 def test_every_family_is_known_to_the_command():
     kinds = {cls.kind for cls in SURROGATES.values()}
     single = {TorchANNPotential.kind, DynamicsParameterNet.kind, NeuralOperator.kind}
-    assert {*kinds, *single, TorchCommitteePotential.kind} == set(FAMILIES)
+    assert {*kinds, *single, TorchCommitteePotential.kind, OperatorCommittee.kind} == set(FAMILIES)
 
 
 def test_trajectories(surrogate):
@@ -151,7 +151,7 @@ def test_the_command_takes_any_family(family, surrogate, operator, capsys, tmp_p
 def test_a_single_model_says_how_to_get_error_bars(surrogate, operator, run):
     for family, model, way in (
         ("trajectories", surrogate / "model.safetensors", "ensemble_size"),
-        ("operators", operator / "operator.safetensors", "There is no committee of operators"),
+        ("operators", operator / "operator.safetensors", "potentia init DATA --members 4"),
         ("dynamics", run / "model.safetensors", "DynamicsCommittee"),
     ):
         report = importlib.import_module(f"potentia.{family}.report").report_on(model).plain()
@@ -195,6 +195,46 @@ def test_a_committee_of_dynamics_tells_of_its_error_bars(committee, run, tmp_pat
     metrics = evaluate_rollouts(committee.load_members()[0].spec_, windows, {"it": states}).metrics
     (ade,) = metrics[metrics["metric"] == "ADE"]["value"]
     assert {row["metric"]: row["committee"] for row in mean}["ADE"] == pytest.approx(ade)
+
+
+@pytest.fixture(scope="module")
+def operators(tmp_path_factory):
+    """Three operators on waves, calibrated, with their directory."""
+    found = OperatorCommittee(NeuralOperator(fields_data.NETWORK))
+    folder = tmp_path_factory.mktemp("operators")
+    found.train(fields_data.data(), fields_data.settings(epochs=2), CommitteeConfig(3, output_dir=folder / "three"))
+    write_operator_data(folder / "held.h5", fields_data.data(n_other=40))
+    return found
+
+
+def test_a_committee_of_operators_tells_of_its_error_bars(operators, tmp_path, capsys):
+    held_out = operators.directory.parent / "held.h5"
+    assert main(["report", str(operators.directory), "--data", str(held_out), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["title"] == "Committee of 3 neural operators of waves"
+    (section,) = [one for one in told["sections"] if one["title"] == "Error bars"]
+    assert "They are not calibrated, so the spread is no interval: see `calibrate`." in section["words"]
+    test = fields_data.data(n_other=40).test
+    operators.calibrate(test, level=0.8)
+    operators.save(tmp_path / "one.safetensors")
+    expected = operators.error_bars(test)
+    report = potentia.operators.report.report_on(tmp_path / "one.safetensors", [held_out])
+    report.to_html(tmp_path / "page.html")
+    page = seen(tmp_path / "page.html")
+    assert page.sections == ["Errors", "Predicted and true", "Worst samples", *ALWAYS]
+    assert len(page.images) == 8
+    (section,) = [one for one in report.plain()["sections"] if one["title"] == "Error bars"]
+    assert "in 20 held-out samples. 20 more are left out" in section["words"][0]
+    rows = table(report.plain(), "Error bars", "What error bars hold")
+    assert [row["coverage"] for row in rows] == pytest.approx(expected.coverage["coverage"].tolist())
+    steps = table(report.plain(), "Error bars", "By step of the roll-out")
+    assert [row["step"] for row in steps] == [1, 2, 3, 4, 5, 6]
+    at_level = table(report.plain(), "Error bars", "Coverage of field u errors (unit of the data)")
+    assert {row["group"] for row in at_level} == {"all", "step 1", "step 4", "step 6"}
+    errors = table(report.plain(), "Errors", "Held-out part, beside what costs no training")
+    assert errors[0]["predictor"] == "committee"
+    bare = potentia.operators.report.report_on(operators.directory).plain()
+    assert any("for want of data" in word for one in bare["sections"] for word in one["words"])
 
 
 def test_a_study_is_pointed_to_its_own_page(capsys, tmp_path):

@@ -9,9 +9,15 @@ from typing import Any
 
 import typer
 
-from potentia.cli.families.one_file import OneFile
 from potentia.cli.families.operators import FAMILY
-from potentia.cli.families.operators_settings import AlignmentSettings, FirstWeights, LineSettings, OperatorSettings
+from potentia.cli.families.operators_jobs import AloneJob
+from potentia.cli.families.operators_settings import (
+    AlignmentSettings,
+    FieldFile,
+    FirstWeights,
+    LineSettings,
+    OperatorSettings,
+)
 from potentia.cli.train_command import Training
 from potentia.errors import ConfigError
 from potentia.operators.checkpoints import resumed_lines
@@ -40,7 +46,9 @@ TRAINING = (
 def train(asked: Mapping[str, Any]) -> None:
     """Train as the options say, as ``potentia train`` does by a file."""
     settings, checkpoint = settings_of(asked), asked["resume"]
-    job = replace(FAMILY.job(settings), allow_changes=tuple(asked["allow_changes"]))
+    job = FAMILY.job(settings)
+    assert isinstance(job, AloneJob)
+    job = replace(job, allow_changes=tuple(asked["allow_changes"]))
     training = Training(FAMILY, settings, job, as_json=asked["as_json"])
     if asked["dry_run"]:
         training.forecast()
@@ -65,7 +73,7 @@ def settings_of(asked: Mapping[str, Any]) -> OperatorSettings:
     if asked["resume"] is not None and asked["init_from"] is not None:
         raise ConfigError("--resume goes on with all of a run, --init-from begins a new one: give one of them")
     return OperatorSettings(
-        data=OneFile(file=str(asked["dataset"])),
+        data=FieldFile(file=str(asked["dataset"])),
         network=_network(asked),
         training=OperatorTrainingConfig(**{name: asked[name] for name in TRAINING}),
         alignment=_alignment(asked),

@@ -27,6 +27,7 @@ FAMILIES = {
     "latent_poly": "trajectories",
     "dynamics parameter network": "dynamics",
     "neural operator": "operators",
+    "committee of operators": "operators",
 }
 """Kind of a file → the family that reports on it."""
 

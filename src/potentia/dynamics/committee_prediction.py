@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from potentia.dynamics.committee_calibration import CommitteeCalibration, wrapped
+from potentia.dynamics.committee_calibration import half_widths, wrapped
 from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.sensitivities import entry_names
 from potentia.dynamics.spec import ModelSpec
+from potentia.ensemble import SpreadCalibration
 from potentia.errors import NotFittedError
 
 __all__ = ["CommitteePrediction"]
@@ -32,7 +33,7 @@ class CommitteePrediction:
     """[members, windows, steps, states]"""
     member_params: Mapping[str, Floats] = field(repr=False)
     """[members, windows, *shape] each"""
-    calibration: CommitteeCalibration | None = None
+    calibration: SpreadCalibration | None = None
     """What makes intervals of the spread."""
 
     @cached_property
@@ -67,7 +68,7 @@ class CommitteePrediction:
         if self.calibration is None:
             text = "this committee has no intervals yet; call `calibrate` with held-out windows first"
             raise NotFittedError(text, page="dynamics.md#committees-and-intervals")
-        return self.calibration.half_width(self.states_std)
+        return half_widths(self.calibration, self.states_std)
 
     def frame(self) -> pd.DataFrame:
         """Return a row for each window: spreads of the last state ``std_<state>``, means and spreads of parameters.

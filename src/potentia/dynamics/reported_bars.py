@@ -37,14 +37,14 @@ def error_bars_of(part: str, windows: FeatureDataset, committee: DynamicsCommitt
     table = foreseen({f"state {names[k]}": (residual[:, k], spread[:, k]) for k in apart})
     if calibration is None:
         return error_bar_section(said, table, None)
-    drawn = [k for k in moving_states(found.spec) if k in apart and names[k] not in calibration.without_spread][:DRAWN]
+    drawn = [k for k in moving_states(found.spec) if k in apart][:DRAWN]
     bars = [
         ErrorBars.measured(
             f"state {names[k]}",
             found.spec.states[k].unit or "1",
             residual[:, k],
             spread[:, k],
-            calibration.by_state[names[k]],
+            calibration.of[names[k]],
             calibration.level,
             blocks=np.nonzero(known)[0],
         )

@@ -15,10 +15,8 @@ from potentia.ensemble.members import COMPLETED, FAILED, MemberResult
 __all__ = ["CommitteeTrainResult"]
 
 Record = TypeVar("Record", bound=MemberResult)
-COLUMNS = (
-    "seed", "split_seed", "device", "status", "model_path", "history_json_path", "history_csv_path", "summary_path",
-    "checkpoint_dir", "error",
-)  # fmt: skip
+FILES = ("model_path", "history_json_path", "history_csv_path", "summary_path", "checkpoint_dir")
+COLUMNS = ("seed", "split_seed", "device", "status", *FILES, "error")
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,16 @@ class CommitteeTrainResult(Generic[Record]):
     def failed_members(self) -> list[Record]:
         """Members whose training has failed."""
         return [member for member in self.members if member.status == FAILED]
+
+    @property
+    def resumable(self) -> bool:
+        """Whether some member waits to be trained, or trained further, by the same call."""
+        return len(self.completed_members) < len(self.members)
+
+    @property
+    def first_seed(self) -> int:
+        """Seed of the first member."""
+        return self.members[0].seed
 
     @property
     def stats(self) -> dict[str, dict[str, float]]:
@@ -73,6 +81,10 @@ class CommitteeTrainResult(Generic[Record]):
             row |= {name: _text(getattr(member, name)) for name in COLUMNS}
             rows.append(row | {name: member.metrics.get(name, np.nan) for name in metrics})
         return pd.DataFrame(rows, columns=["member", *COLUMNS, *metrics])
+
+    def comparison(self) -> pd.DataFrame:
+        """Return a row for each member, without where its files are."""
+        return self.to_dataframe().drop(columns=[*FILES, "error"])
 
     def __str__(self) -> str:
         lines = ["Training statistics:"]

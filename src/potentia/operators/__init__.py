@@ -3,6 +3,7 @@
 from potentia.operators.advice import advise
 from potentia.operators.alignment import Alignment
 from potentia.operators.baselines import baselines_of
+from potentia.operators.committee import OperatorCommittee
 from potentia.operators.dataset import OperatorData, Samples
 from potentia.operators.diagnostics import diagnose
 from potentia.operators.estimator import NeuralOperator
@@ -29,6 +30,7 @@ __all__ = [
     "FNOConfig",
     "Integer",
     "NeuralOperator",
+    "OperatorCommittee",
     "OperatorData",
     "OperatorTrainingConfig",
     "ParameterSpace",

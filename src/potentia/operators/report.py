@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from potentia.checks import one_file
 from potentia.operators.baselines import baselines_of
 from potentia.operators.dataset import OperatorData, Samples
-from potentia.operators.estimator import NeuralOperator
 from potentia.operators.evaluation import Evaluation, evaluate
 from potentia.operators.figures import Film, error_growth, field_rows, space_time, spectra
 from potentia.operators.hdf5 import read_operator_data
+from potentia.operators.reported import Reported
+from potentia.operators.reported_bars import error_bars_of
 from potentia.operators.results import TrainOut
 from potentia.operators.training_config import OperatorTrainingConfig
 from potentia.plots import ParityPanel, parity_panels
@@ -26,8 +27,6 @@ from potentia.report import (
     ModelReport,
     Section,
     closing_sections,
-    expected_kind,
-    no_error_bars,
     not_measured,
     whose_data,
 )
@@ -37,21 +36,19 @@ from potentia.train.history import rows_of
 __all__ = ["report_on"]
 
 Fields = NDArray[np.float32]
-OPERATOR = "operator"
 TRAIN_SAMPLES = 32
 """So many samples of the training part are looked at."""
 POINTS = 20_000
 """Of so many values of each channel, drawn at random, predicted are drawn over true ones."""
 WORST = 15
-HOW = "There is no committee of operators: train some from several seeds, and compare their predictions."
 SCORES = ("vrmse", "rel_l2", "nmse", "one_step_vrmse", "valid_time")
 
 
 def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False) -> ModelReport:
-    """Return the report on the operator in a file.
+    """Return the report on an operator or a committee.
 
     Args:
-        path: The file.
+        path: The file of either, or the directory of a committee.
         data: The file of the data set, if it is to be measured on.
         only_same: Whether to leave the data out if they are not those of the training.
 
@@ -59,9 +56,8 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
         FileFormatError: a file cannot be read.
         DataError: the data are of other fields.
     """
-    expected_kind(path, {NeuralOperator.kind})
-    operator = NeuralOperator.load(path)
-    record = operator.fitted().record
+    subject = Reported.of(path)
+    record = subject.record
     found = read_operator_data(one_file(data)) if data else None
     same = found is not None and found.mark() == record.get("data", {}).get("mark")
     if not same and only_same:
@@ -69,30 +65,29 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
     sections, headline, times = [not_measured()], NOT_MEASURED, {}
     if found is not None:
         begun = time.perf_counter()
-        predicted = operator.predict(found.test.initial, found.test.parameters, found.test.steps)
+        predicted = subject.predictor.predict(found.test.initial, found.test.parameters, found.test.steps)
         times = {"prediction, per sample and step": (time.perf_counter() - begun) / len(predicted) / found.test.steps}
-        scored = evaluate({OPERATOR: operator, **baselines_of(found)}, found)
-        sections = _measured(operator, found, predicted, scored, same=same)
-        score = {name: float(scored.scores[name][OPERATOR, "all"]) for name in ("vrmse", "rel_l2")}
+        scored = evaluate({subject.word: subject.predictor, **baselines_of(found)}, found)
+        sections = _measured(subject, found, predicted, scored, same=same)
+        score = {name: float(scored.scores[name][subject.word, "all"]) for name in ("vrmse", "rel_l2")}
         errors = f"VRMSE {score['vrmse']:.3g}, relative L2 {score['rel_l2']:.3g}"
         headline = f"{errors} over {found.test.steps} steps (held-out part)"
-    sections.append(no_error_bars(HOW))
+    sections.append(error_bars_of(subject.committee, None if found is None else found.test))
     sections += closing_sections(
         TrainOut(rows_of(record.get("training_history", {}))),
         record,
         unit="normalised fields",
         times=times,
         settings=OperatorTrainingConfig,
-        recipe=operator.recipe(),
-        path=path,
+        recipe=subject.operator.recipe(),
+        path=subject.file,
         data={"grid": " × ".join(map(str, record.get("grid", ()))), "steps": record.get("n_steps", "")},
     )
-    title = f"Neural operator of {record.get('data', {}).get('name', 'fields')}"
-    return ModelReport(title=title, family="operators", headline=headline, sections=sections)
+    return ModelReport(title=subject.title, family="operators", headline=headline, sections=sections)
 
 
 def _measured(
-    operator: NeuralOperator, data: OperatorData, predicted: Fields, scored: Evaluation, *, same: bool
+    subject: Reported, data: OperatorData, predicted: Fields, scored: Evaluation, *, same: bool
 ) -> list[Section]:
     section = Section("Errors").table(
         "Held-out part, beside what costs no training", _joined(scored.scores[list(SCORES)])
@@ -101,17 +96,17 @@ def _measured(
         "VRMSE is in parts of the spread of a field: its mean scores 1. Relative L2: nothing at all scores 1. The "
         "valid time ends where VRMSE is above 0.5."
     )
-    few = data.train.take(slice(TRAIN_SAMPLES))
-    train = evaluate({OPERATOR: operator}, _with_test(data, few))
+    few, word = data.train.take(slice(TRAIN_SAMPLES)), subject.word
+    train = evaluate({word: subject.predictor}, _with_test(data, few))
     section.table(f"{len(few)} samples of the training part", _joined(train.scores[list(SCORES)]))
     section.says(whose_data(same=same))
-    section.figure(_growth(scored, data), "Errors over the steps of a roll-out, held-out part.")
+    section.figure(_growth(scored, data, word), "Errors over the steps of a roll-out, held-out part.")
     channels = scored.by_channel[scored.by_channel.index.get_level_values("group") == "all"]
     bands = [name for name in scored.scores.columns if str(name).startswith(("error_", "energy_"))]
     section.table("By wavenumber, in parts of the truth", _joined(scored.scores[bands]), folded=True)
     section.table("By channel", _joined(channels[["vrmse", "rel_l2", "mse"]]))
-    spectrum = spectra(data.test.fields, {OPERATOR: predicted}, channels=data.channels, time_step=data.time_step)
-    section.figure(spectrum, "Power of the fields by wavenumber: what the operator smooths away, or makes of nothing.")
+    spectrum = spectra(data.test.fields, {word: predicted}, channels=data.channels, time_step=data.time_step)
+    section.figure(spectrum, f"Power of the fields by wavenumber: what the {word} smooths away, or makes of nothing.")
     return [section, _parity(data, predicted), _worst(data, predicted)]
 
 
@@ -130,13 +125,13 @@ def _with_test(data: OperatorData, samples: Samples) -> OperatorData:
     )  # fmt: skip
 
 
-def _growth(scored: Evaluation, data: OperatorData) -> Figure:
+def _growth(scored: Evaluation, data: OperatorData, word: str) -> Figure:
     steps = scored.by_step.xs("all", level="group")["vrmse"]
     curves: Mapping[str, NDArray[np.float64]] = {
         str(name): part.to_numpy() for name, part in steps.groupby(level="predictor", sort=False)
     }
-    own = {OPERATOR: curves[OPERATOR]}
-    rest = {name: curve for name, curve in curves.items() if name != OPERATOR}
+    own = {word: curves[word]}
+    rest = {name: curve for name, curve in curves.items() if name != word}
     return error_growth(own, rest, measure="VRMSE", time_step=data.time_step)
 
 

@@ -186,7 +186,8 @@ class RunDirectory:
         """
         for file, text in before.items():
             write_text(file, text)
-        if before or self.newest_checkpoint is not None:
+        own = {self.settings, self.provenance}
+        if before or (self.checkpoints.is_dir() and set(self.checkpoints.iterdir()) - own):
             return
         for file in (self.settings, self.provenance):
             file.unlink(missing_ok=True)

@@ -15,13 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from potentia.storage import write_text
+from potentia.errors import FileFormatError
+from potentia.storage import load_json, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "ENGINE_COLUMNS", "KeptHistory", "TrainingHistory", "columns_of", "export", "final_and_lowest", "rows_of", "table",
+    "ENGINE_COLUMNS", "KeptHistory", "TrainingHistory", "columns_of", "export", "final_and_lowest", "read_exported",
+    "rows_of", "table",
 ]  # fmt: skip
 
 _TIMES = ["epoch_time", "forward_time", "backward_time"]
@@ -178,6 +180,24 @@ def export(
         write_text(json_path, json.dumps(columns, allow_nan=False, indent=1) + "\n")
     if csv_path is not None:
         write_text(csv_path, frame.to_csv(float_format="%.17g", lineterminator="\n"))
+
+
+def read_exported(path: str | os.PathLike[str]) -> list[dict[str, float]]:
+    """Read the rows of a JSON file of `export`; null becomes NaN.
+
+    Raises:
+        FileFormatError: the file is cut off, or holds no columns of one length.
+    """
+    found = load_json(path)
+    try:
+        columns = {
+            name: [math.nan if value is None else float(value) for value in column]
+            for name, column in found.items()
+            if name != "epoch"
+        }
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    except (AttributeError, TypeError, ValueError):
+        raise FileFormatError(f"{path} is no history: wanted are columns of numbers, all of one length") from None
 
 
 def _finite(values: Sequence[float]) -> list[float | None]:

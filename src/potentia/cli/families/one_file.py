@@ -44,7 +44,7 @@ class OneFileSettings(FamilySettings):
 
     def at(self, root: Path) -> Self:
         """Return them with a relative path of the data taken from a directory."""
-        return replace(self, data=OneFile(file=anchored(self.data.file, root)))
+        return replace(self, data=replace(self.data, file=anchored(self.data.file, root)))
 
     def seeded(self, seed: int | None) -> Self:
         """Return them with a seed in any case."""

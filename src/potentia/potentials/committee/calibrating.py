@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from potentia.calibration import Calibration, Scaling, SplitConformal
-from potentia.checks import choice, number
+from potentia.checks import choice
+from potentia.ensemble import learned_from, mark_of_weights
 from potentia.error_bars import ErrorBars
-from potentia.errors import ConfigError, DataError
-from potentia.potentials.committee.calibration import CommitteeCalibration, force_spread, mark_of
+from potentia.errors import DataError
+from potentia.potentials.committee.calibration import CommitteeCalibration, force_spread
 from potentia.potentials.committee.predictions import TorchCommitteePredictResult
 from potentia.potentials.networks import AtomicNetworks
 from potentia.potentials.structure import Structure
-from potentia.seeding import stream
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,7 +73,7 @@ def calibrated(  # all that a calibration goes by
     seed: int,
 ) -> TorchCommitteeCalibrateResult:
     """Learn intervals from a part of ``structures`` that is drawn, whole ones, and measure them on the others."""
-    known = _drawn(len(structures), measure, seed)  # [structures]
+    known = learned_from(len(structures), measure, seed)  # [structures]
     error, spread = _energies(predicted, structures)
     energy = _fit(method, error[known], spread[known], None, None, level)
     bars = ErrorBars.measured("energy", "eV/atom", error[~known], spread[~known], energy, level)
@@ -91,7 +91,7 @@ def calibrated(  # all that a calibration goes by
             "force", "eV/Å", new.error, new.spread, forces, level, new.species, new.owner
         )  # fmt: skip
     measured = {"energy": bars.plain()} | ({} if force_bars is None else {"forces": force_bars.plain()})
-    marks = tuple(sorted(mark_of(model) for model in models))
+    marks = tuple(sorted(mark_of_weights(model) for model in models))
     calibration = CommitteeCalibration(energy, forces, level, marks, int(known.sum()), measured)
     places = [np.flatnonzero(part).tolist() for part in (known, ~known)]
     return TorchCommitteeCalibrateResult(calibration, bars, force_bars, *places)
@@ -174,13 +174,3 @@ def _fit(
     if isinstance(method, SplitConformal):
         return method.fit(residual, spread, groups=groups, blocks=blocks, levels=(level,))
     return method.fit(residual, spread)
-
-
-def _drawn(n: int, measure: float, seed: int) -> NDArray[np.bool_]:
-    """Return which structures are learned from; at least one is, and one is not.  [structures]"""
-    if not 0 < number("measure", measure) < 1:
-        raise ConfigError(f"measure must lie between 0 and 1, like 0.5, got {measure!r}")
-    n_measured = min(max(round(measure * n), 1), n - 1)
-    known = np.ones(n, dtype=bool)
-    known[stream(seed, "calibration").permutation(n)[:n_measured]] = False
-    return known

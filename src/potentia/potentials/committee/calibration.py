@@ -5,7 +5,6 @@ It belongs to the members that it was learned with, and names them by marks of t
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -16,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from potentia.calibration import Calibration
+from potentia.ensemble import mark_of_weights
 from potentia.errors import ConfigError, FileFormatError
 from potentia.potentials.networks import AtomicNetworks
 from potentia.storage import read_json, write_json
 
-__all__ = ["CALIBRATION", "CommitteeCalibration", "force_spread", "mark_of"]
+__all__ = ["CALIBRATION", "CommitteeCalibration", "force_spread"]
 
 CALIBRATION = "calibration.json"
 """Name of the file in the directory of a committee."""
@@ -40,7 +40,7 @@ class CommitteeCalibration:
     level: float
     """Share of the errors that the intervals in tables and results shall hold."""
     members: tuple[str, ...]
-    """Marks of the members it was learned with (`mark_of`), sorted."""
+    """Marks of the members it was learned with (`mark_of_weights`), sorted."""
     structures: int
     """How many it was learned from."""
     measured: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class CommitteeCalibration:
 
     def require_members(self, models: Sequence[AtomicNetworks], where: str) -> None:
         """Raise `ConfigError` unless it was learned with members of these weights; ``where`` says where it is from."""
-        if sorted(mark_of(model) for model in models) != list(self.members):
+        if sorted(mark_of_weights(model) for model in models) != list(self.members):
             raise ConfigError(
                 f"the calibration of {where} was learned with other members ({len(self.members)}, here are "
                 f"{len(models)}): call `calibrate` again, or load the committee it belongs to"
@@ -120,12 +120,3 @@ class CommitteeCalibration:
 def force_spread(forces_std: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return one spread for each atom, the root mean square over the components [atoms, 3]: it turns with the atoms."""
     return np.asarray(np.sqrt(np.mean(np.square(forces_std), axis=1)), dtype=np.float64)
-
-
-def mark_of(model: AtomicNetworks) -> str:
-    """Return a mark of all weights and the normalisation: the same networks, the same mark, on every device."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        values = tensor.detach().cpu().contiguous().numpy()
-        digest.update(f"{name} {values.dtype} {values.shape}".encode() + values.tobytes())
-    return digest.hexdigest()

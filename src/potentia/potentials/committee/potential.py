@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch.utils.data import Dataset
 
-from potentia.ensemble import CommitteeConfig, Member, read_metadata, train_members
+from potentia.ensemble import CommitteeConfig, Member, forecast_of_all, read_metadata, train_members
 from potentia.ensemble.members import COMPLETED
 from potentia.ensemble.run import Committee, OneByOne, Together, Way
 from potentia.errors import ConfigError, NotFittedError
@@ -39,7 +39,7 @@ from potentia.potentials.repulsion import ZBL, checked_repulsion
 from potentia.potentials.training_config import TorchTrainingConfig
 from potentia.potentials.training_input import TrainingInput
 from potentia.potentials.uncertainty_export import write_uncertainty
-from potentia.study import threads_limited, threads_per_task
+from potentia.study import threads_limited
 from potentia.train import Forecast
 from potentia.train.stopping import seconds_of
 
@@ -172,19 +172,9 @@ class TorchCommitteePotential(Estimator, AskedTogether):
             given = template.given(structures, dataset, train_dataset, test_dataset)
             with threads_limited(wanted.threads_per_member):
                 return self._forecast_together(template, given, config, wanted)
-        at_once = min(wanted.max_parallel, wanted.num_members)
         alone = replace(config, seed=wanted.seeds(config.seed)[0], device=wanted.device_of(0, self._device(config)))
-        threads = wanted.threads_per_member or (threads_per_task(at_once) if at_once > 1 else None)
-        with threads_limited(threads):
-            one = template.forecast(
-                structures, alone, dataset=dataset, train_dataset=train_dataset, test_dataset=test_dataset
-            )
-        rounds, memory = -(-wanted.num_members // at_once), one.memory_bytes
-        return replace(
-            one,
-            seconds_per_epoch=rounds * one.seconds_per_epoch,
-            memory_bytes=None if memory is None else at_once * memory,
-        )
+        parts = {"dataset": dataset, "train_dataset": train_dataset, "test_dataset": test_dataset}
+        return forecast_of_all(wanted, lambda: template.forecast(structures, alone, **parts))
 
     def _forecast_together(
         self, template: TorchANNPotential, given: TrainingInput, config: TorchTrainingConfig, wanted: CommitteeConfig

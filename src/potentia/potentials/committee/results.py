@@ -43,11 +43,6 @@ class TorchCommitteeTrainResult(CommitteeTrainResult[TorchCommitteeMemberResult]
     """Places of the structures that all members hold out."""
 
     @property
-    def resumable(self) -> bool:
-        """Whether some member waits to be trained, or trained further, by the same call."""
-        return len(self.completed_members) < len(self.members)
-
-    @property
     def trainouts(self) -> list[TrainOut]:
         """Histories of the completed members."""
         return [member.trainout for member in self.completed_members]

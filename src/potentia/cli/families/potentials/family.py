@@ -15,8 +15,9 @@ from potentia.cli.families.files import hdf5_keys, write_table
 from potentia.cli.families.potentials.data import database_among, structures_in
 from potentia.cli.families.potentials.jobs import job_of
 from potentia.cli.families.potentials.look import look_at_structures
-from potentia.cli.families.potentials.models import Predicted, bar_tables, opened, opened_committee
+from potentia.cli.families.potentials.models import Predicted, opened, opened_committee
 from potentia.cli.families.potentials.settings import PotentialSettings
+from potentia.error_bars import bar_tables
 from potentia.potentials.committee import TorchCommitteeConfig, TorchCommitteePotential
 from potentia.potentials.training import KIND
 from potentia.potentials.training_config import DECISIVE, TorchTrainingConfig

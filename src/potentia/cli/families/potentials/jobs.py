@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-import numpy as np
 import pandas as pd
 
 from potentia.cli.families.files import expanded
 from potentia.cli.families.potentials.data import Labelled, structures_in
 from potentia.cli.families.potentials.errors import error_rows
-from potentia.cli.families.potentials.models import Alone, Together, bar_tables
+from potentia.cli.families.potentials.models import Alone, Together
 from potentia.cli.families.potentials.settings import PotentialSettings
-from potentia.potentials.committee import TorchCommitteeConfig, TorchCommitteeTrainResult
+from potentia.ensemble import CommitteeCurves
+from potentia.error_bars import bar_tables
+from potentia.potentials.committee import TorchCommitteeConfig
 from potentia.potentials.results import TrainOut
 from potentia.potentials.structure import Structure
 from potentia.potentials.training_config import TorchTrainingConfig
@@ -24,9 +25,6 @@ from potentia.train import Forecast
 from potentia.train.checkpoint import load_checkpoint
 
 __all__ = ["job_of"]
-
-LEFT_OUT = ("model_path", "history_json_path", "history_csv_path", "summary_path", "checkpoint_dir", "error")
-"""Columns of the table of members that mean something where they were trained only."""
 
 
 @dataclass(frozen=True)
@@ -106,67 +104,17 @@ class TogetherJob(PotentialJob):
         config = replace(self.settings.training, checkpoint_dir=str(directory.checkpoints))
         wanted = replace(self.wanted, output_dir=directory.checkpoints)
         result = committee.train(data.structures, config, wanted, dataset=data.dataset)
-        out = CommitteeCurves.of(result)
+        out = CommitteeCurves.of(result, TrainOut)
         if out.resumable:
             return Trained(committee, out, None)
-        tables = {"members": result.to_dataframe().drop(columns=list(LEFT_OUT))}
+        tables = {"members": result.comparison()}
         if self.calibration:
-            found = committee.calibrate(self.calibration, seed=committee_seed(result))
+            found = committee.calibrate(self.calibration, seed=result.first_seed)
             tables |= bar_tables([found.energy] if found.forces is None else [found.energy, found.forces])
         asked = Together(committee)
         parts = {"validation": data.at(result.test_indices), "test": self.held_out}
         rows = [row for name, part in parts.items() if part for row in asked.errors(name, part)]
         return Trained(committee, out, pd.DataFrame(rows) if rows else None, tables)
-
-
-@final
-@dataclass(frozen=True)
-class CommitteeCurves:
-    """Histories of all members as one: the mean of each column; a member that has ended earlier is left out of it."""
-
-    result: TorchCommitteeTrainResult
-    history: Sequence[Mapping[str, float]]
-    """One row for each epoch."""
-
-    @classmethod
-    def of(cls, result: TorchCommitteeTrainResult) -> CommitteeCurves:
-        """Read the histories of the members that have begun."""
-        begun = [member for member in result.members if member.history_json_path.is_file()]
-        histories = [member.trainout.history for member in begun]
-        rows = []
-        for epoch in range(max(map(len, histories), default=0)):
-            there = [history[epoch] for history in histories if len(history) > epoch]
-            names = dict.fromkeys(name for row in there for name in row)
-            rows.append({name: float(np.mean([row.get(name, np.nan) for row in there])) for name in names})
-        return cls(result, rows)
-
-    @property
-    def ended(self) -> str:
-        """Why a member has ended before its last epoch; empty if none has paused."""
-        told = [member.error for member in self.result.members if member.error]
-        return told[0] if told else ""
-
-    @property
-    def resumable(self) -> bool:
-        """Whether a member waits to be trained, or trained further."""
-        return self.result.resumable
-
-    @property
-    def seed(self) -> int | None:
-        """Seed of the first member."""
-        return committee_seed(self.result)
-
-    def plot_training_summary(self, outfile: Path) -> Any:
-        """Draw the means of the members' errors over the epochs."""
-        return TrainOut(self.history).plot_training_summary(outfile)
-
-    def __str__(self) -> str:
-        return str(self.result)
-
-
-def committee_seed(result: TorchCommitteeTrainResult) -> int:
-    """Return the seed of the first member."""
-    return result.members[0].seed
 
 
 def job_of(settings: PotentialSettings) -> PotentialJob:

@@ -12,7 +12,7 @@ import pandas as pd
 from ase import Atoms
 
 from potentia.cli.families.potentials.errors import Row, labelled_errors, require_energies
-from potentia.error_bars import ErrorBars
+from potentia.error_bars import bar_tables
 from potentia.errors import ConfigError
 from potentia.potentials.committee import TorchCommitteePotential, TorchCommitteePredictResult
 from potentia.potentials.committee.calibrating import error_bars
@@ -21,7 +21,7 @@ from potentia.potentials.predictions import PredictOut
 from potentia.potentials.structure import Structure
 from potentia.runs.models import kind_of
 
-__all__ = ["Alone", "Asked", "Predicted", "Together", "bar_tables", "opened", "opened_committee"]
+__all__ = ["Alone", "Asked", "Predicted", "Together", "opened", "opened_committee"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,17 +145,6 @@ def opened_committee(path: Path) -> TorchCommitteePotential:
     if kind_of(path) != TorchCommitteePotential.kind:
         raise ConfigError(f"{path} holds one potential, which has no spread: train a committee (settings: `committee`)")
     return TorchCommitteePotential.load(path)
-
-
-def bar_tables(bars: Sequence[ErrorBars]) -> dict[str, pd.DataFrame]:
-    """Return ``"calibration"``, a row for each quantity, and ``"coverage"`` at several levels, by species too."""
-    rows = [{"quantity": one.quantity, "unit": one.unit, "level": one.level, **one.plain()} for one in bars]
-    coverage = [one.coverage.assign(quantity=one.quantity) for one in bars]
-    joined = pd.concat(coverage, ignore_index=True)
-    return {
-        "calibration": pd.DataFrame(rows),
-        "coverage": joined[["quantity", *(name for name in joined.columns if name != "quantity")]],
-    }
 
 
 def _with_spread(part: str, predicted: Predicted, structures: Sequence[Structure]) -> list[Row]:

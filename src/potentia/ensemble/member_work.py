@@ -1,0 +1,81 @@
+"""What the training of a member has in common in all families: its settings, its part of the data, its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from potentia.ensemble.config import CommitteeConfig
+from potentia.ensemble.members import Member, MemberEnd
+from potentia.ensemble.run import METADATA, read_metadata
+from potentia.train.history import export
+
+__all__ = ["MemberOut", "ended", "members_in", "resampling", "settings_of"]
+
+
+class MemberOut(Protocol):
+    """What the training of an estimator returns."""
+
+    @property
+    def history(self) -> Sequence[Mapping[str, float]]:
+        """One row for each epoch."""
+
+    @property
+    def ended(self) -> str:
+        """Why it ended before its last epoch; empty if it did not."""
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it has only paused."""
+
+    @property
+    def stats(self) -> Mapping[str, float]:
+        """Final errors and the like by name."""
+
+
+class _Saved(Protocol):
+    def save(self, path: Path) -> None:
+        """Write the estimator."""
+
+
+def members_in(directory: Path, wanted: CommitteeConfig, config: Any) -> list[Member]:
+    """Return the members that a directory is to hold.
+
+    Seeds are those given, else those that the directory has, else new ones.
+
+    Args:
+        directory: Of the committee, absolute.
+        wanted: How many members, from which seeds, where.
+        config: Settings of each training: ``seed``, ``device`` and ``checkpoint_dir`` are looked at.
+    """
+    first = config.seed
+    if first is None and (directory / METADATA).is_file():
+        first = int(read_metadata(directory)["members"][0]["seed"])
+    keeps = config.checkpoint_dir is not None
+    return [
+        Member(k, seed, 0, wanted.device_of(k, config.device), directory / f"member_{k:03d}", checkpoints=keeps)
+        for k, seed in enumerate(wanted.seeds(first))
+    ]
+
+
+def settings_of(config: Any, member: Member) -> Any:
+    """Return the settings of all members with the seed, the device and the directory of one."""
+    folder = member.checkpoint_dir
+    where = None if folder is None else str(folder)
+    return replace(config, seed=member.seed, device=member.device, checkpoint_dir=where)
+
+
+def resampling(wanted: CommitteeConfig) -> dict[str, Any]:
+    """Return what decides which part of the data members see, as plain values."""
+    part = {"subset_fraction": wanted.subset_fraction} if wanted.resample == "subset" else {}
+    return {"resample": wanted.resample, **part}
+
+
+def ended(member: Member, estimator: _Saved, out: MemberOut) -> MemberEnd:
+    """Write the model, unless its training has only paused, and its history; return how it has ended."""
+    if not out.resumable:
+        estimator.save(member.model_path)
+    export(out.history, member.history_json_path, member.history_csv_path)
+    return MemberEnd(out.stats, interrupted=out.ended if out.resumable else "")
