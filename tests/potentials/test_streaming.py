@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import subprocess
-import sys
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -260,33 +257,14 @@ def test_threads_end_with_the_training():
     assert threading.active_count() <= before
 
 
-def together(folder):
-    """Featurise, predict and train in several threads at once, and compare with one after the other."""
+@pytest.mark.slow
+def test_threads_may_featurise_predict_and_train_at_once(tmp_path):
     potential = small_data.trained()
     frames = small_data.frames(10)
     alone = potential.predict(frames, eval_forces=True).total_energy
     with ThreadPoolExecutor(4) as pool:
         many = list(pool.map(lambda _: potential.predict(frames, eval_forces=True).total_energy, range(40)))
     assert many == [alone] * 40
-    dataset = database(folder / "plain.h5", SOME)
+    dataset = database(tmp_path / "plain.h5", SOME)
     settings = {"datasets": {"dataset": dataset}, "memory_limit": 0, **GRADIENTS}
     assert result(*train(num_workers=3, **settings)) == result(*train(**settings))
-
-
-@pytest.mark.slow
-def test_kernels_take_turns_where_they_must(tmp_path):
-    """Numba's own pool of threads ends the process when it is used by two threads at a time."""
-    code = "import pathlib, sys; from potentials.test_streaming import together; together(pathlib.Path(sys.argv[1]))"
-    environment = os.environ | {
-        "NUMBA_THREADING_LAYER": "workqueue",
-        "NUMBA_NUM_THREADS": "2",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, tmp_path],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
