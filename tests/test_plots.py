@@ -12,6 +12,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from crossings import crossed
 from potentia.errors import ConfigError, DataError
 from potentia.plots import ErrorPanel, ParityPanel, error_curves, error_distribution, parity, parity_panels
 
@@ -92,8 +93,7 @@ every_figure = pytest.mark.parametrize("draw", [curves, distribution, pairs])
 # ------------------------------------------------------------------------------------------------------ every figure
 
 
-@every_figure
-@pytest.mark.parametrize("suffix", HEAD)
+@pytest.mark.parametrize(("draw", "suffix"), crossed([curves, distribution, pairs], [*HEAD]))
 def test_a_figure_is_written_as_its_suffix_says_and_nothing_is_left_beside_it(draw, suffix, tmp_path):
     path = tmp_path / f"figure{suffix}"
     assert isinstance(draw(path), Figure)

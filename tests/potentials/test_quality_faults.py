@@ -88,9 +88,9 @@ def test_a_stress_of_the_other_sign_is_found():
 @pytest.mark.parametrize(
     ("factors", "named"),
     [
-        ({"energy": 1 / KCAL}, "energies in kcal/mol"),
+        pytest.param({"energy": 1 / KCAL}, "energies in kcal/mol", marks=pytest.mark.slow),
         ({"energy": 1 / HARTREE}, "energies in Hartree"),
-        ({"forces": 1 / KCAL}, "forces in kcal/mol/Å"),
+        pytest.param({"forces": 1 / KCAL}, "forces in kcal/mol/Å", marks=pytest.mark.slow),
         ({"energy": 1 / KCAL, "forces": 1 / KCAL}, "energies and forces in kcal/mol"),
         ({"stress": 160.2}, "stress in GPa"),
     ],
@@ -104,8 +104,8 @@ def test_another_unit_of_all_frames_is_found(factors, named):
     ("factors", "named"),
     [
         ({"energy": 1 / KCAL}, "energies of 3 frames are in kcal/mol"),
-        ({"energy": 1 / HARTREE}, "energies of 3 frames are in Hartree"),
-        ({"forces": 1 / KCAL}, "forces in kcal/mol/Å"),
+        pytest.param({"energy": 1 / HARTREE}, "energies of 3 frames are in Hartree", marks=pytest.mark.slow),
+        pytest.param({"forces": 1 / KCAL}, "forces in kcal/mol/Å", marks=pytest.mark.slow),
         ({"forces": 1 / HARTREE}, "forces in Hartree/Å"),
     ],
 )
@@ -267,6 +267,7 @@ def test_published_sets_are_clean(element):
         assert found == []
 
 
+@pytest.mark.slow
 @needs_shared
 @pytest.mark.parametrize("element", ["Li", "Si", "Cu"])
 def test_faults_in_published_sets_are_found(element):

@@ -29,6 +29,7 @@ SETTINGS = {
 }
 every_setting = pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 FORCES = SETTINGS["forces drawn each epoch"]
+FEW = ("momentum, energies", "scheduler, forces", "no seed")
 
 
 def train(epochs, folder=None, resume_from=None, structures=None, allow=(), **settings):
@@ -43,8 +44,11 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-@every_setting
-def test_four_epochs_and_four_more_are_eight(settings, tmp_path):
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in FEW else pytest.mark.slow) for name in SETTINGS]
+)
+def test_four_epochs_and_four_more_are_eight(name, tmp_path):
+    settings = SETTINGS[name]
     _, first = train(4, tmp_path, **settings)
     resumed = train(4, resume_from=tmp_path / "checkpoint_epoch_0004.pt", **settings)
     assert len(resumed[1].errors) == 8

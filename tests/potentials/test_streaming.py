@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from crossings import crossed
 from potentia import Adam, ChebyshevDescriptor, Structure, StructureDataset
 from potentia.errors import ConfigError, DataError, FileFormatError, PotentiaWarning
 from potentia.potentials.datasets.memory import bytes_of, machine_memory
@@ -35,24 +36,22 @@ def streamed(**changes):
     return result(*train(SOME, memory_limit=0, **changes))
 
 
-@pytest.mark.parametrize("workers", [0, 1, 3])
-@pytest.mark.parametrize("prefetch", [1, 4])
-@pytest.mark.parametrize("persistent", [True, False])
+@pytest.mark.parametrize(("workers", "prefetch", "persistent"), crossed([0, 1, 3], [1, 4], [True, False]))
 def test_workers_change_no_bit(workers, prefetch, persistent, expected):
     ahead = {"num_workers": workers, "prefetch_factor": prefetch, "persistent_workers": persistent}
     assert streamed(**ahead, **DRAWN) == expected["forces"]
 
 
-@pytest.mark.parametrize("size", [0, 1, 3, None])
-@pytest.mark.parametrize("caches", [c for n in range(1, 4) for c in itertools.combinations(CACHES, n)], ids="-".join)
+@pytest.mark.parametrize(
+    ("caches", "size"), crossed([c for n in range(1, 4) for c in itertools.combinations(CACHES, n)], [0, 1, 3, None])
+)
 def test_caches_change_no_bit(caches, size, expected):
     sizes = {"cache_feature_max_entries", "cache_neighbor_max_entries", "cache_force_triplet_max_entries"}
     settings = dict.fromkeys(caches, True) | dict.fromkeys(sizes, size)
     assert streamed(**settings, **DRAWN) == expected["forces"]
 
 
-@pytest.mark.parametrize("scope", ["all", "train", "val"])
-@pytest.mark.parametrize("warmup", [True, False])
+@pytest.mark.parametrize(("scope", "warmup"), crossed(["all", "train", "val"], [True, False]))
 def test_scope_and_warm_up_change_no_bit(scope, warmup, expected):
     settings = {**CACHES, "cache_scope": scope, "cache_warmup": warmup}
     assert streamed(**settings) == expected["energies"]
