@@ -255,6 +255,7 @@ def test_frames_without_forces_or_of_one_atom_can_be_looked_at():
     assert check_structures(lone).errors == ()
 
 
+@pytest.mark.slow
 @needs_shared
 @pytest.mark.parametrize("element", ["Li", "Si", "Ni", "Cu"])
 def test_published_sets_are_clean(element):
@@ -281,6 +282,7 @@ def test_faults_in_published_sets_are_found(element):
     assert "the sign of the stress" in finding.text
 
 
+@pytest.mark.slow
 @needs_shared
 def test_a_stress_of_the_other_sign_in_some_frames_is_found():
     frames = read_structures(SHARED / "mlearn/Cu_train.xyz").structures
@@ -290,8 +292,8 @@ def test_a_stress_of_the_other_sign_in_some_frames_is_found():
     assert frames_of(finding) == large
 
 
-@needs_shared
 @pytest.mark.slow
+@needs_shared
 def test_titanium_dioxide_is_clean_and_its_faults_are_found():
     frames = read_structures(SHARED / "tio2/structures.xyz").structures
     split = dict(line.split() for line in (SHARED / "tio2/split_15-15.tsv").read_text().splitlines())
