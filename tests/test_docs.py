@@ -32,9 +32,9 @@ def test_every_public_name_stands_on_the_api_page(package):
     assert names <= {name for _, name in LISTED}
 
 
-@pytest.mark.parametrize(("module", "name"), LISTED)
-def test_a_name_on_the_api_page_is_defined_where_the_page_says(module, name):
-    assert name in importlib.import_module(module).__all__
+def test_names_on_the_api_page_are_defined_where_the_page_says():
+    assert len(LISTED) > 400
+    assert [(m, name) for m, name in LISTED if name not in importlib.import_module(m).__all__] == []
 
 
 def test_every_page_is_in_the_contents():

@@ -14,13 +14,13 @@ from potentia.errors import ConfigError, DataError, PotentiaWarning
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 99, 100, 300])
 @pytest.mark.parametrize("percent", [0, 0.5, 1, 100 / 3, 50, 66.6, 99])
-@pytest.mark.parametrize("seed", [0, 7, 2**63])
-def test_the_parts_are_disjoint_and_complete_and_sorted(n, percent, seed):
-    split = holdout(n, percent, seed)
-    assert sorted([*split.train, *split.test]) == list(range(n))
-    assert len(split.test) == int(n * percent / 100)
-    assert all(np.all(np.diff(part) > 0) for part in (split.train, split.test))
-    assert split.train.dtype == split.test.dtype == np.int64
+def test_the_parts_are_disjoint_and_complete_and_sorted(n, percent):
+    for seed in (0, 7, 2**63):
+        split = holdout(n, percent, seed)
+        assert sorted([*split.train, *split.test]) == list(range(n))
+        assert len(split.test) == int(n * percent / 100)
+        assert all(np.all(np.diff(part) > 0) for part in (split.train, split.test))
+        assert split.train.dtype == split.test.dtype == np.int64
 
 
 def test_the_seed_decides():
