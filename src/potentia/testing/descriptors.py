@@ -193,7 +193,7 @@ def features_fade_at_the_cutoff(descriptor: Descriptor) -> None:
     name = descriptor.species[0]
     reach = descriptor.cutoff
     alone, *pair = (
-        _features(descriptor, Structure([[0.0, 0, 0], [distance, 0, 0]], [name, name]))
+        _features(descriptor, Structure(np.array([[0.0, 0, 0], [distance, 0, 0]]), [name, name]))
         for distance in (1.1 * reach, (1 - 1e-6) * reach, 0.5 * reach)
     )
     size = max(float(np.abs(pair[1] - alone).max()), 1.0)
@@ -210,8 +210,8 @@ def settings_go_there_and_back(descriptor: Descriptor, structures: Sequence[Stru
     written = json.loads(json.dumps(plain_of(descriptor)))
     again = descriptor_from(written)
     require("settings go to plain values and back", plain_of(again) == written, f"{again!r} instead of {descriptor!r}")
-    found = (one.features(one.geometry(structures)).values for one in (again, descriptor))
-    require_same("a descriptor that was written down and read has the same features", *found)
+    found, expected = (one.features(one.geometry(structures)).values for one in (again, descriptor))
+    require_same("a descriptor that was written down and read has the same features", found, expected)
 
 
 def company_changes_no_bit(descriptor: Descriptor, structures: Sequence[Structure]) -> None:

@@ -185,7 +185,7 @@ class HDF5StructureDataset(PotentialDataset):
         return self._manifest is not None
 
     def get_descriptor_manifest(self) -> dict[str, Any] | None:
-        """Return class, settings, pair layout and mark of the file's descriptor; None if it has none."""
+        """Return the file's descriptor (class and settings), its pair layout and mark; None if it has none."""
         return None if self._manifest is None else dict(self._manifest)
 
     def load_persisted_descriptor(self) -> Descriptor | None:

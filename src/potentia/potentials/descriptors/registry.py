@@ -28,7 +28,6 @@ __all__ = [
 
 CLASS, MODULE = "class", "module"
 """Under these names stand the class of a descriptor, and the module that defines it if it is a user's."""
-PAGE = "extending.md#a-descriptor"
 SCRIPTS = ("__main__", "__mp_main__")
 """What Python calls the module of a script or notebook, here and in processes that it begins."""
 
@@ -115,7 +114,7 @@ def require_known(values: Mapping[str, Any], where: str) -> None:
     raise FileFormatError(
         f"{where} has a descriptor {name!r} of {home}, which is not registered here{near}. Import what defines and "
         f"registers it first; on the command line: potentia --import {'MODULE' if script else values[MODULE]} …",
-        page=PAGE,
+        page="extending.md#a-descriptor",
     )
 
 
@@ -133,12 +132,14 @@ def made_known(values: Mapping[str, Any]) -> None:
     try:
         import_module(module)
     except ImportError as error:
-        raise ConfigError(f"a process cannot import {module!r}, which defines {name}: {error}", page=PAGE) from error
+        raise ConfigError(
+            f"a process cannot import {module!r}, which defines {name}: {error}", page="extending.md#a-descriptor"
+        ) from error
     if name not in DESCRIPTORS:
         raise ConfigError(
             f"a process has imported {module!r}, and no descriptor {name!r} is registered by that: put "
             "@register_descriptor above the class, at the top level of a file that can be imported, no notebook",
-            page=PAGE,
+            page="extending.md#a-descriptor",
         )
 
 
