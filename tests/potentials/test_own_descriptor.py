@@ -153,6 +153,17 @@ def test_features_of_a_database_are_those_of_the_descriptor(database, potential,
     assert small_data.weights(trained) == small_data.weights(potential)
 
 
+def test_features_kept_on_disk_are_those_of_the_descriptor(tmp_path, potential, monkeypatch):
+    kept = small_data.config(cache_persist_dir=str(tmp_path), **GRADIENTS)
+    for own in (OWN, RadialGaussians(SPECIES, OWN.functions, 3.5)):
+        fresh(own).train(small_data.frames(), kept)
+    assert len(list(tmp_path.iterdir())) == 2
+    monkeypatch.setattr(RadialGaussians, "features", lambda *_: pytest.fail("features are on disk"))
+    again = fresh()
+    again.train(small_data.frames(), kept)
+    assert small_data.weights(again) == small_data.weights(potential)
+
+
 def test_another_descriptor_than_that_of_a_database_is_refused(database):
     with pytest.raises(DatasetError, match=r"radius: 3\.8 → 3\.5"):
         HDF5StructureDataset(RadialGaussians(SPECIES, OWN.functions, 3.5), database)
@@ -207,6 +218,15 @@ def test_a_file_of_a_descriptor_that_is_not_registered_says_what_to_import(hidde
         TorchANNPotential.load(hidden)
     with pytest.raises(FileFormatError, match=message):
         TorchCommitteePotential.from_files([hidden])
+
+
+def test_a_file_that_names_no_class_is_refused(tmp_path, monkeypatch):
+    recipe = small_data.trained().recipe()
+    del recipe["descriptor"]["class"]
+    monkeypatch.setattr(TorchANNPotential, "recipe", lambda _: recipe)
+    small_data.trained().save(tmp_path / "early")
+    with pytest.raises(FileFormatError, match="early does not name the class of its descriptor: write it again"):
+        TorchANNPotential.load(tmp_path / "early")
 
 
 def test_a_wrong_name_is_told_the_nearest():

@@ -9,11 +9,12 @@ from dataclasses import asdict
 from typing import Any
 
 from potentia.config import differences
+from potentia.errors import FileFormatError
 from potentia.potentials.datasets.base import DatasetError
 from potentia.potentials.descriptors.base import Descriptor
 from potentia.potentials.descriptors.registry import comparable, descriptor_from, moved_to, plain_of, require_known
 
-__all__ = ["manifest_of", "recovered", "require_compatible"]
+__all__ = ["manifest_of", "recovered", "require_compatible", "require_whole"]
 
 FREE = ("device", "dtype", "kernels")
 """Settings that may differ between a database and its use: where and how precisely features are computed."""
@@ -24,6 +25,12 @@ def manifest_of(descriptor: Descriptor) -> dict[str, Any]:
     found = {"descriptor": plain_of(descriptor), "layout": asdict(descriptor.layout)}
     mark = hashlib.sha256(json.dumps(_fixed(found), sort_keys=True).encode()).hexdigest()
     return {**found, "sha256": mark}
+
+
+def require_whole(manifest: Mapping[str, Any], where: str) -> None:
+    """Raise `FileFormatError` unless a manifest has what `manifest_of` writes."""
+    if not {"descriptor", "layout", "sha256"} <= set(manifest):
+        raise FileFormatError(f"{where} does not tell its descriptor as this release reads it: build it again")
 
 
 def recovered(manifest: Mapping[str, Any], where: str) -> Descriptor:

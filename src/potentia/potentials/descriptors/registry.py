@@ -77,8 +77,7 @@ def descriptor_from(values: Mapping[str, Any]) -> Descriptor:
     Raises:
         ConfigError: its class is not registered, or cannot be made of these settings.
     """
-    cls = DESCRIPTORS.named(values[CLASS])
-    settings = _settings(values)
+    cls, settings = _class(values), _settings(values)
     if "dtype" in settings:
         settings["dtype"] = DTYPES[settings["dtype"]]
     try:
@@ -91,7 +90,7 @@ def descriptor_from(values: Mapping[str, Any]) -> Descriptor:
 def moved_to(device: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the plain values of the same descriptor on another device."""
     names = {name: values[name] for name in (CLASS, MODULE) if name in values}
-    return {**names, **DESCRIPTORS.named(values[CLASS]).settings_on(device, _settings(values))}
+    return {**names, **_class(values).settings_on(device, _settings(values))}
 
 
 def comparable(values: Mapping[str, Any], *free: str) -> dict[str, Any]:
@@ -141,6 +140,17 @@ def made_known(values: Mapping[str, Any]) -> None:
             "@register_descriptor above the class, at the top level of a file that can be imported, no notebook",
             page="extending.md#a-descriptor",
         )
+
+
+def _class(values: Mapping[str, Any]) -> type[Descriptor]:
+    name = values[CLASS]
+    if name not in DESCRIPTORS:
+        raise ConfigError(
+            f"there is no descriptor {name!r}{did_you_mean(name, DESCRIPTORS)}. A class of one's own is known by its "
+            "name once @register_descriptor stands above it and its module is imported",
+            page="extending.md#a-descriptor",
+        )
+    return DESCRIPTORS[name]
 
 
 def _settings(values: Mapping[str, Any]) -> dict[str, Any]:
