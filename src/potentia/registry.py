@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
 from potentia.checks import did_you_mean
 from potentia.errors import ConfigError
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "home_of"]
 
 
 class _Named(Protocol):
@@ -47,8 +48,8 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         Raises:
             ConfigError: another class has its name.
         """
-        name, home = _name(one), _home(one)
-        there = _home(self._known[name]) if name in self._known else home
+        name, home = _name(one), home_of(one)
+        there = home_of(self._known[name]) if name in self._known else home
         if there != home:
             raise ConfigError(f"there is a {self._kind} {name!r} already, {there}: choose another name")
         self._known[name] = one
@@ -68,7 +69,9 @@ def _name(one: _Named | type[Any]) -> str:
     return one.__name__ if isinstance(one, type) else one.name
 
 
-def _home(one: _Named | type[Any]) -> str:
-    """Return where the class of a thing is defined."""
+def home_of(one: object) -> str:
+    """Return where the class of a thing, or a class, is defined: in which file, whatever name that was imported by."""
     cls = one if isinstance(one, type) else type(one)
-    return f"{cls.__qualname__} of {cls.__module__}"
+    module = sys.modules.get(cls.__module__)
+    file = None if module is None else vars(module).get("__file__")
+    return f"{cls.__qualname__} of {file or cls.__module__}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -27,7 +29,7 @@ from potentia.potentials.descriptors.registry import descriptor_from, plain_of
 from potentia.potentials.lammps import MLIAPModel
 from potentia.testing.descriptors import check_descriptor
 from potentia.testing.potentials import check_potential
-from potentials import small_data
+from potentials import own_descriptor, small_data
 from potentials.own_descriptor import ARCH, OWN, RadialGaussians, Unregistered, fresh
 from potentials.small_data import CUTOFF, FREE, GRADIENTS, SPECIES
 
@@ -242,9 +244,18 @@ def test_a_name_is_taken_once(registered):
     assert register_descriptor(RadialGaussians) is RadialGaussians  # again: a cell of a notebook, a reload
 
 
+def test_a_file_that_is_imported_by_two_names_defines_one_class(registered, monkeypatch):
+    spec = importlib.util.spec_from_file_location("imported_again", own_descriptor.__file__)
+    again = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "imported_again", again)
+    spec.loader.exec_module(again)
+    assert type(descriptor_from(plain_of(OWN))) is again.RadialGaussians is not RadialGaussians
+    register_descriptor(RadialGaussians)
+
+
 def test_a_class_with_the_name_of_another_is_not_written():
     other = type("ChebyshevDescriptor", (RadialGaussians,), {})(SPECIES, [(2.0, 1.8)], CUTOFF)
-    with pytest.raises(ConfigError, match=r"cannot be written to files: that of potentia.* is registered by its name"):
+    with pytest.raises(ConfigError, match=r"cannot be written to files: .*chebyshev\.py is registered by this name"):
         fresh(other).recipe()
 
 

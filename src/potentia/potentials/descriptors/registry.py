@@ -12,7 +12,7 @@ from potentia.config import plain
 from potentia.errors import ConfigError, FileFormatError
 from potentia.potentials.descriptors.base import Descriptor
 from potentia.potentials.descriptors.chebyshev import ChebyshevDescriptor
-from potentia.registry import Registry
+from potentia.registry import Registry, home_of
 from potentia.train.device import DTYPES
 
 __all__ = [
@@ -61,14 +61,11 @@ def plain_of(descriptor: Descriptor) -> dict[str, Any]:
     taken = sorted({CLASS, MODULE} & set(settings))
     if taken:
         raise ConfigError(f"{cls.__name__} has a setting {taken[0]!r}, which files have another meaning for: rename it")
-    there = DESCRIPTORS.get(cls.__name__, cls)
-    if (there.__module__, there.__qualname__) != (cls.__module__, cls.__qualname__):
-        raise ConfigError(
-            f"the descriptor {cls.__name__} of {cls.__module__} cannot be written to files: that of "
-            f"{there.__module__} is registered by its name. Rename one of them"
-        )
-    own = {} if cls.__module__.startswith("potentia.") else {MODULE: cls.__module__}
-    return {CLASS: cls.__name__, **own, **settings}
+    own, there = home_of(cls), home_of(DESCRIPTORS.get(cls.__name__, cls))
+    if own != there:
+        raise ConfigError(f"{own} cannot be written to files: {there} is registered by this name. Rename one of them")
+    module = {} if cls.__module__.startswith("potentia.") else {MODULE: cls.__module__}
+    return {CLASS: cls.__name__, **module, **settings}
 
 
 def descriptor_from(values: Mapping[str, Any]) -> Descriptor:
