@@ -14,6 +14,7 @@ from potentia import ChebyshevDescriptor, Structure
 from potentia.dynamics import ModelSpec, Parameter, Variable
 from potentia.errors import ConfigError
 from potentia.operators.networks.base import FieldNetwork, FieldShape
+from potentia.potentials.descriptors import register_descriptor
 from potentia.testing import descriptors, dynamics, methods, operators, potentials, trajectories
 from potentia.testing.comparing import require_close, require_same
 from potentia.testing.estimators import settings_go_there_and_back
@@ -58,6 +59,17 @@ class WithCompany(WithHeight):
         return 0.1 * geometry.n_structures
 
 
+class WithoutEnd(WithHeight):
+    def added(self, geometry):
+        return 0.1 * geometry.start.diff()
+
+
+@register_descriptor
+class Forgetful(ChebyshevDescriptor):
+    def settings(self):
+        return {**super().settings(), "rad_order": 3, "rad_cutoff": 2.9}
+
+
 def descriptor(cls=ChebyshevDescriptor, **settings):
     return cls(["H", "O"], 3, 3.0, 2, 3.0, kernels="torch", **settings)
 
@@ -76,6 +88,24 @@ def test_what_a_descriptor_breaks_is_named():
         descriptors.check_descriptor(descriptor(WithNumber), [WATER])
     with broken("structures beside a structure change no bit"):
         descriptors.check_descriptor(descriptor(WithCompany), [WATER, WATER])
+
+
+@pytest.mark.parametrize("kernels", ["numba", "torch"])
+def test_simulations_see_what_the_descriptor_sees(kernels):
+    seen = ChebyshevDescriptor(["H", "O"], 3, 3.0, 2, 2.5, kernels=kernels)
+    for structure in (WATER, CRYSTAL):
+        descriptors.simulations_see_the_same(seen, structure)
+    with broken("pairs beyond the cutoff change no features: off by"):
+        descriptors.simulations_see_the_same(descriptor(WithoutEnd), CRYSTAL)
+    with broken("features fade towards the cutoff: off by"):
+        descriptors.features_fade_at_the_cutoff(descriptor(WithoutEnd))
+
+
+def test_what_files_know_makes_the_same_descriptor():
+    with broken("a descriptor that was written down and read has the same features: other bits"):
+        descriptors.settings_go_there_and_back(descriptor(Forgetful), [WATER])
+    with pytest.raises(ConfigError, match="there is no descriptor 'WithHeight'"):
+        descriptors.settings_go_there_and_back(descriptor(WithHeight), [WATER])
 
 
 def test_differences_need_double_precision():

@@ -25,6 +25,7 @@ TABLES = {
         "flag": Column("|b1"),
         "ragged": Column("<f8", (2,), ragged=True),
         "bytes": Column("|u1", ragged=True),
+        "nothing": Column("<f8", (0,), ragged=True),
     },
     "empty": {"ragged": Column("<i4", ragged=True)},
 }
@@ -39,6 +40,7 @@ def block(n, seed):
         "flag": rng.random(n) > 0.5,
         "ragged": Ragged(rng.normal(size=(lengths.sum(), 2)), lengths),
         "bytes": Ragged.of([np.full(k, k, dtype=np.uint8) for k in lengths[::-1]], TABLES["rows"]["bytes"]),
+        "nothing": Ragged(np.zeros((lengths.sum(), 0)), lengths),
     }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from potentia import ChebyshevDescriptor, TorchANNPotential
+from potentia.potentials.descriptors.registry import plain_of
 from potentia.potentials.formats.aenet_network import read_aenet_network, write_aenet_network
 from potentials import brute_force
 
@@ -43,7 +44,7 @@ def drawn(species=("Ti", "O"), layers=None, normalised=True, dtype=torch.float64
             model[f"networks.{k}.biases.{layer}"] = rng.normal(size=sizes[layer + 1])
     tensors = {name: torch.tensor(value, dtype=dtype) for name, value in (model | state).items()}
     free = {name: float(rng.normal()) - 5.0 for name in species}
-    recipe = {"arch": arch, "descriptor": basis.settings()}
+    recipe = {"arch": arch, "descriptor": plain_of(basis)}
     return TorchANNPotential.from_parts(recipe, {"model": tensors, "atomic_energies": free})
 
 

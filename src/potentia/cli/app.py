@@ -44,6 +44,24 @@ Overrides = Annotated[
 ]
 
 
+@app.callback()
+def begin(
+    modules: Annotated[
+        list[str],
+        typer.Option(
+            "--import",
+            metavar="MODULE",
+            envvar="POTENTIA_IMPORT",
+            help="Import a module of one's own first: it registers a descriptor, a model, a network, a system.",
+        ),
+    ] = [],  # noqa: B006  # typer reads it
+) -> None:
+    """Import modules of users, before the command."""
+    from potentia.cli.own_modules import import_modules
+
+    import_modules(modules)
+
+
 @study.command("run")
 def study_run(
     config: Config,

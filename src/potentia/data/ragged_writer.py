@@ -140,9 +140,10 @@ def filters_of(compression: str | None, level: int) -> dict[str, Any]:
 
 
 def _create(group: h5py.Group, name: str, column: Column, filters: Mapping[str, Any]) -> None:
-    dtype = np.dtype(column.dtype)
-    items = max(1, CHUNK // (dtype.itemsize * math.prod(column.shape)))
-    sizes = {"shape": (0, *column.shape), "maxshape": (None, *column.shape), "chunks": (items, *column.shape)}
+    dtype, some = np.dtype(column.dtype), [max(n, 1) for n in column.shape]  # chunks of nothing cannot be
+    items = max(1, CHUNK // (dtype.itemsize * math.prod(some)))
+    most = (None, *(n or None for n in column.shape))
+    sizes = {"shape": (0, *column.shape), "maxshape": most, "chunks": (items, *some)}
     if not column.ragged:
         group.create_dataset(name, dtype=dtype, **sizes, **filters)
         return

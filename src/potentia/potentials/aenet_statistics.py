@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from potentia.checks import array_of_shape, did_you_mean, require_finite
 from potentia.errors import ConfigError
-from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.descriptors.base import Descriptor
 from potentia.potentials.formats.aenet_records import Reals
 from potentia.potentials.structure import Structure
 from potentia.potentials.surface import featurise
@@ -73,9 +73,7 @@ def imported_statistics(record: Mapping[str, Any]) -> dict[str, FeatureStatistic
     }
 
 
-def measured_statistics(
-    structures: Sequence[Structure], descriptor: ChebyshevDescriptor
-) -> dict[str, FeatureStatistics]:
+def measured_statistics(structures: Sequence[Structure], descriptor: Descriptor) -> dict[str, FeatureStatistics]:
     """Return the statistics over the atoms of each species that occurs in ``structures``."""
     rows: dict[str, list[Reals]] = {species: [] for species in descriptor.species}  # low, high, Σ, Σ² of each chunk
     counts = dict.fromkeys(descriptor.species, 0)

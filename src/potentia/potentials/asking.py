@@ -12,12 +12,13 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from torch.utils.data import Dataset
 
-from potentia.errors import DataError
+from potentia.errors import ConfigError, DataError
 from potentia.potentials.aenet_export import AenetExport
 from potentia.potentials.calculator import ANNCalculator
 from potentia.potentials.datasets.joined import JoinedDataset
 from potentia.potentials.datasets.labelled import complete_atomic_energies
-from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.descriptors.base import Descriptor
+from potentia.potentials.descriptors.chebyshev import ChebyshevDescriptor
 from potentia.potentials.duplicates import NEAR
 from potentia.potentials.extrapolation import Extrapolation
 from potentia.potentials.fitted import FittedPotential, require_ranges
@@ -40,7 +41,7 @@ Structures: TypeAlias = StructureLike | Iterable[StructureLike]
 class AskedAlone(ABC):
     """A trained potential, as those see it who use it."""
 
-    descriptor: ChebyshevDescriptor
+    descriptor: Descriptor
     """The descriptor of atoms."""
     arch: Architecture
     """Hidden layers of each species."""
@@ -196,11 +197,22 @@ class AskedAlone(ABC):
         return exported.write(output_dir, prefix, descriptor_stats, structures, compute_stats=compute_stats)
 
     def aenet_export(self) -> AenetExport:
-        """Return this potential on its way to ænet."""
-        fitted = self.fitted()
+        """Return this potential on its way to ænet.
+
+        Raises:
+            NotFittedError: the potential is not trained.
+            ConfigError: ænet does not know its descriptor.
+        """
+        fitted, descriptor = self.fitted(), self.descriptor
+        if not isinstance(descriptor, ChebyshevDescriptor):
+            raise ConfigError(
+                "files of ænet have words for ChebyshevDescriptor only, and this potential has "
+                f"{type(descriptor).__name__}: use it from Python, ASE or LAMMPS",
+                page="extending.md#a-descriptor",
+            )
         return AenetExport(
             self.arch,
-            self.descriptor,
+            descriptor,
             fitted.model,
             fitted.atomic_energies,
             fitted.record,

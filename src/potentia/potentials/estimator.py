@@ -15,7 +15,8 @@ from potentia.estimator import FittedEstimator
 from potentia.potentials.aenet_import import read_aenet_potential
 from potentia.potentials.aenet_repulsion import warn_unless_repelled
 from potentia.potentials.asking import AskedAlone, Structures
-from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.descriptors.base import Descriptor
+from potentia.potentials.descriptors.registry import comparable, descriptor_from, moved_to, plain_of, require_known
 from potentia.potentials.feature_ranges import FeatureRanges
 from potentia.potentials.fitted import FittedPotential
 from potentia.potentials.formats.reading import read_structures
@@ -26,7 +27,6 @@ from potentia.potentials.training import KIND, Training
 from potentia.potentials.training_config import TorchTrainingConfig
 from potentia.potentials.training_input import TrainingInput
 from potentia.train import Forecast, distributed
-from potentia.train.device import DTYPES
 
 __all__ = ["TorchANNPotential", "on_device"]
 
@@ -56,7 +56,7 @@ class TorchANNPotential(FittedEstimator[FittedPotential], AskedAlone):
     def __init__(
         self,
         arch: Mapping[str, Sequence[tuple[int, str]]],
-        descriptor: ChebyshevDescriptor,
+        descriptor: Descriptor,
         *,
         repulsion: ZBL | None = None,
     ) -> None:
@@ -163,7 +163,7 @@ class TorchANNPotential(FittedEstimator[FittedPotential], AskedAlone):
         """Return architecture, descriptor, and repulsion where there is one, as plain values."""
         recipe = {
             "arch": {name: [list(layer) for layer in layers] for name, layers in self.arch.items()},
-            "descriptor": self.descriptor.settings(),
+            "descriptor": plain_of(self.descriptor),
         }
         return recipe if self.repulsion is None else {**recipe, "repulsion": self.repulsion.settings()}
 
@@ -178,12 +178,21 @@ class TorchANNPotential(FittedEstimator[FittedPotential], AskedAlone):
         }
 
     @classmethod
+    def parts_in(cls, path: str | os.PathLike[str]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Read recipe and learned, the arguments of `from_parts`, from a file of `save` or a checkpoint.
+
+        Raises:
+            FileFormatError: the file is truncated, foreign, of another kind, or its descriptor is not registered here.
+        """
+        recipe, learned = super().parts_in(path)
+        require_known(recipe["descriptor"], str(path))
+        return recipe, learned
+
+    @classmethod
     def from_recipe(cls, recipe: Mapping[str, Any]) -> Self:
         """Build an untrained potential from `recipe`."""
-        settings = dict(recipe["descriptor"])
-        descriptor = ChebyshevDescriptor(**{**settings, "dtype": DTYPES[settings["dtype"]]})
         arch = {name: [(nodes, act) for nodes, act in layers] for name, layers in recipe["arch"].items()}
-        return cls(arch, descriptor, repulsion=repulsion_from(recipe))
+        return cls(arch, descriptor_from(recipe["descriptor"]), repulsion=repulsion_from(recipe))
 
     @classmethod
     def from_parts(cls, recipe: Mapping[str, Any], learned: Mapping[str, Any]) -> Self:
@@ -239,8 +248,11 @@ class TorchANNPotential(FittedEstimator[FittedPotential], AskedAlone):
         if init_from is None:
             return self.fitted_ if config.seed is None else None
         found = type(self).from_file(init_from, str(self.descriptor.device))
-        where = dict.fromkeys(("device", "dtype", "kernels"), "any")  # features are the same but for rounding
-        then, now = ({**r, "descriptor": {**r["descriptor"], **where}} for r in (found.recipe(), self.recipe()))
+        free = ("device", "dtype", "kernels")  # features are the same but for rounding
+        then, now = (
+            {**recipe, "descriptor": comparable(recipe["descriptor"], *free)}
+            for recipe in (found.recipe(), self.recipe())
+        )
         changed = differences(then, now)
         if changed:
             raise ConfigError(
@@ -252,4 +264,4 @@ class TorchANNPotential(FittedEstimator[FittedPotential], AskedAlone):
 
 def on_device(device: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Return the recipe of a potential, or of several alike, for another device."""
-    return {**recipe, "descriptor": {**recipe["descriptor"], "device": device, "kernels": "auto"}}
+    return {**recipe, "descriptor": moved_to(device, recipe["descriptor"])}

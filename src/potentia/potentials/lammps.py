@@ -83,7 +83,11 @@ class MLIAPModel:
         self._model = potential.simulation_model()
         descriptor = self._model.descriptor
         if descriptor.kernels != "numba":
-            raise ConfigError("pair_style mliap runs on the CPU here: take `potential.to('cpu')` and kernels='numba'")
+            raise ConfigError(
+                "pair_style mliap runs on the CPU here, by compiled loops, and this "
+                f"{type(descriptor).__name__} by torch: take `potential.to('cpu')` and kernels='numba' where there are "
+                "such, else `use_external`"
+            )
         self.interface: Any = None
         self.element_types = list(descriptor.species)
         self.ndescriptors = 1  # LAMMPS makes room for so many that go through it, and none do

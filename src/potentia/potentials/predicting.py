@@ -16,7 +16,7 @@ from potentia import progress
 from potentia.checks import integer
 from potentia.potentials.datasets.joined import JoinedDataset
 from potentia.potentials.datasets.labelled import reference_energy
-from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.descriptors.base import Descriptor
 from potentia.potentials.extrapolation import Extrapolated, Extrapolation, Outside
 from potentia.potentials.feature_ranges import FeatureRanges
 from potentia.potentials.networks import AtomicNetworks
@@ -34,7 +34,7 @@ STAGES = ("featurization", "energy_eval", "force_eval", "total")
 class Predictor:
     """Networks that are asked for the same structures."""
 
-    descriptor: ChebyshevDescriptor
+    descriptor: Descriptor
     models: Sequence[AtomicNetworks]
     atomic_energies: Mapping[str, float]
     """Energy of the free atom of each species, eV."""

@@ -19,14 +19,14 @@ from torch import Tensor
 from potentia.checks import did_you_mean, number, require_finite
 from potentia.errors import ConfigError, DataError
 from potentia.potentials.cell import checked_cell
-from potentia.potentials.descriptors import ChebyshevDescriptor
-from potentia.potentials.descriptors.base import Features
+from potentia.potentials.descriptors.base import Descriptor, Features
+from potentia.potentials.descriptors.registry import plain_of
 from potentia.potentials.feature_ranges import FeatureRanges
 from potentia.potentials.geometry import Geometry
 from potentia.potentials.moving_repulsion import MovingRepulsion
 from potentia.potentials.networks import AtomicNetworks
 from potentia.potentials.repulsion import ZBL, Repulsion
-from potentia.potentials.skin import AllPairs, Frame, MovingPairs, PickedPairs
+from potentia.potentials.skin import Frame, MovingPairs, moving_pairs
 
 __all__ = ["SKIN", "Engine", "Evaluation", "Intervals", "MemberPass", "Simulated", "SimulationModel", "Spread"]
 
@@ -56,7 +56,7 @@ class Intervals(Protocol):
 class SimulationModel:
     """One potential, or several that see the same features."""
 
-    descriptor: ChebyshevDescriptor
+    descriptor: Descriptor
     """The descriptor of all members."""
     networks: tuple[AtomicNetworks, ...]
     """Networks with their normalisation.  [members]"""
@@ -87,7 +87,7 @@ class SimulationModel:
         for k, model in enumerate(models):
             if model.repulsion != repulsion:
                 raise ConfigError(f"member {k} has another repulsion, {model.repulsion}, than member 0, {repulsion}")
-            if model.descriptor.settings() != first.settings():
+            if plain_of(model.descriptor) != plain_of(first):
                 raise ConfigError(f"member {k} has another descriptor, {model.descriptor}, than member 0, {first}")
         return cls(
             first,
@@ -236,9 +236,8 @@ class Engine:
 
     def __init__(self, model: SimulationModel, skin: float = SKIN) -> None:
         self.model = model
-        pairs = PickedPairs if model.descriptor.kernels == "numba" else AllPairs
         unseen = "nothing repels them" if model.repulsion is None else "only the repulsion acts between them"
-        self._pairs: MovingPairs = pairs(model.descriptor, number("skin", skin, low=0.0), unseen)
+        self._pairs = moving_pairs(model.descriptor, number("skin", skin, low=0.0), unseen)
         self._repulsion = None if model.repulsion is None else MovingRepulsion(model.repulsion)
         self._charges = np.zeros(0)
         self._numbers: NDArray[np.int64] | None = None

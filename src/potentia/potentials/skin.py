@@ -26,7 +26,7 @@ from potentia.potentials.neighbours import OVERLAP
 from potentia.potentials.skin_numba import MANY, gather, link, pick, see_from_both_sides
 from potentia.simd.sharing import share
 
-__all__ = ["AllPairs", "Frame", "MovingPairs", "PickedPairs", "SkinList"]
+__all__ = ["AllPairs", "Frame", "MovingPairs", "PickedPairs", "SkinList", "moving_pairs"]
 
 Floats = NDArray[np.float64]
 MOST_PAIRS = 2**31 - 1
@@ -192,6 +192,12 @@ class MovingPairs(ABC):
             "owner": torch.zeros(n, dtype=torch.int64),
             "atom_start": torch.tensor([0, n]),
         }
+
+
+def moving_pairs(descriptor: Descriptor, skin: float, unseen: str = "nothing repels them") -> MovingPairs:
+    """Return the pairs of the moment as the kernels of ``descriptor`` want them."""
+    pairs = PickedPairs if descriptor.kernels == "numba" else AllPairs
+    return pairs(descriptor, skin, unseen)
 
 
 class PickedPairs(MovingPairs):

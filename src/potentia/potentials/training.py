@@ -18,7 +18,8 @@ from potentia.potentials.batches import Plan, StructureBatch, structure_batches
 from potentia.potentials.callbacks import training_callbacks
 from potentia.potentials.datasets.contents import Contents
 from potentia.potentials.datasets.labelled import TrainingStructures
-from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.descriptors.base import Descriptor
+from potentia.potentials.descriptors.registry import comparable
 from potentia.potentials.duplicates import duplicates_among
 from potentia.potentials.feature_ranges import FeatureRanges
 from potentia.potentials.fingerprints import fingerprints_of
@@ -95,7 +96,7 @@ class Training:
     """Settings of one training; `run` carries it out."""
 
     recipe: dict[str, Any]
-    descriptor: ChebyshevDescriptor
+    descriptor: Descriptor
     arch: Architecture
     config: TorchTrainingConfig
 
@@ -167,7 +168,7 @@ class Training:
         method = config.method_for(max(_n_parameters(network) for network in model.networks))
         run = Run(model, method, self.schedule(), seed=seeds["seed"], average=config.average)
         fingerprint = {
-            "recipe": {**self.recipe, "descriptor": {**self.recipe["descriptor"], "device": "any"}},
+            "recipe": {**self.recipe, "descriptor": comparable(self.recipe["descriptor"], "device")},
             "config": replace(config, method=method).fingerprint(),
             **about,
             "atomic_energies": atomic_energies,

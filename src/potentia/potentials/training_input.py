@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from potentia.config import differences
 from potentia.data import Split, holdout, holdout_blocks, holdout_groups
 from potentia.errors import ConfigError, DataError, warn_user
 from potentia.potentials.datasets import PotentialDataset, StructureDataset
@@ -21,7 +22,8 @@ from potentia.potentials.datasets.joined import JoinedDataset
 from potentia.potentials.datasets.labelled import complete_atomic_energies
 from potentia.potentials.datasets.limits import Limits
 from potentia.potentials.datasets.remainder import Remainder
-from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.descriptors.base import Descriptor
+from potentia.potentials.descriptors.registry import plain_of
 from potentia.potentials.feature_ranges import FeatureRanges
 from potentia.potentials.formats.reading import Reading
 from potentia.potentials.repulsion import ZBL
@@ -58,7 +60,7 @@ class TrainingInput:
     """What the networks need not learn, for the potential has it besides them."""
 
     @classmethod
-    def of_structures(cls, reading: Reading, descriptor: ChebyshevDescriptor) -> TrainingInput:
+    def of_structures(cls, reading: Reading, descriptor: Descriptor) -> TrainingInput:
         """Take structures.
 
         Raises:
@@ -73,7 +75,7 @@ class TrainingInput:
         cls,
         train: Dataset[Any],
         test: Dataset[Any] | None,
-        descriptor: ChebyshevDescriptor,
+        descriptor: Descriptor,
         *,
         whole: bool,
     ) -> TrainingInput:
@@ -230,10 +232,10 @@ class TrainingInput:
         return Split(contents.order[split.train], contents.order[split.test])
 
 
-def require_descriptor(dataset: PotentialDataset, descriptor: ChebyshevDescriptor) -> None:
+def require_descriptor(dataset: PotentialDataset, descriptor: Descriptor) -> None:
     """Raise `ConfigError` unless the data set is featurised by this descriptor."""
-    own, wanted = dataset.require_descriptor().settings(), descriptor.settings()
-    differ = [f"{name}: {own.get(name)} → {wanted[name]}" for name in wanted if own.get(name) != wanted[name]]
+    own, wanted = plain_of(dataset.require_descriptor()), plain_of(descriptor)
+    differ = differences(own, wanted)
     if differ:
         raise ConfigError(f"the data set has another descriptor than the potential: {', '.join(differ)}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,19 +12,25 @@ from torch import Tensor
 
 from potentia.errors import ConfigError
 from potentia.potentials.descriptors.base import Descriptor
+from potentia.potentials.descriptors.registry import comparable, descriptor_from, plain_of
+from potentia.potentials.simulation import SKIN
+from potentia.potentials.skin import Frame, moving_pairs
 from potentia.potentials.structure import Structure
 from potentia.seeding import stream
-from potentia.testing.comparing import STEPS, require_close, require_same, slopes
+from potentia.testing.comparing import STEPS, require, require_close, require_same, slopes
 from potentia.testing.structures import MIRROR, deformed, other_images, reordered, repeated, turn
 
 __all__ = [
     "check_descriptor",
     "company_changes_no_bit",
+    "features_fade_at_the_cutoff",
     "jvp_is_the_transpose_of_vjp",
     "moving_changes_no_feature",
     "order_of_atoms_is_order_of_features",
     "other_images_change_no_feature",
     "pair_gradients_sum_to_vjp",
+    "settings_go_there_and_back",
+    "simulations_see_the_same",
     "supercell_repeats_features",
     "turning_changes_no_feature",
     "vjp_is_the_derivative",
@@ -52,9 +59,12 @@ def check_descriptor(descriptor: Descriptor, structures: Sequence[Structure]) ->
             supercell_repeats_features(descriptor, structure)
         if descriptor.dtype == torch.float64:
             vjp_is_the_derivative(descriptor, structure)
+        simulations_see_the_same(descriptor, structure)
     jvp_is_the_transpose_of_vjp(descriptor, structures)
     pair_gradients_sum_to_vjp(descriptor, structures)
     company_changes_no_bit(descriptor, structures)
+    features_fade_at_the_cutoff(descriptor)
+    settings_go_there_and_back(descriptor, structures)
 
 
 def moving_changes_no_feature(descriptor: Descriptor, structure: Structure) -> None:
@@ -154,6 +164,55 @@ def pair_gradients_sum_to_vjp(descriptor: Descriptor, structures: Sequence[Struc
         close = 1e-11 if descriptor.dtype == torch.float64 else 1e-4
         atol = close * max(float(expected.abs().max()), 1.0)
         require_close(f"gradients by pairs sum to vjp by {name}", found.cpu(), expected.cpu(), atol=atol)
+
+
+def simulations_see_the_same(descriptor: Descriptor, structure: Structure) -> None:
+    """Features and gradients of an atom are those of its pairs within the cutoff, also where it is handed more.
+
+    Neighbours in simulations are found within the cutoff and a skin, and last for many steps.
+    """
+    geometry = descriptor.geometry([structure])
+    known = descriptor.features(geometry)
+    cotangent = _drawn(descriptor, "cotangent", *known.values.shape)
+    expected = (known.values, *descriptor.vjp(geometry, known.moments, geometry.everything, cotangent))
+    cell = np.zeros((3, 3)) if structure.cell is None else structure.cell
+    species = np.array([descriptor.species_to_idx[name] for name in structure.species], dtype=np.int64)
+    pairs = moving_pairs(descriptor, SKIN)
+    moving = pairs.follow(Frame(structure.positions, species, cell, structure.pbc))
+    features = descriptor.features(moving)
+    by_position, by_strain = pairs.gradients(moving, features.moments, cotangent)
+    close = 1e-10 if descriptor.dtype == torch.float64 else 1e-4
+    found = (features.values, by_position, by_strain[None])
+    for name, one, other in zip(("features", "gradients", "strain"), found, expected, strict=True):
+        atol = close * max(float(other.abs().max()), 1.0)
+        require_close(f"pairs beyond the cutoff change no {name}", one.double().cpu(), other.double().cpu(), atol=atol)
+
+
+def features_fade_at_the_cutoff(descriptor: Descriptor) -> None:
+    """A neighbour that comes within the cutoff changes nothing at first, so forces have no jump there."""
+    name = descriptor.species[0]
+    reach = descriptor.cutoff
+    alone, *pair = (
+        _features(descriptor, Structure(np.array([[0.0, 0, 0], [distance, 0, 0]]), [name, name]))
+        for distance in (1.1 * reach, (1 - 1e-6) * reach, 0.5 * reach)
+    )
+    size = max(float(np.abs(pair[1] - alone).max()), 1.0)
+    require_close("features fade towards the cutoff", pair[0], alone, atol=1e-4 * size)
+
+
+def settings_go_there_and_back(descriptor: Descriptor, structures: Sequence[Structure]) -> None:
+    """What files know of a descriptor makes one of the same settings and, to the bit, the same features.
+
+    Raises:
+        AssertionError: settings or features differ.
+        ConfigError: its class is not registered, or its settings are not plain.
+    """
+    written = json.loads(json.dumps(plain_of(descriptor)))
+    again = descriptor_from(written)
+    same = comparable(plain_of(again)) == comparable(written)
+    require("settings go to plain values and back", same, f"{again!r} instead of {descriptor!r}")
+    found, expected = (one.features(one.geometry(structures)).values for one in (again, descriptor))
+    require_same("a descriptor that was written down and read has the same features", found, expected)
 
 
 def company_changes_no_bit(descriptor: Descriptor, structures: Sequence[Structure]) -> None:

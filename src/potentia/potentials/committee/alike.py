@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from potentia.config import differences
 from potentia.errors import ConfigError
+from potentia.potentials.descriptors.registry import comparable
 from potentia.potentials.estimator import TorchANNPotential
 from potentia.potentials.feature_ranges import FeatureRanges
 
 __all__ = ["joint_ranges", "require_alike"]
+
+
+def _descriptor(member: TorchANNPotential) -> dict[str, Any]:
+    return comparable(member.recipe()["descriptor"])
 
 
 def _repulsion(member: TorchANNPotential) -> dict[str, float]:
@@ -31,7 +37,7 @@ def require_alike(members: Sequence[TorchANNPotential], paths: Sequence[str | os
         kinds = {
             "architecture": (first.recipe()["arch"], member.recipe()["arch"]),
             "repulsion": (_repulsion(first), _repulsion(member)),
-            "descriptor configuration": (first.recipe()["descriptor"], member.recipe()["descriptor"]),
+            "descriptor configuration": (_descriptor(first), _descriptor(member)),
             "atomic-reference energy mapping": (first.fitted().atomic_energies, member.fitted().atomic_energies),
         }
         for name, (one, other) in kinds.items():

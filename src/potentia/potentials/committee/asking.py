@@ -20,7 +20,7 @@ from potentia.potentials.committee.calibrating import TorchCommitteeCalibrateRes
 from potentia.potentials.committee.calibration import CALIBRATION, CommitteeCalibration
 from potentia.potentials.committee.predictions import TorchCommitteePredictResult
 from potentia.potentials.datasets.joined import JoinedDataset
-from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.descriptors.base import Descriptor
 from potentia.potentials.duplicates import NEAR
 from potentia.potentials.estimator import TorchANNPotential
 from potentia.potentials.extrapolation import Extrapolation
@@ -45,7 +45,7 @@ class AskedTogether(ABC):
         repulsion: What all members have besides their networks; None for nothing.
     """
 
-    def __init__(self, descriptor: ChebyshevDescriptor, repulsion: ZBL | None = None) -> None:
+    def __init__(self, descriptor: Descriptor, repulsion: ZBL | None = None) -> None:
         self.descriptor = descriptor
         self.repulsion = repulsion
         self.directory: Path | None = None

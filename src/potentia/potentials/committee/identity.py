@@ -7,6 +7,7 @@ from typing import Any
 
 from potentia.ensemble import METADATA, CommitteeConfig, read_metadata
 from potentia.potentials.committee.shared import SharedData
+from potentia.potentials.descriptors.registry import comparable
 from potentia.potentials.estimator import TorchANNPotential
 from potentia.potentials.training_config import TorchTrainingConfig
 from potentia.potentials.training_input import TrainingInput
@@ -41,7 +42,7 @@ def identity_of(
     """Return what decides the result, as plain values: a directory holds members of one identity."""
     recipe = template.recipe()
     identity = {
-        "recipe": {**recipe, "descriptor": {**recipe["descriptor"], "device": "any"}},
+        "recipe": {**recipe, "descriptor": comparable(recipe["descriptor"], "device")},
         "config": {**config.fingerprint(), "iterations": config.iterations},
         "data": dict(shared.mark),
         "split": {"train": len(shared.split.train), "test": len(shared.split.test), "split_seed": split_seed},

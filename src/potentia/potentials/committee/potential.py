@@ -31,7 +31,8 @@ from potentia.potentials.committee.results import TorchCommitteeMemberResult, To
 from potentia.potentials.committee.shared import shared_data
 from potentia.potentials.committee.together import TogetherTraining, require_fit
 from potentia.potentials.committee.training import MemberTraining
-from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.descriptors.base import Descriptor
+from potentia.potentials.descriptors.registry import require_known
 from potentia.potentials.estimator import TorchANNPotential, on_device
 from potentia.potentials.formats.reading import read_structures
 from potentia.potentials.networks import Architecture, checked_architecture
@@ -71,7 +72,7 @@ class TorchCommitteePotential(Estimator, AskedTogether):
     def __init__(
         self,
         arch: Mapping[str, Sequence[tuple[int, str]]],
-        descriptor: ChebyshevDescriptor,
+        descriptor: Descriptor,
         *,
         repulsion: ZBL | None = None,
     ) -> None:
@@ -328,6 +329,17 @@ class TorchCommitteePotential(Estimator, AskedTogether):
         """Return what each member has learned, and the calibration: `save` writes all members into one file."""
         calibration = None if self.calibration is None else self.calibration.to_plain()
         return {"members": [member.learned() for member in self.load_members()], "calibration": calibration}
+
+    @classmethod
+    def parts_in(cls, path: str | os.PathLike[str]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Read recipe and learned, the arguments of `from_parts`, from a file of `save`.
+
+        Raises:
+            FileFormatError: the file is truncated, foreign, of another kind, or its descriptor is not registered here.
+        """
+        recipe, learned = super().parts_in(path)
+        require_known(recipe["descriptor"], str(path))
+        return recipe, learned
 
     @classmethod
     def from_parts(cls, recipe: Mapping[str, Any], learned: Mapping[str, Any]) -> Self:

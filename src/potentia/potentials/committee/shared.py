@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from potentia.data import Split
 from potentia.potentials.datasets import HDF5StructureDataset, SourceRecord
-from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.descriptors.base import Descriptor
 from potentia.potentials.normalisation import Normalisation, normalisation
 from potentia.potentials.repulsion import ZBL
 from potentia.potentials.structure import Structure
@@ -51,9 +51,7 @@ class SharedData:
     repulsion: ZBL | None = None
     """What is taken off the labels, which the file has as they were given."""
 
-    def for_member(
-        self, descriptor: ChebyshevDescriptor, split: Split, multiplicity: NDArray[np.int64] | None
-    ) -> TrainingInput:
+    def for_member(self, descriptor: Descriptor, split: Split, multiplicity: NDArray[np.int64] | None) -> TrainingInput:
         """Return the data as a training takes them, with the part that one member is trained on."""
         dataset = HDF5StructureDataset(descriptor, self.file, mode="load")
         return TrainingInput(
@@ -93,7 +91,7 @@ def shared_data(given: TrainingInput, training: Training, split_seed: int, direc
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _written(given: TrainingInput, descriptor: ChebyshevDescriptor, config: TorchTrainingConfig, folder: Path) -> Path:
+def _written(given: TrainingInput, descriptor: Descriptor, config: TorchTrainingConfig, folder: Path) -> Path:
     """Write all structures with the names that tables know them by, and their features."""
     n = len(given.dataset)
     pieces = [range(begin, min(begin + PER_SOURCE, n)) for begin in range(0, n, PER_SOURCE)]

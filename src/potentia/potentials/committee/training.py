@@ -14,7 +14,8 @@ from potentia.ensemble import CommitteeConfig, Member, MemberEnd, multiplicity
 from potentia.errors import DataError
 from potentia.potentials.committee.results import metrics_of
 from potentia.potentials.committee.shared import SharedData
-from potentia.potentials.estimator import TorchANNPotential
+from potentia.potentials.descriptors.registry import made_known
+from potentia.potentials.estimator import TorchANNPotential, on_device
 from potentia.potentials.fitted import FittedPotential
 from potentia.potentials.history_export import export_history
 from potentia.potentials.training import Training
@@ -39,6 +40,7 @@ class MemberTraining:
 
     def __call__(self, member: Member) -> MemberEnd:
         """Train a member, from its newest checkpoint if there is one, and write its files."""
+        made_known(self.recipe["descriptor"])
         if self.deadline is not None and time.time() >= self.deadline:
             return MemberEnd({}, interrupted="the time of the committee was up before it was begun")
         potential, training = self.blank(member), self.training(member)
@@ -110,7 +112,5 @@ class MemberTraining:
 
     def blank(self, member: Member) -> TorchANNPotential:
         """The potential before its training, with its descriptor where it is trained."""
-        descriptor = dict(self.recipe["descriptor"])
-        if self.config.memory_mode != "mixed":
-            descriptor["device"] = member.device
-        return TorchANNPotential.from_recipe({**self.recipe, "descriptor": descriptor})
+        stays = self.recipe["descriptor"].get("device", "cpu") == member.device or self.config.memory_mode == "mixed"
+        return TorchANNPotential.from_recipe(self.recipe if stays else on_device(member.device, self.recipe))

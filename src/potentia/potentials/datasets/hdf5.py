@@ -22,7 +22,7 @@ from potentia.potentials.datasets.base import DatasetError, DatasetSummary, Pote
 from potentia.potentials.datasets.build import Job, build
 from potentia.potentials.datasets.limits import Limits
 from potentia.potentials.datasets.lru import LRU
-from potentia.potentials.datasets.manifest import manifest_of, recovered, require_compatible
+from potentia.potentials.datasets.manifest import manifest_of, recovered, require_compatible, require_whole
 from potentia.potentials.datasets.sources import Sources, as_source_collection
 from potentia.potentials.datasets.stored import StoredEntries
 from potentia.potentials.descriptors.base import Descriptor
@@ -185,7 +185,7 @@ class HDF5StructureDataset(PotentialDataset):
         return self._manifest is not None
 
     def get_descriptor_manifest(self) -> dict[str, Any] | None:
-        """Return class, settings, pair layout and mark of the file's descriptor; None if it has none."""
+        """Return the file's descriptor (class and settings), its pair layout and mark; None if it has none."""
         return None if self._manifest is None else dict(self._manifest)
 
     def load_persisted_descriptor(self) -> Descriptor | None:
@@ -274,6 +274,7 @@ class HDF5StructureDataset(PotentialDataset):
                     "build the database again"
                 )
         if settings["descriptor"] is not None:
+            require_whole(settings["descriptor"], where)
             if descriptor is None:
                 descriptor = recovered(settings["descriptor"], where)
             require_compatible(settings["descriptor"], descriptor, where)

@@ -13,6 +13,7 @@ from potentia.errors import ConfigError, DataError
 from potentia.potentials.datasets.base import DatasetSummary, PotentialDataset
 from potentia.potentials.datasets.limits import Limits
 from potentia.potentials.descriptors.base import Descriptor
+from potentia.potentials.descriptors.registry import plain_of
 from potentia.potentials.structure import Structure
 from potentia.potentials.surface import Featurised, joined
 
@@ -39,7 +40,7 @@ class JoinedDataset(PotentialDataset):
         """Number of each entry in its whole data set.  [entries]"""
         self.limits = Limits(_common_energies(self.roots))
         self.seed = self.roots[0].seed
-        settings = [root.require_descriptor().settings() for root in self.roots]
+        settings = [plain_of(root.require_descriptor()) for root in self.roots]
         if any(other != settings[0] for other in settings):
             raise ConfigError(f"the data sets have different descriptors: {settings[0]} and {settings[1]}")
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from potentia.potentials.descriptors.base import Descriptor, Features
+from potentia.potentials.descriptors.registry import comparable, plain_of
 from potentia.potentials.geometry import Geometry
 from potentia.potentials.surface import Featurised
 from potentia.storage import read_file, write_file
@@ -27,8 +28,7 @@ def kept_features(
     The file is named after content and settings, so it is found again if and only if both are the same.
     """
     settings = {
-        **descriptor.settings(),
-        "device": "any",
+        "descriptor": comparable(plain_of(descriptor), "device"),
         "layout": asdict(descriptor.layout),
         "gradients": gradients,
         "content": content,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from potentia.errors import ConfigError
 from potentia.potentials.geometry import Geometry, Selection
 from potentia.potentials.neighbours import Neighbours, find_neighbours_of
 from potentia.potentials.pair_layout_numba import PairLayout
@@ -34,6 +35,21 @@ class Descriptor(ABC):
 
     Derivatives are never stored. With G the features and x the positions, `vjp` gives g·dG/dx (minus the forces, for
     g = dE/dG) and `jvp` gives dG/dx·δx, which carries the gradient of a loss on forces back to g.
+
+    A class of one's own must
+
+    - set `species`, `dtype` and `device`, and know `n_features` and `cutoff`;
+    - compute `features`, `vjp`, `pair_gradients` and `jvp` of a `Geometry`: of each atom from its own neighbours
+      alone, whatever structures stand beside its own. `Features.moments` are what the derivatives need again, a row
+      for each atom, of any shape (none: ``[atoms, 0]``) and of the type of the features;
+    - bring pairs that are farther apart than `cutoff` to nothing, smoothly: a simulation hands on pairs that were
+      nearer a few steps ago, and forces are continuous only where features are smooth;
+    - give its `settings` as plain values with which its class can be called again. The names ``class`` and ``module``
+      are taken; ``device``, ``dtype`` and ``kernels`` say where and how features are computed, not which ones, so data
+      sets with features do not compare them; ``dtype`` is text (``"float64"``) and comes back as a `torch.dtype`;
+    - be registered by `register_descriptor` in the module that defines it, where its files shall be opened.
+
+    `potentia.testing.descriptors.check_descriptor` checks all of this.
     """
 
     species: tuple[str, ...]
@@ -42,6 +58,9 @@ class Descriptor(ABC):
     """Of features and kernels."""
     device: torch.device
     """Where features are computed."""
+    kernels: str = "torch"
+    """``"torch"`` for operations that take pairs in any order; ``"numba"`` for compiled loops on the CPU, for which
+    simulations pick the pairs in reach and lay them out in the blocks of `layout`."""
 
     @property
     @abstractmethod
@@ -88,6 +107,19 @@ class Descriptor(ABC):
     def settings(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain values (for files)."""
 
+    @classmethod
+    def settings_on(cls, device: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the `settings` of the same descriptor on another device.
+
+        Raises:
+            ConfigError: it computes on the CPU alone, for it has no setting ``device``.
+        """
+        if "device" in settings:
+            return {**settings, "device": device}
+        if torch.device(device).type != "cpu":
+            raise ConfigError(f"{cls.__name__} has no setting 'device', so it is on the CPU and not on {device}")
+        return dict(settings)
+
     @property
     def n_species(self) -> int:
         """Number of species."""
@@ -103,9 +135,15 @@ class Descriptor(ABC):
         return self.n_features
 
     @property
-    @abstractmethod
     def layout(self) -> PairLayout:
-        """How the kernels want the pairs of a centre arranged."""
+        """How the kernels want the pairs of a centre arranged: by species and without fillers, where nobody says more.
+
+        Pairs up to its ``min_cutoff`` are not seen.
+        """
+        return PairLayout(0.0, self.cutoff, 2 * self.cutoff, self.n_species, 1)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.settings().items())})"
 
     def geometry(self, structures: Sequence[Structure]) -> Geometry:
         """Search the neighbours of ``structures`` and lay them end to end on the descriptor's device."""

@@ -12,7 +12,7 @@ with one weight s per species. Features are [R, A, Rw, Aw], and [R, A] when ther
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -140,8 +140,10 @@ class ChebyshevDescriptor(Descriptor):
             "kernels": self.kernels,
         }
 
-    def __repr__(self) -> str:
-        return f"ChebyshevDescriptor({', '.join(f'{k}={v!r}' for k, v in self.settings().items())})"
+    @classmethod
+    def settings_on(cls, device: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings on another device, with the kernels that are best there."""
+        return {**settings, "device": device, "kernels": "auto"}
 
     def features(self, geometry: Geometry) -> Features:
         """Return the features of all atoms of ``geometry``."""

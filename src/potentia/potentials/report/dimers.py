@@ -63,7 +63,7 @@ def dimer_section(subject: Subject, structures: Sequence[Structure]) -> Section:
 def _begin(subject: Subject, shortest: float) -> float:
     """Return where a scan begins (Å): the descriptor sees nothing up to its least distance."""
     wanted = WITHOUT_DATA if np.isnan(shortest) else NEAREST * shortest
-    return max(wanted, 1.001 * subject.model.descriptor.min_cutoff)
+    return max(wanted, 1.001 * subject.model.descriptor.layout.min_cutoff)
 
 
 def _energies(subject: Subject, pair: tuple[str, str], distance: Floats) -> Floats:

@@ -9,7 +9,7 @@ from pathlib import Path
 from potentia.cli.families.files import hdf5_keys
 from potentia.errors import DataError
 from potentia.potentials.datasets import HDF5StructureDataset
-from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.descriptors.base import Descriptor
 from potentia.potentials.formats.reading import read_structures
 from potentia.potentials.structure import Structure
 
@@ -26,7 +26,7 @@ class Labelled:
     """A data set, read as it is needed."""
 
     @classmethod
-    def of(cls, paths: Sequence[Path], descriptor: ChebyshevDescriptor) -> Labelled:
+    def of(cls, paths: Sequence[Path], descriptor: Descriptor) -> Labelled:
         """Read files, or open a data set.
 
         Raises:

@@ -13,10 +13,11 @@ from potentia.cli.families.base import Look
 from potentia.cli.families.potentials.data import database_among
 from potentia.cli.families.potentials.settings import Descriptor, PotentialSettings, StructureFiles
 from potentia.config import from_dict
-from potentia.errors import DataError
+from potentia.errors import ConfigError, DataError
 from potentia.potentials.datasets import DatasetSummary, HDF5StructureDataset
 from potentia.potentials.datasets.base import summary_of
 from potentia.potentials.descriptors.base import Descriptor as AnyDescriptor
+from potentia.potentials.descriptors.chebyshev import ChebyshevDescriptor
 from potentia.potentials.formats.reading import read_structures
 from potentia.potentials.reference_energies import ReferenceEnergies
 from potentia.potentials.shortest_distances import shortest_distances
@@ -136,6 +137,12 @@ def _of(labels: DatasetSummary, entries: NDArray[np.int64]) -> DatasetSummary:
 
 def _as_settings(descriptor: AnyDescriptor) -> Descriptor:
     """Return the settings of a descriptor that a data set was built with, to be used on the CPU."""
+    if not isinstance(descriptor, ChebyshevDescriptor):
+        raise ConfigError(
+            f"the data set was built with {type(descriptor).__name__}, and files of settings have words for "
+            "ChebyshevDescriptor only: train on it from Python",
+            page="extending.md#a-descriptor",
+        )
     return from_dict(Descriptor, {**descriptor.settings(), "device": "cpu", "kernels": "auto"})
 
 
