@@ -11,6 +11,7 @@ from ase.io import write
 
 from potentia.cli import main
 from potentia.potentials import check_structures, read_structures
+from reports.pages import seen
 
 WATER = Path(__file__).parents[2] / "examples/data/water.xyz"
 
@@ -52,6 +53,10 @@ def test_json_and_page(files, capsys):
     text = page.read_text()
     assert text.count("<img") == 2
     assert "Test structures near training" in text
+    (near,) = [row for row in seen(page).rows if row[0] == "test.xyz, frame 0" and row[1].startswith("train.xyz")]
+    assert near[1] == "train.xyz, frame 50"
+    assert main(["check", str(files / "train.xyz"), "--html", str(files / "wrong.xyz")]) == 2
+    assert "pages are HTML" in capsys.readouterr().err
 
 
 def test_the_split_of_a_training_and_thresholds(files, capsys):

@@ -11,8 +11,8 @@ import typer
 
 from potentia.cli.families import Family, family_of_model
 from potentia.cli.families.files import expanded
+from potentia.cli.outputs import require_new
 from potentia.cli.tables import records, shown
-from potentia.errors import ConfigError
 
 __all__ = ["calibrate", "evaluate", "export", "predict"]
 
@@ -22,8 +22,8 @@ ROWS = 20
 
 def predict(model: Path, data: Sequence[str], out: Path | None, as_json: bool) -> None:
     """Predict, and write or print it."""
-    if out is not None and out.exists():
-        raise ConfigError(f"{out} is there already: remove it, or choose another file by -o")
+    if out is not None:
+        require_new(out, "-o")
     family, path = family_of_model(model)
     table = family.predict(path, expanded(data), out)
     if as_json:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from potentia.words import worded
+
 __all__ = ["finite", "records", "shown"]
 
 
@@ -19,8 +21,8 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def shown(table: pd.DataFrame) -> str:
-    """Return aligned columns; four digits of each number."""
-    return table.to_string(index=False, na_rep="", float_format="{:.4g}".format)
+    """Return aligned columns, metrics in words; four digits of each number."""
+    return worded(table).to_string(index=False, na_rep="", float_format="{:.4g}".format)
 
 
 def finite(values: Mapping[str, float]) -> dict[str, float | None]:
