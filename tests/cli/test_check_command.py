@@ -59,6 +59,14 @@ def test_json_and_page(files, capsys):
     assert "pages are HTML" in capsys.readouterr().err
 
 
+def test_a_folder_is_the_files_in_it(tmp_path, capsys):
+    frames = read_structures(WATER).structures[:20]
+    for k, part in enumerate((frames[:12], frames[12:])):
+        write(tmp_path / f"{k}.xyz", [s.to_atoms() for s in part])
+    assert main(["check", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["frames"] == 20
+
+
 def test_the_split_of_a_training_and_thresholds(files, capsys):
     data = str(files / "train.xyz")
     assert main(["check", data, "--testpercent", "20", "--seed", "1", "--json", "--set", "large_force=1.0"]) == 0
@@ -74,7 +82,8 @@ def test_the_split_of_a_training_and_thresholds(files, capsys):
         (["--set", "too_clos=1"], "CheckSettings has no setting 'too_clos'; did you mean 'too_close'?"),
         (["--set", "too_close"], "--set takes NAME=VALUE, got 'too_close'"),
         (["--atomic-energy", "Ti=x"], "'x' is no number"),
-        (["--test", "x.xyz"], "no such file: x.xyz"),
+        (["--test", "x.xyz"], "there is no file x.xyz"),
+        (["--test", "x.xyz", "--testpercent", "10"], "--test and --testpercent both say what is held out"),
     ],
 )
 def test_a_wrong_option_is_one_line(files, capsys, options, message):

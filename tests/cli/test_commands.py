@@ -146,6 +146,13 @@ def test_a_search_can_be_looked_at_before_it_begins(tmp_path, capsys):
     assert told["memory_bytes"] == 2 * row["memory_bytes"] > 2**26
     assert sorted(tmp_path.rglob("*")) == before
     assert main([*command, "--dry-run", "--promote"]) == 2
+    capsys.readouterr()
+    for one, other in (("study", "run"), ("study", "evaluate")):
+        assert main([one, other, str(tmp_path / "tune.yaml")]) == 2
+        assert "has settings of a search: give it to potentia study tune" in capsys.readouterr().err
+    write_yaml(tmp_path / "config.yaml", settings())
+    assert main(["study", "tune", str(tmp_path / "config.yaml"), "--dry-run"]) == 2
+    assert "has settings of a study: give it to potentia study run" in capsys.readouterr().err
 
 
 def test_a_search_from_a_file(tmp_path, capsys):

@@ -27,7 +27,9 @@ NOT_FIT = 1
 def check(
     data: Annotated[
         list[Path],
-        typer.Argument(help="Files of structures: extended XYZ, XSF and what ASE reads; or one HDF5 data set."),
+        typer.Argument(
+            help="Files, folders or patterns of structures (extended XYZ, XSF, what ASE reads); or one HDF5 data set."
+        ),
     ],
     test: Annotated[list[Path], typer.Option(help="File held out; once for each.")] = [],  # noqa: B006  # typer reads it
     testpercent: Annotated[float | None, typer.Option(help="Or: look at the split that a training makes (%).")] = None,
@@ -47,6 +49,8 @@ def check(
     from potentia.potentials.quality import check_structures
 
     require_place(html, "--html")
+    if test and testpercent is not None:
+        raise ConfigError("--test and --testpercent both say what is held out: give one of them")
     report = check_structures(
         _read(data),
         test=_read(test) if test else None,
@@ -62,9 +66,11 @@ def check(
 
 
 def _read(paths: Sequence[Path]) -> Sequence[Path] | Sequence[Structure]:
-    """Return files as they are, and all structures of a data set."""
+    """Return files, those of folders and patterns too, and all structures of a data set."""
+    from potentia.cli.families.files import expanded
     from potentia.cli.families.potentials.data import database_among, structures_in
 
+    paths = expanded(paths)
     return paths if database_among(paths) is None else structures_in(paths)
 
 

@@ -7,9 +7,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import typer
 
-from potentia.cli.settings_file import naming, read_study_settings
+from potentia.cli.settings_file import naming, read_search_settings
 from potentia.cli.study_commands import at_a_time
 from potentia.cli.tables import records
 from potentia.errors import ConfigError
@@ -45,7 +46,7 @@ def forecast(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) 
         typer.echo(json.dumps({**told, "searched": records(space), "surrogates": records(table), **whole}))
         return
     words = {"drawn_from": "drawn from", "only_with": "only with"}
-    typer.echo(space.rename(columns=words).to_string(index=False, justify="left"))
+    typer.echo(_aligned(space.rename(columns=words)))
     typer.echo(f"made small: {tuning.goal}\nkept in: {without_password(tuning.url)}")
     if tuning.differs:
         typer.echo(f"{tuning.directory} holds a search with other settings: see --on-mismatch")
@@ -53,6 +54,14 @@ def forecast(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) 
         typer.echo(_trials(row))
     left = int((table["trials"] - table["done"]).sum())
     typer.echo(f"{left} trials: {at_a_time(seconds, slots, memory)}; those that are ended early take less")
+
+
+def _aligned(table: pd.DataFrame) -> str:
+    """Return a table of words whose columns begin at the left."""
+    rows = [list(map(str, table)), *table.astype(str).to_numpy().tolist()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _trials(row: Mapping[Hashable, Any]) -> str:
@@ -78,7 +87,7 @@ def promote(config: Path, root: Path, trials: Sequence[str], as_json: bool, over
 
 
 def _tuning(config: Path, root: Path, overrides: Sequence[str]) -> Tuning:
-    settings = read_study_settings(config, overrides)
+    settings = read_search_settings(config, overrides)
     with naming(config):
         return Tuning.from_config(settings, root=root)
 

@@ -111,7 +111,7 @@ def _measured(
     main = found.table()
     main = main[~main.index.str.contains(", step ")]
     section.table(f"{part.capitalize()}: {len(windows):,} windows", _numbers(found), shown=main)
-    section.says(EXPLAINED).says(whose_data(same=same))
+    section.says(whose_data(same=same)).says(EXPLAINED)
     for name, one in scored.items():
         section.table(
             f"All errors, {name}: {len(parts[name]):,} windows", _numbers(one), shown=one.table(), folded=True

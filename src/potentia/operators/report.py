@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from potentia.checks import one_file
+from potentia.errors import DataError
 from potentia.operators.baselines import baselines_of
 from potentia.operators.dataset import OperatorData, Samples
 from potentia.operators.estimator import NeuralOperator
@@ -65,6 +66,11 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
     same = found is not None and found.mark() == record.get("data", {}).get("mark")
     if not same and only_same:
         found = None
+    if found is not None and found.channels != operator.fitted().known.channels:
+        known = ", ".join(operator.fitted().known.channels)
+        raise DataError(
+            f"{one_file(data)} has the fields {', '.join(found.channels)}, but {path} was trained on {known}"
+        )
     sections, headline, times = [not_measured()], NOT_MEASURED, {}
     if found is not None:
         begun = time.perf_counter()

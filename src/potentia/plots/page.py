@@ -36,7 +36,7 @@ td.text { white-space: normal; overflow-wrap: anywhere; min-width: 6em; }
 th:first-child, td:first-child, .text { text-align: left; }
 td.best { font-weight: 700; color: #0072B2; }
 figure { margin: 1.2em 0; } img { max-width: 100%; height: auto; } figcaption { color: #595959; font-size: .9em; }
-summary { cursor: pointer; color: #0072B2; margin: .6em 0; } nav a { margin-right: 1em; }
+summary { cursor: pointer; color: #0072B2; margin: .6em 0; } nav a { margin-right: 1em; display: inline-block; }
 """.strip()
 
 
@@ -154,6 +154,9 @@ def require_place(path: str | os.PathLike[str], advice: str = "name another file
         raise ConfigError(f"{file} is a folder: the page needs the name of a file, such as {file / 'report.html'}")
     if file.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"pages are HTML, so the name of one ends in {' or '.join(SUFFIXES)}, got {str(path)!r}")
+    beyond = next(one for one in file.parents if one.exists())
+    if not beyond.is_dir():
+        raise ConfigError(f"{beyond} is a file, so no page can be in it: {advice}")
     if not file.exists():
         return
     with file.open("rb") as stream:

@@ -68,6 +68,7 @@ def expected_trials(config: TuningConfig, study: Study, done: Mapping[str, int])
 
 def _measured(config: TuningConfig, one: TunedSurrogate, study: Study, number: int) -> Forecast:
     """Return the forecast of a trial whose settings are drawn evenly from the space."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells of each study that it makes
     sampler = optuna.samplers.RandomSampler(seed=task_seed(config.seed, one.name, "expected", number) % 2**32)
     drawn = draw(optuna.create_study(sampler=sampler).ask(), one.optuna_params)
     trial = trial_of(config, one, study, drawn, number, config.devices[0])
