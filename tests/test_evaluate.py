@@ -75,11 +75,6 @@ def test_times():
     assert readable_duration(360000) == "100:00:00"
 
 
-def test_where_all_are_equal_none_is_the_best():
-    metrics = metric_frame(Metric(name, "accuracy", "diverged", 0.0) for name in ("A", "B"))
-    assert "*" not in summary(metrics, [TableRow(label="diverged", block="accuracy", metric="diverged")]).to_string()
-
-
 def test_the_best_of_those_that_compete_is_marked_and_what_is_missing_is_blank():
     table = summary(METRICS, ROWS, contenders=("Good", "Bad"))
     assert table.index.tolist() == ["Error", "Relative", "Correlation", "Time"]

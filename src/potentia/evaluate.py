@@ -107,7 +107,7 @@ def summary(
         metrics: A row for each metric, as `metric_frame` returns them.
         rows: What is to stand in the table, from the top.
         contenders: Surrogates among which the best value is looked for; all if None.
-        mark: Whether the best value is put between asterisks, if there are two or more that differ.
+        mark: Whether the best value is put between asterisks, if two or more have one.
     """
     surrogates = list(dict.fromkeys(metrics["surrogate"]))
     keys = zip(metrics["block"], metrics["metric"], metrics["surrogate"], strict=True)
@@ -179,7 +179,7 @@ def _value(values: dict[tuple[str, str, str], float], row: TableRow, metric: str
 
 def _best(found: dict[str, float], row: TableRow, contenders: Collection[str]) -> set[str]:
     known = {name: value for name, value in found.items() if name in contenders and not math.isnan(value)}
-    if row.best is None or len(set(known.values())) < 2:
+    if row.best is None or len(known) < 2:
         return set()
     best = min(known.values()) if row.best == "low" else max(known.values())
     return {name for name, value in known.items() if value == best}

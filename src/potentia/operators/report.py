@@ -109,7 +109,8 @@ def _measured(
     )
     section.says(
         "“zero” predicts zero, “mean” the mean of the training part, “persistence” that nothing changes; “linear” "
-        "takes the linear step that fits the training part best, “linear in parameters” one that depends on them."
+        "takes the linear step that fits the training part best, “linear in parameters” one that also depends on the "
+        "parameters."
     )
     few = data.train.take(slice(TRAIN_SAMPLES))
     train = evaluate({OPERATOR: operator}, _with_test(data, few))
