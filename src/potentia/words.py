@@ -71,6 +71,9 @@ COVERAGE: Mapping[str, str] = MappingProxyType({
     "error": "± of the share",
     "half_width": "mean half-width",
     "n": "errors",
+    "caught": "worst 1 % among the 10 % least sure",
+    "rank_correlation": "rank correlation",
+    "miscalibration_area": "miscalibration area",
 })  # fmt: skip
 """What the columns of a table of coverage mean."""
 OUTSIDE: Mapping[str, str] = MappingProxyType({

@@ -20,9 +20,14 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def shown(table: pd.DataFrame) -> str:
-    """Return aligned columns, metrics in words; four digits of each number."""
-    return worded(table).to_string(index=False, na_rep="", float_format="{:.4g}".format)
+def shown(table: pd.DataFrame, meant: Mapping[str, str] | None = None) -> str:
+    """Return aligned columns, metrics in words; four digits of each number.
+
+    Args:
+        table: With names as programs have them.
+        meant: What names mean here, see `potentia.words.in_words`.
+    """
+    return worded(table, meant or {}).to_string(index=False, na_rep="", float_format="{:.4g}".format)
 
 
 def finite(values: Mapping[str, float]) -> dict[str, float | None]:

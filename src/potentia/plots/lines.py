@@ -24,7 +24,7 @@ _DARK, _LIGHT = np.array([0.03, 0.19, 0.42]), np.array([0.62, 0.79, 0.88])
 _NARROW = 0.8
 """Logarithmic axes of fewer decades have numbers at even steps."""
 _STEPS = [1, 2, 2.5, 5, 10]
-"""Numbers on axes of whole numbers are multiples of these, and of them times powers of ten."""
+"""Numbers on axes are multiples of one of these times a power of ten."""
 _SMALLEST_SHARE = 0.02
 """The least part of the points is not looked at for the lower end of a logarithmic axis: an error of nothing, like that
 of an initial state, would take most of the room."""
@@ -183,7 +183,7 @@ def plain_log_ticks(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
     narrow = decades < _NARROW
     if narrow:  # few of these numbers, or none, would be on it
-        axis.set_major_locator(MaxNLocator(5))
+        axis.set_major_locator(MaxNLocator(5, steps=_STEPS))
         axis.set_minor_locator(NullLocator())
     if narrow or (decades < 4 and limits[0] >= 1e-3 and limits[1] < 1e5):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -170,7 +170,7 @@ def _cell(value: object, side: str) -> str:
         case str() if value.startswith("* ") and value.endswith(" *"):
             return f'<td class="{"best text" if side else "best"}">{html.escape(value[2:-2])}</td>'
         case float():
-            return f"<td>{'' if math.isnan(value) else format(value, '.4g')}</td>"  # NaN is blank
+            return f"<td>{'' if math.isnan(value) else format(value, '.4g').replace('inf', '∞')}</td>"  # NaN is blank
         case bool():
             return f"<td>{'yes' if value else 'no'}</td>"
     return f"<td{side}>{html.escape(str(value))}</td>"
