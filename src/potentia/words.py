@@ -137,4 +137,6 @@ def worded(table: pd.DataFrame, meant: Mapping[str, str] = MappingProxyType({}))
     def word(name: object) -> object:
         return in_words(name, meant) if isinstance(name, str) else name
 
-    return table.rename(index=word, columns=word)
+    found = table.rename(index=word, columns=word)
+    found.index.names = [word(name) for name in table.index.names]
+    return found

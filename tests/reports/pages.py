@@ -9,10 +9,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from potentia.words import METRICS
+from potentia.words import COVERAGE, METRICS, OUTSIDE, PARAMETERS
 
 VOID = {"meta", "img"}
-NAMES = {name for name in METRICS if "_" in name} | {"vrmse", "nmse", "nrmse", "ade", "fde"}
+NAMES = {name for name in (*METRICS, *COVERAGE, *PARAMETERS) if "_" in name} | {*OUTSIDE} - {"distance"}
+NAMES |= {"vrmse", "nmse", "nrmse", "ade", "fde"}
 """Names of metrics that programs read, and people should not have to."""
 
 

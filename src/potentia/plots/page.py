@@ -32,7 +32,7 @@ h3 { font-size: 1.05em; margin-bottom: .3em; } p.words { color: #595959; }
 table { border-collapse: collapse; font-size: .9em; margin: 1em 0; display: block; overflow-x: auto; }
 th, td { padding: .25em .8em; text-align: right; white-space: nowrap; border-bottom: 1px solid #eee; }
 th { color: #595959; white-space: normal; vertical-align: bottom; }
-td.text { white-space: normal; overflow-wrap: anywhere; min-width: 6em; }
+td.text { white-space: normal; }
 th:first-child, td:first-child, .text { text-align: left; }
 td.best { font-weight: 700; color: #0072B2; }
 figure { margin: 1.2em 0; } img { max-width: 100%; height: auto; } figcaption { color: #595959; font-size: .9em; }
