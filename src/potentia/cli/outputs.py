@@ -10,7 +10,7 @@ from potentia.errors import ConfigError
 if TYPE_CHECKING:
     import os
 
-__all__ = ["require_new", "require_place", "write_page"]
+__all__ = ["require_empty", "require_new", "require_place", "write_page"]
 
 
 class Paged(Protocol):
@@ -33,6 +33,20 @@ def require_new(path: Path, option: str) -> None:
     """
     if path.exists():
         raise ConfigError(f"{path} is there already: remove it, or choose another file by {option}")
+
+
+def require_empty(folder: Path, advice: str) -> None:
+    """Refuse a folder that has something in it; it need not be there.
+
+    Args:
+        folder: In which several files are to be written.
+        advice: How to choose another one, behind the words of it.
+
+    Raises:
+        ConfigError: there is something in it, or it is a file.
+    """
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise ConfigError(f"{folder} is {'a file' if folder.is_file() else 'not empty'}: choose another folder{advice}")
 
 
 def require_place(page: Path | None, option: str) -> None:
