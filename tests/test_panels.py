@@ -123,3 +123,48 @@ def test_a_page_needs_no_other_file_and_escapes_what_it_is_given(tmp_path):
     assert len(sources) == 1
     assert sources[0].startswith("data:image/png;base64,")
     assert all(not attrs.get("href", "#").startswith("http") for _, attrs in parser.seen)
+
+
+def test_a_page_replaces_a_page_and_no_other_file(tmp_path):
+    path = tmp_path / "page.html"
+    Page("First").write(path)
+    Page("Second").write(path)
+    assert "<h1>Second</h1>" in path.read_text()
+    for other in ("", "<!DOCTYPE html>\n<html><body>mine</body></html>"):
+        path.write_text(other)
+        with pytest.raises(
+            ConfigError, match=r"page\.html is there already, and potentia has not written it: remove it"
+        ):
+            Page("Third").write(path)
+        assert path.read_text() == other
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "is a folder: the page needs the name of a file, such as"),
+        ("page.pdf", r"pages are HTML, so the name of one ends in \.html or \.htm, got '.*page\.pdf'"),
+        ("none/page.html", "none' does not exist; make it first"),
+    ],
+)
+def test_a_place_where_no_page_can_be_is_refused(tmp_path, name, message):
+    with pytest.raises(ConfigError, match=message):
+        Page("A").write(tmp_path / name)
+
+
+def test_a_heading_is_not_said_twice():
+    page = Page("A")
+    page.section("Errors")
+    page.table(pd.DataFrame({"x": [1.0]}), "Errors")
+    page.table(pd.DataFrame({"x": [1.0]}), "By group")
+    assert page.html().count(">Errors</h") == 1
+    assert "<h3>By group</h3>" in page.html()
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.7, 1.05), (2e-4, 9e-4), (0.011, 0.019), (3.0, 40.0)])
+def test_a_narrow_logarithmic_axis_has_numbers_too(low, high):
+    axes = line_panels([panel(line([low, high]), log_y=True)]).axes[0]
+    axes.figure.draw_without_rendering()
+    bottom, top = axes.get_ylim()
+    shown = [tick.label1.get_text() for tick in axes.yaxis.get_major_ticks() if bottom <= tick.get_loc() <= top]
+    assert len([text for text in shown if text]) >= 3

@@ -165,6 +165,14 @@ def test_splits_differ_in_colour_and_measures_in_dash():
     assert train.get_linestyle() == test.get_linestyle() != train_mae.get_linestyle()
 
 
+def test_what_was_held_out_has_the_same_colour_with_and_without_training():
+    frame = pd.DataFrame({"a": [2.0, 1.0], "b": [3.0, 2.0]}, index=[1, 2])
+    both = ErrorPanel(quantity="x", unit="", columns={"RMSE": {"train": "a", "test": "b"}})
+    alone = ErrorPanel(quantity="x", unit="", columns={"RMSE": {"test": "b"}})
+    first, second = error_curves(frame, [both, alone]).axes
+    assert second.lines[0].get_color() == first.lines[1].get_color() != first.lines[0].get_color()
+
+
 def test_the_lowest_point_of_the_marked_column_is_ringed_and_told():
     table = frame(RMSE_test=[0.05, 0.03, np.nan, 0.0123, 0.02, 0.0123] + [0.9] * 6)
     figure = error_curves(table, [PANEL])

@@ -18,8 +18,7 @@ __all__ = ["array_of_shape", "choice", "did_you_mean", "integer", "number", "one
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest known spelling, else the list of known names."""
     known = list(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+    return _nearest(name, known) or f"; known: {', '.join(known)}"
 
 
 def choice(name: str, value: object, known: Sequence[str]) -> str:
@@ -27,8 +26,14 @@ def choice(name: str, value: object, known: Sequence[str]) -> str:
     if isinstance(value, str) and value in known:
         return value
     listed = ", ".join(repr(k) for k in known)
-    hint = did_you_mean(value, known) if isinstance(value, str) else ""
+    hint = _nearest(value, known) if isinstance(value, str) else ""
     raise ConfigError(f"{name} must be one of {listed}, got {value!r}{hint}")
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the nearest known spelling, nothing where none is near."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def integer(name: str, value: object, *, low: int | None = None, high: int | None = None) -> int:

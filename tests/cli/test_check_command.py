@@ -11,6 +11,7 @@ from ase.io import write
 
 from potentia.cli import main
 from potentia.potentials import check_structures, read_structures
+from reports.pages import seen
 
 WATER = Path(__file__).parents[2] / "examples/data/water.xyz"
 
@@ -52,6 +53,18 @@ def test_json_and_page(files, capsys):
     text = page.read_text()
     assert text.count("<img") == 2
     assert "Test structures near training" in text
+    (near,) = [row for row in seen(page).rows if row[0] == "test.xyz, frame 0" and row[1].startswith("train.xyz")]
+    assert near[1] == "train.xyz, frame 50"
+    assert main(["check", str(files / "train.xyz"), "--html", str(files / "wrong.xyz")]) == 2
+    assert "pages are HTML" in capsys.readouterr().err
+
+
+def test_a_folder_is_the_files_in_it(tmp_path, capsys):
+    frames = read_structures(WATER).structures[:20]
+    for k, part in enumerate((frames[:12], frames[12:])):
+        write(tmp_path / f"{k}.xyz", [s.to_atoms() for s in part])
+    assert main(["check", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["frames"] == 20
 
 
 def test_the_split_of_a_training_and_thresholds(files, capsys):
@@ -69,7 +82,8 @@ def test_the_split_of_a_training_and_thresholds(files, capsys):
         (["--set", "too_clos=1"], "CheckSettings has no setting 'too_clos'; did you mean 'too_close'?"),
         (["--set", "too_close"], "--set takes NAME=VALUE, got 'too_close'"),
         (["--atomic-energy", "Ti=x"], "'x' is no number"),
-        (["--test", "x.xyz"], "no such file: x.xyz"),
+        (["--test", "x.xyz"], "there is no file x.xyz"),
+        (["--test", "x.xyz", "--testpercent", "10"], "--test and --testpercent both say what is held out"),
     ],
 )
 def test_a_wrong_option_is_one_line(files, capsys, options, message):

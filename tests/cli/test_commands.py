@@ -44,7 +44,7 @@ def test_run_report_evaluate(call, tmp_path):
     code, out, err = call("run", "--dry-run")
     assert (code, err) == (0, "")
     assert "fullyconnected_main" in out
-    assert "GiB at 1 at a time" in out
+    assert "one at a time" in out
     told = json.loads(call("run", "--dry-run", "--json", devices=["cpu", "cpu"])[1])
     (task,) = told["tasks"]
     assert told["seconds"] == pytest.approx(task["seconds"])
@@ -115,12 +115,57 @@ def test_data_are_made_and_never_replaced(tmp_path, capsys):
     assert "did you mean 'simple_reaction'" in capsys.readouterr().err
 
 
+def test_a_search_can_be_looked_at_before_it_begins(tmp_path, capsys):
+    root_with(tmp_path)
+    space = {"hidden_size": {"type": "int", "low": 4, "high": 8}, "activation": {"choices": ["relu", "tanh"]}}
+    surrogate = {**SEARCH["surrogates"][0], "optuna_params": space}
+    write_yaml(tmp_path / "tune.yaml", {**SEARCH, "surrogates": [surrogate], "trials": 3, "devices": ["cpu", "cpu"]})
+    before = sorted(tmp_path.rglob("*"))
+    command = ["study", "tune", str(tmp_path / "tune.yaml"), "--root", str(tmp_path)]
+    assert main([*command, "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    for words in (
+        "4 to 8",
+        "relu, tanh",
+        "99 % quantile",
+        "optuna.db",
+        "3 trials of 2 epochs",
+        "at 2 at a time",
+        "GiB",
+    ):
+        assert words in out
+    assert main([*command, "--dry-run", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [row["setting"] for row in told["searched"]] == ["hidden_size", "activation"]
+    (row,) = told["surrogates"]
+    assert (row["trials"], row["done"], row["epochs"]) == (3, 0, 2)
+    assert (
+        told["seconds"] == pytest.approx(3 * row["seconds_per_trial"]) == pytest.approx(2 * told["seconds_with_slots"])
+    )
+    assert row["fastest"] <= row["seconds_per_trial"] <= row["slowest"]
+    assert told["memory_bytes"] == 2 * row["memory_bytes"] > 2**26
+    assert sorted(tmp_path.rglob("*")) == before
+    assert main([*command, "--dry-run", "--promote"]) == 2
+    capsys.readouterr()
+    for one, other in (("study", "run"), ("study", "evaluate")):
+        assert main([one, other, str(tmp_path / "tune.yaml")]) == 2
+        assert "has settings of a search: give it to potentia study tune" in capsys.readouterr().err
+    write_yaml(tmp_path / "config.yaml", settings())
+    assert main(["study", "tune", str(tmp_path / "config.yaml"), "--dry-run"]) == 2
+    assert "has settings of a study: give it to potentia study run" in capsys.readouterr().err
+
+
 def test_a_search_from_a_file(tmp_path, capsys):
     root_with(tmp_path)
     write_yaml(tmp_path / "tune.yaml", {**SEARCH, "trials": 1})
     command = ["study", "tune", str(tmp_path / "tune.yaml"), "--root", str(tmp_path)]
     assert main(command) == 0
     assert "hidden_size" in capsys.readouterr().out
+    assert main([*command, "--dry-run", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["surrogates"][0]["done"], told["seconds"], told["other_settings"]) == (1, 0.0, False)
+    assert main([*command, "--dry-run", "--set", "seed=7"]) == 0
+    assert "holds a search with other settings" in capsys.readouterr().out
     assert main([*command, "--promote"]) == 0
     capsys.readouterr()
     assert main([*command, "--promote", "--json"]) == 0

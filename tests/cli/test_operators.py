@@ -86,6 +86,9 @@ def test_train_diagnose_validate_tokens(call, tmp_path):
     assert (tmp_path / "tokens.png").read_bytes()[1:4] == b"PNG"
     wrong = ["--figure", tmp_path / "none.png", "--sample", 24]
     assert "--sample must be one of 0 to 23 of `test`, got 24" in call("validate", *known, *wrong)[2]
+    assert "tokens.csv is there already" in call("tokens", *known, "--out", tmp_path / "tokens.csv")[2]
+    assert "tokens.png is there already" in call("validate", *known, "--figure", tmp_path / "tokens.png")[2]
+    (tmp_path / "tokens.csv").unlink()
     told = json.loads(call("tokens", *known, "--out", tmp_path / "tokens.csv", "--json")[1])
     table = pd.read_csv(tmp_path / "tokens.csv")
     assert told["tokens"] == list(table)[2:]

@@ -137,7 +137,11 @@ def test_errors_stand_beside_those_of_what_costs_no_training(run, capsys):
     told = json.loads(capsys.readouterr().out)["errors"]
     assert main(["evaluate", str(run.directory.path), str(run.data)]) == 0
     shown = capsys.readouterr().out
-    other = {"potentials": "trivial_RMSE", "trajectories": "MeanTrajectory", "dynamics": "persistence"}
+    other = {
+        "potentials": "RMSE of what costs no training",
+        "trajectories": "MeanTrajectory",
+        "dynamics": "persistence",
+    }
     assert other.get(run.family, "persistence") in shown
     assert told
 
@@ -158,6 +162,8 @@ def test_an_export_is_of_families_that_have_one(run, capsys):
     if run.family == "potentials":
         files = json.loads(capsys.readouterr().out)["files"]
         assert (code, all(Path(file).is_file() for file in files)) == (0, True)
+        assert main(["export", str(run.directory.path), "--to", "aenet", "-o", str(out)]) == 2
+        assert "export is not empty: choose another folder by -o" in capsys.readouterr().err
         assert main(["export", str(run.directory.path), "--to", "aenat", "-o", str(out)]) == 2
         assert "did you mean 'aenet'?" in capsys.readouterr().err
     else:

@@ -9,7 +9,12 @@ from pathlib import Path
 
 from PIL import Image
 
+from potentia.words import COVERAGE, METRICS, OUTSIDE, PARAMETERS
+
 VOID = {"meta", "img"}
+NAMES = {name for name in (*METRICS, *COVERAGE, *PARAMETERS) if "_" in name} | {*OUTSIDE} - {"distance"}
+NAMES |= {"vrmse", "nmse", "nrmse", "ade", "fde"}
+"""Names of metrics that programs read, and people should not have to."""
 
 
 class Seen(HTMLParser):
@@ -59,6 +64,8 @@ def seen(path: Path) -> Seen:
         image = Image.open(io.BytesIO(base64.b64decode(content, validate=True)))
         image.load()
         assert min(image.size) > 100
+    cells = {cell for row in page.rows for cell in row}
+    assert not cells & NAMES
     return page
 
 

@@ -25,7 +25,7 @@ from potentia.dynamics.run_inputs import read_inputs
 from potentia.dynamics.training_run import run_training
 from potentia.ensemble import CommitteeConfig
 from potentia.errors import ConfigError, DataError
-from potentia.operators import NeuralOperator, OperatorCommittee
+from potentia.operators import NeuralOperator, OperatorCommittee, OperatorData
 from potentia.operators.baselines import baselines_of
 from potentia.operators.evaluation import evaluate as evaluate_fields
 from potentia.operators.hdf5 import write_operator_data
@@ -256,6 +256,11 @@ def test_wrong_data_are_one_clear_error(surrogate, operator):
     model = surrogate / "model.safetensors"
     with pytest.raises(ConfigError, match="is one file, got 2"):
         potentia.trajectories.report.report_on(model, [model, model])
+    two = fields_data.data()
+    parts = [replace(part, fields=part.fields.repeat(2, axis=2)) for part in (two.train, two.val, two.test)]
+    write_operator_data(operator / "two.h5", OperatorData(*parts, two.space, ("u", "v"), two.time_step, "two"))
+    with pytest.raises(DataError, match=r"two.h5 has the fields u, v, but .*operator.safetensors was trained on u"):
+        potentia.operators.report.report_on(operator / "operator.safetensors", [operator / "two.h5"])
     write_trajectories(surrogate / "other.hdf5", decays.data())
     with pytest.raises(DataError, match="was trained with the parameters"):
         potentia.trajectories.report.report_on(model, [surrogate / "other.hdf5"])

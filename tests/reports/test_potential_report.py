@@ -201,6 +201,30 @@ def test_the_command_writes_a_page_or_json(folder, briefly, capsys, tmp_path, mo
     assert main(["report", model]) == 0
     assert capsys.readouterr().out.splitlines()[0] == "Potential of Ti, O"
     assert seen(tmp_path / "report.html").sections[0] == "Errors"
+    assert main(["report", model, "-o", "new/folder/page.html"]) == 0
+    assert seen(tmp_path / "new/folder/page.html").sections[0] == "Errors"
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        (
+            "mine.html",
+            "mine.html is there already, and potentia has not written it: remove it, or choose another file by -o",
+        ),
+        ("page.pdf", "pages are HTML, so the name of one ends in .html or .htm, got 'page.pdf'"),
+        (".", "is a folder: the page needs the name of a file"),
+    ],
+)
+def test_a_page_goes_nowhere_else_and_nothing_is_measured_before(folder, capsys, tmp_path, monkeypatch, out, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.html").write_text("my own")
+    monkeypatch.setattr("potentia.potentials.report.report_on", None)  # whoever calls it fails
+    assert main(["report", str(folder / "small.potential"), "-o", out]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert (tmp_path / "mine.html").read_text() == "my own"
 
 
 def test_a_run_names_its_data(folder, briefly, capsys, tmp_path):

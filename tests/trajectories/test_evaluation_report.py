@@ -143,6 +143,12 @@ def test_figures_have_their_names(found):
     assert not [name for name in names if name.startswith("Hold")]
 
 
+def test_captions_are_sentences(found):
+    captions = {name: figure.caption for name, figure in found.figures().items()}
+    assert all(text[0].isupper() and text.endswith(".") and "_" not in text for text in captions.values())
+    assert all(name.split("/")[0] in text for name, text in captions.items() if "/" in name and "exampl" not in name)
+
+
 @pytest.mark.slow
 def test_everything_is_written(found, tmp_path):
     found.write(tmp_path)

@@ -113,6 +113,9 @@ def study_tune(
         list[str],
         typer.Option("--trial", metavar="NAME=NUMBER", help="Promote this trial; needed with two objectives."),
     ] = [],  # noqa: B006
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what is searched, time and memory; train nothing.")
+    ] = False,
     as_json: AsJson = False,
     overrides: Overrides = [],  # noqa: B006  # typer reads it, nobody changes it
 ) -> None:
@@ -121,7 +124,11 @@ def study_tune(
 
     if trial and not promote:
         raise typer.BadParameter("--trial goes with --promote")
-    if promote:
+    if dry_run and promote:
+        raise typer.BadParameter("--dry-run and --promote are two things: give one of them")
+    if dry_run:
+        tune_command.forecast(config, root, as_json, overrides)
+    elif promote:
         tune_command.promote(config, root, trial, as_json, overrides)
     else:
         raise typer.Exit(tune_command.tune(config, root, on_mismatch, as_json, overrides))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 import yaml
 
+from potentia.cli.outputs import require_place, write_page
 from potentia.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,9 +27,11 @@ NOT_FIT = 1
 def check(
     data: Annotated[
         list[Path],
-        typer.Argument(help="Files of structures: extended XYZ, XSF and what ASE reads; or one HDF5 data set."),
+        typer.Argument(
+            help="Files, folders or patterns of structures (extended XYZ, XSF, what ASE reads); or one HDF5 data set."
+        ),
     ],
-    test: Annotated[list[Path], typer.Option(help="Files held out.")] = [],  # noqa: B006  # typer reads it
+    test: Annotated[list[Path], typer.Option(help="File held out; once for each.")] = [],  # noqa: B006  # typer reads it
     testpercent: Annotated[float | None, typer.Option(help="Or: look at the split that a training makes (%).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of this split.")] = 0,
     split_by: Annotated[str, typer.Option(help="What it holds out: structure, group or block.")] = "structure",
@@ -45,6 +48,9 @@ def check(
     """Look at structures before a potential is trained on them: labels, units, signs, copies, outliers."""
     from potentia.potentials.quality import check_structures
 
+    require_place(html, "--html")
+    if test and testpercent is not None:
+        raise ConfigError("--test and --testpercent both say what is held out: give one of them")
     report = check_structures(
         _read(data),
         test=_read(test) if test else None,
@@ -52,8 +58,7 @@ def check(
         atomic_energies=_energies(atomic_energy) or None,
         settings=_settings(overrides),
     )
-    if html is not None:
-        report.to_html(html)
+    write_page(report, html)
     told = {**report.plain(), "page": None if html is None else str(html)}
     typer.echo(json.dumps(told) if as_json else str(report))
     if strict and not report.is_fit(strict=True):
@@ -61,9 +66,11 @@ def check(
 
 
 def _read(paths: Sequence[Path]) -> Sequence[Path] | Sequence[Structure]:
-    """Return files as they are, and all structures of a data set."""
+    """Return files, those of folders and patterns too, and all structures of a data set."""
+    from potentia.cli.families.files import expanded
     from potentia.cli.families.potentials.data import database_among, structures_in
 
+    paths = expanded(paths)
     return paths if database_among(paths) is None else structures_in(paths)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from potentia.checks import did_you_mean
+from potentia.cli.outputs import require_new
 from potentia.errors import ConfigError
 from potentia.operators.hdf5 import write_record
 from potentia.operators.make import make_record
@@ -24,8 +25,7 @@ def make(name: str, train: int, test: int, val: int, seed: int, out: Path | None
     if name not in SYSTEMS and name not in FIELD_SYSTEMS:
         raise ConfigError(f"there is no system {name!r}{did_you_mean(name, [*SYSTEMS, *FIELD_SYSTEMS])}")
     path = Path("datasets") / name / FILE if out is None else out
-    if path.exists():
-        raise ConfigError(f"{path} is there already: remove it or choose another file by --out")
+    require_new(path, "--out")
     parts = {"train": train, "test": test, "val": val}
     if name in FIELD_SYSTEMS:
         record = make_record(name, n_train=train, n_test=test, n_val=val, seed=seed)

@@ -12,11 +12,11 @@ import pandas as pd
 import typer
 
 from potentia.cli.options import read_entries
+from potentia.cli.outputs import require_empty
 from potentia.dynamics.models import get_model_spec, list_model_specs
 from potentia.dynamics.opened_run import OpenedRun
 from potentia.dynamics.simulator import SimulationSettings, simulate_logs, write_logs
 from potentia.dynamics.spec import ModelSpec
-from potentia.errors import ConfigError
 from potentia.study import write_yaml
 
 __all__ = ["evaluate", "identify", "models", "simulate", "simulation_of"]
@@ -52,8 +52,7 @@ def simulate(
     out: Path, model: str, param: Sequence[str], suffix: str, settings: SimulationSettings, as_json: bool
 ) -> None:
     """Write logs of a model whose parameters are known; a folder with something in it is left alone."""
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise ConfigError(f"{out} is {'a file' if out.is_file() else 'not empty'}: choose another folder for the logs")
+    require_empty(out, " for the logs")
     spec = get_model_spec(model)
     params = read_entries("--param", float, param)
     paths = write_logs(out, simulate_logs(spec, params, settings), f".{suffix.removeprefix('.')}")

@@ -12,7 +12,7 @@ import typer
 from potentia.cli.commented import commented_yaml
 from potentia.cli.families import family, family_of_data
 from potentia.cli.families.files import expanded
-from potentia.errors import ConfigError
+from potentia.cli.outputs import require_new
 from potentia.storage import write_text
 
 __all__ = ["init"]
@@ -20,8 +20,7 @@ __all__ = ["init"]
 
 def init(data: Sequence[str], out: Path, name: str | None, members: int | None, as_json: bool) -> None:
     """Write settings for these data, and tell what was seen; a file that is there is never replaced."""
-    if out.exists():
-        raise ConfigError(f"{out} is there already: remove it, or choose another file by -o")
+    require_new(out, "-o")
     files = expanded(data)
     found = family_of_data(files) if name is None else family(name)
     folder = out.resolve().parent

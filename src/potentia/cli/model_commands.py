@@ -11,8 +11,9 @@ import typer
 
 from potentia.cli.families import Family, family_of_model
 from potentia.cli.families.files import expanded
+from potentia.cli.outputs import require_new
 from potentia.cli.tables import records, shown
-from potentia.errors import ConfigError
+from potentia.words import COVERAGE
 
 __all__ = ["calibrate", "evaluate", "export", "predict"]
 
@@ -22,8 +23,8 @@ ROWS = 20
 
 def predict(model: Path, data: Sequence[str], out: Path | None, as_json: bool) -> None:
     """Predict, and write or print it."""
-    if out is not None and out.exists():
-        raise ConfigError(f"{out} is there already: remove it, or choose another file by -o")
+    if out is not None:
+        require_new(out, "-o")
     family, path = family_of_model(model)
     table = family.predict(path, expanded(data), out)
     if as_json:
@@ -45,7 +46,7 @@ def evaluate(model: Path, data: Sequence[str], as_json: bool) -> None:
 def calibrate(model: Path, data: Sequence[str], level: float, as_json: bool) -> None:
     """Learn error bars, and print how good they are."""
     family, path = family_of_model(model)
-    _tell(family, path, family.calibrate(path, expanded(data), level), as_json)
+    _tell(family, path, family.calibrate(path, expanded(data), level), as_json, COVERAGE)
 
 
 def export(model: Path, to: str, out: Path, as_json: bool) -> None:
@@ -55,11 +56,16 @@ def export(model: Path, to: str, out: Path, as_json: bool) -> None:
     typer.echo(json.dumps({"family": family.name, "format": to, "files": files}) if as_json else "\n".join(files))
 
 
-def _tell(family: Family, model: Path, tables: Mapping[str, pd.DataFrame], as_json: bool) -> None:
+def _tell(
+    family: Family,
+    model: Path,
+    tables: Mapping[str, pd.DataFrame],
+    as_json: bool,
+    meant: Mapping[str, str] | None = None,
+) -> None:
     if as_json:
         told = {name: records(table) for name, table in tables.items()}
         typer.echo(json.dumps({"family": family.name, "model": str(model), **told}))
         return
-    typer.echo(
-        "\n\n".join(shown(table) if len(tables) == 1 else f"{n}:\n{shown(table)}" for n, table in tables.items())
-    )
+    written = {name: shown(table, meant) for name, table in tables.items()}
+    typer.echo("\n\n".join(text if len(tables) == 1 else f"{name}:\n{text}" for name, text in written.items()))

@@ -11,6 +11,7 @@ import pandas as pd
 import typer
 
 from potentia.cli.families.operators_settings import load_tokenizer
+from potentia.cli.outputs import require_new
 from potentia.cli.tables import finite
 from potentia.cli.train_command import figures
 from potentia.config import from_dict
@@ -45,6 +46,11 @@ class Timeline:
     every: int
     """Steps from the beginning of one window to that of the next."""
 
+    def require_new(self) -> None:
+        """Refuse a file that is there already."""
+        if self.outfile is not None:
+            require_new(self.outfile, "--figure")
+
 
 def tokenizer(
     dataset: Path,
@@ -59,8 +65,8 @@ def tokenizer(
 ) -> None:
     """Train a tokenizer, save it, and tell its health; or only tell how long it would take."""
     path = out / TOKENIZER
-    if path.exists() and not dry_run:
-        raise ConfigError(f"{path} is there already: remove it or choose another directory by --out")
+    if not dry_run:
+        require_new(path, "--out")
     data = read_operator_data(dataset)
     parts = [_steps_of(part, timesteps, every) for part in (data.train, data.val)]
     fitted, held_out = (feature_set(part, channels=data.channels) for part in parts)
@@ -112,6 +118,8 @@ def tokens(
     timeline: Timeline,
 ) -> None:
     """Write a row of tokens for each trajectory."""
+    require_new(out, "--out")
+    timeline.require_new()
     made, data = load_tokenizer(vqvae_path), read_operator_data(dataset)
     operator = None if noa_checkpoint is None else NeuralOperator.load(noa_checkpoint)
     samples = behaviour_samples(data, part, None, made.horizon)
@@ -144,6 +152,7 @@ def validate(
     timeline: Timeline,
 ) -> int:
     """Tell whether predictions behave like the truth; return the exit code."""
+    timeline.require_new()
     operator, made = NeuralOperator.load(noa_checkpoint), load_tokenizer(vqvae_path)
     data = read_operator_data(dataset)
     found = validate_tokens(operator, made, data, part=part, n_samples=n_samples)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from potentia.cli.outputs import require_place, write_page
 from potentia.errors import FileFormatError
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ def report(
     ],
     data: Annotated[
         list[Path],
-        typer.Option(help="Data to measure on; by default those of the run's settings, if they are unchanged."),
+        typer.Option(
+            help="Data to measure on, once for each file; those of the run's settings if left out and unchanged."
+        ),
     ] = [],  # noqa: B006  # typer reads it
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="The page; report.html if left out, none with --json.")
@@ -46,10 +49,10 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Write one HTML page on a trained model of any family: errors, curves, the worst cases, settings, origin."""
-    found = _reported(run, data)
     page = Path("report.html") if out is None and not as_json else out
-    if page is not None:
-        found.to_html(page)
+    require_place(page, "-o")
+    found = _reported(run, data)
+    write_page(found, page)
     told = {**found.plain(), "page": None if page is None else str(page)}
     typer.echo(json.dumps(told, allow_nan=False) if as_json else f"{found}\n{page}")
 

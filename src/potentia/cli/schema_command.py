@@ -9,7 +9,7 @@ import typer
 
 from potentia.cli.families import FAMILIES, family
 from potentia.cli.json_schema import schema_of
-from potentia.errors import ConfigError
+from potentia.cli.outputs import require_new
 from potentia.storage import write_text
 
 __all__ = ["schema", "settings_schema"]
@@ -26,8 +26,7 @@ def schema(name: str | None, out: Path | None, as_json: bool) -> None:
     if out is None:
         typer.echo(text, nl=False)
         return
-    if out.exists():
-        raise ConfigError(f"{out} is there already: remove it, or choose another file by -o")
+    require_new(out, "-o")
     write_text(out, text)
     if as_json:
         typer.echo(json.dumps({"file": str(out), "families": list(names)}))

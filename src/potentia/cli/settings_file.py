@@ -12,7 +12,7 @@ import yaml
 from potentia.errors import ConfigError
 from potentia.yaml_files import read_yaml
 
-__all__ = ["naming", "read_settings", "read_study_settings"]
+__all__ = ["naming", "read_search_settings", "read_settings", "read_study_settings"]
 
 
 def read_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
@@ -42,14 +42,26 @@ def read_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def read_study_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """Return the settings of a study or of a search.
+    """Return the settings of a study.
 
     Raises:
-        ConfigError: as `read_settings`, or they are those of one training.
+        ConfigError: as `read_settings`, or they are those of one training or of a search.
     """
-    settings = read_settings(path, overrides)
-    if "family" in settings:
-        raise ConfigError(f"{path} has settings of a training of {settings['family']}: give it to potentia train")
+    settings = _of_several(path, overrides)
+    if "tuning_id" in settings and "training_id" not in settings:
+        raise ConfigError(f"{path} has settings of a search: give it to potentia study tune")
+    return settings
+
+
+def read_search_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of a search.
+
+    Raises:
+        ConfigError: as `read_settings`, or they are those of one training or of a study.
+    """
+    settings = _of_several(path, overrides)
+    if "training_id" in settings and "tuning_id" not in settings:
+        raise ConfigError(f"{path} has settings of a study: give it to potentia study run, or name a tuning_id in it")
     return settings
 
 
@@ -60,6 +72,14 @@ def naming(path: Path) -> Iterator[None]:
         yield
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def _of_several(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """Return settings that are not those of one training."""
+    settings = read_settings(path, overrides)
+    if "family" in settings:
+        raise ConfigError(f"{path} has settings of a training of {settings['family']}: give it to potentia train")
+    return settings
 
 
 def _value(text: str, value: str) -> Any:

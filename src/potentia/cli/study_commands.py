@@ -11,13 +11,15 @@ from textwrap import shorten
 import typer
 
 from potentia import progress
+from potentia.cli.outputs import require_place
 from potentia.cli.settings_file import naming, read_study_settings
 from potentia.cli.tables import records
 from potentia.study import Ended
+from potentia.train import time_in_words
 from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.study import Study
 
-__all__ = ["evaluate", "forecast", "report", "run"]
+__all__ = ["at_a_time", "evaluate", "forecast", "report", "run"]
 
 
 def run(config: Path, root: Path, on_mismatch: str, as_json: bool, overrides: Sequence[str]) -> int:
@@ -50,20 +52,34 @@ def forecast(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) 
         return
     table["GiB"] = table.pop("memory_bytes") / 2**30
     typer.echo(table.to_string(index=False, float_format="{:.3g}".format))
-    at_once = f"{seconds / slots / 3600:.3g} h with {memory / 2**30:.2g} GiB at {slots} at a time"
-    typer.echo(f"{len(table)} tasks, about {seconds / 3600:.3g} h in all, {at_once}")
+    typer.echo(f"{len(table)} tasks: {at_a_time(seconds, slots, memory)}")
+
+
+def at_a_time(seconds: float, slots: int, memory: int) -> str:
+    """Return how long tasks take one after the other, and with as many at a time as there are slots.
+
+    Args:
+        seconds: Of all of them, one after the other (s).
+        slots: How many run at a time.
+        memory: Of so many of them (bytes).
+    """
+    whole = f"about {time_in_words(seconds)}" + (" one after the other" if slots > 1 else "")
+    share = f", {time_in_words(seconds / slots)} at {slots} at a time" if slots > 1 else ", one at a time"
+    return f"{whole}{share}, {memory / 2**30:.2g} GiB of memory"
 
 
 def evaluate(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) -> None:
     """Measure what was trained, and write it."""
     study = _study(config, root, overrides)
+    page = study.results / "report.html"
+    require_place(page, "--root")
     found = study.evaluate()
     found.write(study.results)
     if as_json:
-        typer.echo(json.dumps({"page": str(study.results / "report.html"), "metrics": records(found.metrics)}))
+        typer.echo(json.dumps({"page": str(page), "metrics": records(found.metrics)}))
         return
     typer.echo(found.table().to_string())
-    typer.echo(f"more in {study.results / 'report.html'}")
+    typer.echo(f"more in {page}")
 
 
 def report(config: Path, root: Path, as_json: bool, overrides: Sequence[str]) -> None:

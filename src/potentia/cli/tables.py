@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from potentia.words import worded
+
 __all__ = ["finite", "records", "shown"]
 
 
@@ -18,9 +20,14 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def shown(table: pd.DataFrame) -> str:
-    """Return aligned columns; four digits of each number."""
-    return table.to_string(index=False, na_rep="", float_format="{:.4g}".format)
+def shown(table: pd.DataFrame, meant: Mapping[str, str] | None = None) -> str:
+    """Return aligned columns, metrics in words; four digits of each number.
+
+    Args:
+        table: With names as programs have them.
+        meant: What names mean here, see `potentia.words.in_words`.
+    """
+    return worded(table, meant or {}).to_string(index=False, na_rep="", float_format="{:.4g}".format)
 
 
 def finite(values: Mapping[str, float]) -> dict[str, float | None]:

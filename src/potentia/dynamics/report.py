@@ -24,16 +24,20 @@ from potentia.report import (
     ModelReport,
     Section,
     closing_sections,
-    no_error_bars,
     not_measured,
     whose_data,
 )
 from potentia.train.history import rows_of
+from potentia.words import PARAMETERS
 
 __all__ = ["report_on"]
 
 WORST = 15
 SCENARIOS = 3
+EXPLAINED = (
+    "Errors are of roll-outs from measured states. ADE is the mean distance from the measured places over all steps of "
+    "a window, FDE that at its last step; the scaled error is in parts of how far states move within a window."
+)
 PANELS = 3
 HOW = "Train several with `DynamicsCommittee`, call its `calibrate`, and report on its directory with logs (--data)."
 
@@ -66,16 +70,15 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
         scored = {part: _evaluated(subject, one) for part, one in parts.items()}
         sections, times = _measured(subject, parts, scored, same=same), _times(subject, windows)
         headline = _headline(scored[name], subject.word, name)
-    if subject.committee is None:
-        sections.append(no_error_bars(HOW))
     sections += closing_sections(
         TrainOut(rows_of(record.get("training_history", {})), saturation=record.get("saturation", {})),
         record,
+        bars=HOW if subject.committee is None else None,
         times=times,
         settings=DynamicsTrainingConfig,
         recipe=net.recipe(),
         path=subject.file,
-        data={"windows": record["data"]["windows"], "steps of a window": record["n_steps"]},
+        data={"steps of a window": record["n_steps"]},
     )
     return ModelReport(title=subject.title, family="dynamics", headline=headline, sections=sections)
 
@@ -108,19 +111,22 @@ def _measured(
     main = found.table()
     main = main[~main.index.str.contains(", step ")]
     section.table(f"{part.capitalize()}: {len(windows):,} windows", _numbers(found), shown=main)
-    section.says(whose_data(same=same))
+    section.says(whose_data(same=same)).says(EXPLAINED)
     for name, one in scored.items():
         section.table(
             f"All errors, {name}: {len(parts[name]):,} windows", _numbers(one), shown=one.table(), folded=True
         )
     if found.by_group["group"].nunique() > 1:
         own = found.by_group[found.by_group["prediction"] == subject.word].drop(columns="prediction")
-        section.table(f"By log, {part}", own.set_index("group"))
+        section.table(f"By log, {part}", own.set_index("group").rename_axis("log"))
     baselines = _baselines(subject.net)
     predictions = {subject.word: subject.states(windows), **predict_all(baselines, windows)}
     params = subject.params(windows)
     drawn = dict(scenario_figures(spec, windows, predictions, params, baselines=list(baselines), count=SCENARIOS))
-    section.figure(drawn["errors_over_time"], "How errors grow from step to step.")
+    section.figure(
+        drawn["errors_over_time"],
+        "How errors grow from step to step: mean distance from the measured places, and RMSE of the other states.",
+    )
     parity = _parity(spec, windows, predictions[subject.word]).figure(
         drawn["residuals"], "Distribution of the errors by state."
     )
@@ -128,11 +134,26 @@ def _measured(
     for name, figure in drawn.items():
         if name.startswith("scenario"):
             _, _, kind = name.split("_", 2)
-            worst.figure(figure, f"Window “{kind.replace('_', ' ')}”, seen from where it begins.")
-    parameters = Section("Parameters").table("Over the windows", subject.parameter_table(windows))
-    parameters.figure(drawn["parameters"], "Predicted parameters over what they may depend on.")
+            worst.figure(
+                figure,
+                f"Window “{kind.replace('_', ' ')}”: its way from where it begins, and the other states in time.",
+            )
+    parameters = Section("Parameters")
+    table = subject.parameter_table(windows)
+    parameters.table("Over the windows", table, shown=_with_units(table, spec), meant=PARAMETERS)
+    parameters.figure(
+        drawn["parameters"],
+        "Predicted parameters over what they follow most: dashed their defaults, solid lines their bounds.",
+    )
     bars = [] if subject.committee is None else [error_bars_of(part, windows, subject.committee)]
     return [section, parity, worst, parameters, *bars]
+
+
+def _with_units(table: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
+    """Return a table of entries of parameters with their units behind their names."""
+    units = {one.name: one.unit for one in spec.parameters}
+    named = ((str(name), units[str(name).partition("[")[0]]) for name in table.index)
+    return table.set_axis(pd.Index([f"{name} ({unit})" if unit else name for name, unit in named], name="parameter"))
 
 
 def _numbers(found: RolloutEvaluation) -> pd.DataFrame:
@@ -186,4 +207,5 @@ def _headline(found: RolloutEvaluation, word: str, part: str) -> str:
     name = "ADE" if "ADE" in own.index else "scaled error"
     better = own.get("better than default parameters", np.nan)
     unit = " m" if name == "ADE" else ""
-    return f"{name} {own[name]:.3g}{unit}, {100 * better:.3g} % less than default parameters ({part})"
+    words = "mean distance (ADE)" if name == "ADE" else name
+    return f"{words} {own[name]:.3g}{unit}, {100 * better:.3g} % less than default parameters ({part})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from potentia.dynamics.committee import DynamicsCommittee
 from potentia.dynamics.committee_calibration import wrapped
@@ -10,6 +11,7 @@ from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.spec import ModelSpec
 from potentia.error_bars import ErrorBars
 from potentia.report import Section, error_bar_section, foreseen
+from potentia.words import COVERAGE
 
 __all__ = ["error_bars_of", "moving_states"]
 
@@ -51,4 +53,7 @@ def error_bars_of(part: str, windows: FeatureDataset, committee: DynamicsCommitt
         for k in drawn
     ]
     section = error_bar_section(said, table, bars)
-    return section.table(f"All states at {100 * calibration.level:g} %", found.coverage(windows))
+    table = found.coverage(windows)
+    rows = [f"{one.name} ({one.unit})" if one.unit else one.name for one in found.spec.states]
+    shown = table.set_axis(pd.Index(rows, name="state"))
+    return section.table(f"All states at {100 * calibration.level:g} %", table, shown=shown, meant=COVERAGE)

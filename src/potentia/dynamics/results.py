@@ -76,7 +76,7 @@ class TrainOut(KeptHistory):
         from potentia.plots import ErrorPanel, error_curves
 
         panels = [self._loss_panel]
-        if "val_ade" in self.errors:
+        if "val_ade" in self.errors and self.errors["val_ade"].notna().any():
             columns = {"mean": {"validation": "val_ade"}, "final": {"validation": "val_fde"}}
             panels.append(ErrorPanel(quantity="displacement", unit="m", columns=columns, marked="val_ade"))
         return error_curves(self._drawn, panels, rate=self._rate_column, outfile=outfile)

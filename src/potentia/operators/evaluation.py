@@ -21,6 +21,7 @@ from potentia.operators.dataset import PARTS, OperatorData, Samples
 from potentia.operators.losses import TINY, error_figures, error_sums, over_spread
 from potentia.operators.normaliser import Normaliser
 from potentia.operators.systems import FieldSystem
+from potentia.words import worded
 
 __all__ = ["BANDS", "Evaluation", "Sensitivity", "alive", "evaluate", "parameter_sensitivity"]
 
@@ -49,7 +50,7 @@ class Evaluation:
     """`error_figures` by ``predictor``, ``group`` and ``channel``."""
 
     def __str__(self) -> str:
-        return str(self.scores.to_string(float_format=lambda value: f"{value:.4g}"))
+        return str(worded(self.scores).to_string(float_format=lambda value: f"{value:.4g}"))
 
 
 @dataclass(frozen=True)

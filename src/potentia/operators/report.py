@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from potentia.checks import one_file
+from potentia.errors import DataError
 from potentia.operators.baselines import baselines_of
 from potentia.operators.dataset import OperatorData, Samples
 from potentia.operators.evaluation import Evaluation, evaluate
@@ -62,6 +63,11 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
     same = found is not None and found.mark() == record.get("data", {}).get("mark")
     if not same and only_same:
         found = None
+    if found is not None and found.channels != subject.operator.fitted().known.channels:
+        known = ", ".join(subject.operator.fitted().known.channels)
+        raise DataError(
+            f"{one_file(data)} has the fields {', '.join(found.channels)}, but {path} was trained on {known}"
+        )
     sections, headline, times = [not_measured()], NOT_MEASURED, {}
     if found is not None:
         begun = time.perf_counter()
@@ -76,6 +82,7 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
     sections += closing_sections(
         TrainOut(rows_of(record.get("training_history", {}))),
         record,
+        bars=None,
         unit="normalised fields",
         times=times,
         settings=OperatorTrainingConfig,
@@ -93,17 +100,29 @@ def _measured(
         "Held-out part, beside what costs no training", _joined(scored.scores[list(SCORES)])
     )
     section.says(
-        "VRMSE is in parts of the spread of a field: its mean scores 1. Relative L2: nothing at all scores 1. The "
-        "valid time ends where VRMSE is above 0.5."
+        "VRMSE is in parts of the spread of a field: its mean scores 1. Relative L2 is in parts of its size: zero "
+        "everywhere scores 1. NMSE is the square error in parts of the variance over all data. The valid time, in the "
+        "unit of time of the data, ends where VRMSE is above 0.5."
+    )
+    section.says(
+        "“zero” predicts zero, “mean” the mean of the training part, “persistence” that nothing changes; “linear” "
+        "takes the linear step that fits the training part best, “linear in parameters” one that also depends on the "
+        "parameters."
     )
     few, word = data.train.take(slice(TRAIN_SAMPLES)), subject.word
     train = evaluate({word: subject.predictor}, _with_test(data, few))
     section.table(f"{len(few)} samples of the training part", _joined(train.scores[list(SCORES)]))
     section.says(whose_data(same=same))
-    section.figure(_growth(scored, data, word), "Errors over the steps of a roll-out, held-out part.")
+    section.figure(
+        _growth(scored, data, word), "VRMSE over the time of a roll-out, held-out part; what costs no training in grey."
+    )
     channels = scored.by_channel[scored.by_channel.index.get_level_values("group") == "all"]
     bands = [name for name in scored.scores.columns if str(name).startswith(("error_", "energy_"))]
-    section.table("By wavenumber, in parts of the truth", _joined(scored.scores[bands]), folded=True)
+    section.table(
+        "By wavenumber: lowest, middle and highest third, in parts of the truth",
+        _joined(scored.scores[bands]),
+        folded=True,
+    )
     section.table("By channel", _joined(channels[["vrmse", "rel_l2", "mse"]]))
     spectrum = spectra(data.test.fields, {word: predicted}, channels=data.channels, time_step=data.time_step)
     section.figure(spectrum, f"Power of the fields by wavenumber: what the {word} smooths away, or makes of nothing.")
@@ -171,5 +190,7 @@ def _worst(data: OperatorData, predicted: Fields) -> Section:
     for n, name in ((int(order[0]), "worst"), (int(order[len(order) // 2]), "middle")):
         film = Film.of(data, test, n, predicted[n].astype(np.float64))
         figure = space_time(film) if len(test.grid) == 1 else field_rows(film)
-        section.figure(figure, f"The {name} sample, test {n}: relative L2 {relative[n]:.3g}.")
+        section.figure(
+            figure, f"The {name} sample, test {n}: truth, prediction and error; relative L2 {relative[n]:.3g}."
+        )
     return section

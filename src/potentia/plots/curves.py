@@ -20,6 +20,8 @@ from potentia.plots.style import GREY, TEXT_SIZE, colour, finish, heading, new_f
 
 __all__ = ["ErrorPanel", "error_curves"]
 
+_OF_TRAINING = 0
+"""Place of the colour of the training part; what was held out has another one in all panels."""
 _DASHES: tuple[LineStyleType, ...] = ("-", (0, (3, 1.5)), (0, (1, 1.2)))
 
 
@@ -116,7 +118,16 @@ def _curves(frame: pd.DataFrame, panel: ErrorPanel) -> list[_Curve]:
             seen = np.isfinite(values) & (values > 0)
             if seen.any():
                 epochs = frame.index.to_numpy()[seen]
-                found.append(_Curve(column, f"{split} {measure}", colour(k), dash, epochs, values[seen]))
+                found.append(
+                    _Curve(
+                        column,
+                        f"{split} {measure}",
+                        colour(_OF_TRAINING if split == "train" else max(k, 1)),
+                        dash,
+                        epochs,
+                        values[seen],
+                    )
+                )
     return found
 
 
@@ -175,6 +186,13 @@ def _draw_rate(axes: Axes, frame: pd.DataFrame, column: str) -> None:
     axes.plot(frame.index, values, color=GREY, lw=1.4, drawstyle="steps-mid")
     if (values > 0).any():
         axes.set_yscale("log")
+        low, high = axes.get_ylim()
+        few = (
+            MaxNLocator(2) if high < 3 * low else LogLocator(subs=(1.0, 3.0) if high < 30 * low else (1.0,), numticks=4)
+        )
+        axes.yaxis.set_major_locator(few)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     if len(values):
         axes.text(
             1.015, 0.5, f"last {values[-1]:.2g}", transform=axes.transAxes, va="center", color=GREY, size=TEXT_SIZE

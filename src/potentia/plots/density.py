@@ -89,7 +89,7 @@ def density_panels(
     if meshes:
         bar = figure.colorbar(meshes[0], ax=grid, shrink=0.8, aspect=25)
         plain_log_ticks(bar.ax.yaxis)
-        bar.set_label("entries", color=GREY, size=TEXT_SIZE)
+        bar.set_label("how many", color=GREY, size=TEXT_SIZE)
         bar.ax.tick_params(which="both", color=GREY, labelcolor=GREY, labelsize=TEXT_SIZE)
         bar.outline.set_visible(False)
     return finish(figure, outfile)

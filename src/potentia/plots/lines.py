@@ -12,7 +12,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator, PercentFormatter
 from matplotlib.typing import LineStyleType
 from numpy.typing import ArrayLike, NDArray
 
@@ -21,6 +21,10 @@ from potentia.plots.style import GREY, TEXT_SIZE, colour, finish, fitted, headin
 __all__ = ["Line", "LinePanel", "line_panels", "plain_log_ticks", "shades"]
 
 _DARK, _LIGHT = np.array([0.03, 0.19, 0.42]), np.array([0.62, 0.79, 0.88])
+_NARROW = 0.8
+"""Logarithmic axes of fewer decades have numbers at even steps."""
+_STEPS = [1, 2, 2.5, 5, 10]
+"""Numbers on axes are multiples of one of these times a power of ten."""
 _SMALLEST_SHARE = 0.02
 """The least part of the points is not looked at for the lower end of a logarithmic axis: an error of nothing, like that
 of an initial state, would take most of the room."""
@@ -119,16 +123,17 @@ def _draw(axes: Axes, panel: LinePanel, known: dict[str, Line2D | Patch]) -> Non
     if panel.log_x:
         plain_log_ticks(axes.xaxis)
     elif all((x[keep] == np.round(x[keep])).all() for x, _, keep in seen):
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1, steps=_STEPS))
     if panel.log_y:
         _not_too_deep(axes, np.concatenate(heights))
     if panel.percent:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     for text, place in panel.marks.items():
         axes.axvline(place, color=GREY, lw=0.9, ls=":")
-        axes.annotate(
+        written = axes.annotate(
             text, (place, 1.0), (3, -3), ("data", "axes fraction"), "offset points", va="top", color=GREY, size=8
         )
+        written.set_bbox({"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 0.5})
 
 
 def _draw_line(
@@ -176,5 +181,9 @@ def plain_log_ticks(axis: Axis) -> None:
     decades = float(np.log10(limits[1] / limits[0]))
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.5 else (1.0,), numticks=9))
     axis.set_minor_formatter(NullFormatter())
-    if decades < 4 and limits[0] >= 1e-3 and limits[1] < 1e5:
+    narrow = decades < _NARROW
+    if narrow:  # few of these numbers, or none, would be on it
+        axis.set_major_locator(MaxNLocator(5, steps=_STEPS))
+        axis.set_minor_locator(NullLocator())
+    if narrow or (decades < 4 and limits[0] >= 1e-3 and limits[1] < 1e5):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -84,6 +84,7 @@ def _draw_widths(axes: Axes, sizes: pd.DataFrame, unit: str) -> None:
     needed, given = (sizes[name].to_numpy(dtype=np.float64) for name in ("needed", "half_width"))
     seen = np.isfinite(needed) & np.isfinite(given) & (needed > 0) & (given > 0)
     if not seen.any():
+        axes.set(xticks=[], yticks=[])
         note(axes, "no width that is finite and not zero")
         return
     low, high = _limits(np.concatenate((needed[seen], given[seen])))

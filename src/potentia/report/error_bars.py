@@ -11,12 +11,17 @@ from numpy.typing import ArrayLike
 
 from potentia.coverage import caught, rank_correlation
 from potentia.report.sections import Section
+from potentia.words import COVERAGE
 
 __all__ = ["CAUGHT", "CORRELATION", "Bars", "error_bar_section", "foreseen", "no_error_bars"]
 
 TITLE = "Error bars"
 CORRELATION, CAUGHT = "rank correlation of spread and error", "worst 1 % among the 10 % least sure"
 """What is told of whether large errors are foreseen."""
+_CAPTION = (
+    "Which share of the {} errors the intervals hold, over the share that they should; and how wide intervals are, "
+    "over how wide they must be, from the smallest spreads to the largest. On the line is right."
+)
 
 
 class Bars(Protocol):
@@ -56,7 +61,9 @@ def foreseen(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> pd.DataFrame:
     return frame.rename_axis("of")
 
 
-def error_bar_section(said: str, known: pd.DataFrame, bars: Sequence[Bars] | None, *, drawn: bool = True) -> Section:
+def error_bar_section(
+    said: str, known: pd.DataFrame, bars: Sequence[Bars] | None, *, drawn: bool = True, apart: bool = False
+) -> Section:
     """Return the section on the error bars of several models that are asked together.
 
     Args:
@@ -64,6 +71,7 @@ def error_bar_section(said: str, known: pd.DataFrame, bars: Sequence[Bars] | Non
         known: What `foreseen` returns.
         bars: Calibrated ones; None where the spread is not calibrated.
         drawn: Whether there are figures.
+        apart: Whether the data are others than those of the calibration, for certain.
     """
     section = Section(TITLE).says(said)
     section.table("Whether large errors are foreseen", known)
@@ -71,8 +79,11 @@ def error_bar_section(said: str, known: pd.DataFrame, bars: Sequence[Bars] | Non
         return section.says("They are not calibrated, so the spread is no interval: see `calibrate`.")
     for one in bars:
         if drawn:
-            section.figure(one.plot(), f"Reliability of the intervals of {one.quantity} errors.")
-        section.table(f"Coverage of {one.quantity} errors ({one.unit})", one.coverage.set_index("group"))
+            section.figure(one.plot(), _CAPTION.format(one.quantity))
+        table = one.coverage.set_index("group")
+        section.table(f"Coverage of {one.quantity} errors ({one.unit})", table, meant=COVERAGE)
+    if apart:
+        return section
     return section.says("What the calibration was learned from is covered too well: hold other data out for this.")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import pandas as pd
@@ -35,12 +35,19 @@ class Curves(Protocol):
         ...
 
 
-def learning_section(out: Curves, unit: str = "") -> Section:
+def learning_section(
+    out: Curves,
+    unit: str = "",
+    meant: Mapping[str, str] | None = None,
+    shown: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+) -> Section:
     """Return the section on errors over the epochs.
 
     Args:
         out: What the training has returned, or its history alone.
         unit: What the columns are in, in words.
+        meant: What names of metrics mean here, see `potentia.words.in_words`.
+        shown: Makes of the table of the last and lowest errors what people see.
     """
     section = Section("Learning")
     if not out.history:
@@ -51,7 +58,9 @@ def learning_section(out: Curves, unit: str = "") -> Section:
     errors = out.errors.dropna(axis=1, how="all")
     last = errors.iloc[[-1]].T.set_axis(["last epoch"], axis=1).assign(lowest=errors.min()).rename_axis("error")
     epochs = f"{len(out.history)} epoch{'s' * (len(out.history) != 1)}"
-    return section.table(f"After {epochs}{unit and f' ({unit})'}", last)
+    return section.table(
+        f"After {epochs}{unit and f' ({unit})'}", last, shown=None if shown is None else shown(last), meant=meant
+    )
 
 
 def time_section(history: Sequence[Mapping[str, float]], more: Mapping[str, float]) -> Section:

@@ -41,7 +41,7 @@ def origin(path: Path, record: Mapping[str, Any], more: Mapping[str, Any]) -> Se
         "looked at with": f"potentia {release()}, Python {platform.python_version()}, torch {torch.__version__}, "
         f"NumPy {np.__version__}",
         "looked at on": f"{platform.node()}, {platform.system()} {platform.machine()}, "
-        f"{torch.get_num_threads()} threads",
+        f"{torch.get_num_threads()} thread{'s' * (torch.get_num_threads() != 1)}",
     }
     frame = pd.DataFrame({"value": rows.values()}, index=pd.Index(list(rows), name="what"))
     section = Section("Where it comes from").table("Origin", frame, texts=["value"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from potentia.plots import Page
+from potentia.words import worded
 
 __all__ = ["Section"]
 
@@ -45,22 +46,25 @@ class Section:
         shown: pd.DataFrame | None = None,
         folded: bool = False,
         texts: Collection[str] = (),
+        meant: Mapping[str, str] | None = None,
     ) -> Section:
         """Add a table with a named index, and return the section.
 
         Args:
             name: Its caption, and its name for programs.
-            frame: What programs get: numbers with all digits.
+            frame: What programs get: numbers with all digits, under the names of metrics; people see them in words.
             shown: What people see, where that is not the same.
             folded: Whether it is shown when the reader opens it.
             texts: Columns that are read and not compared.
+            meant: What names of metrics mean here, see `potentia.words.in_words`.
         """
         self._tables[name] = frame
 
         def put(page: Page) -> None:
             if folded:
                 page.fold(name)
-            page.table(frame if shown is None else shown, "" if folded else name, texts=texts)
+            seen = worded(frame if shown is None else shown, meant or {})
+            page.table(seen, "" if folded else name, texts=texts)
             page.unfold()
 
         self._parts.append(put)

@@ -6,7 +6,7 @@ from potentia.train.callbacks import Callback
 from potentia.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, seed_of
 from potentia.train.checkpoint_names import EpochNames, Naming, StepNames
 from potentia.train.engine import fit
-from potentia.train.forecast import Forecast, forecast
+from potentia.train.forecast import Forecast, forecast, time_in_words
 from potentia.train.history import export, table
 from potentia.train.jsonl_log import JsonLines, read_json_lines
 from potentia.train.kalman import Kalman, KalmanStepper
@@ -91,5 +91,6 @@ __all__ = [
     "seed_of",
     "settle_on",
     "table",
+    "time_in_words",
     "weights_by_error",
 ]

@@ -18,7 +18,7 @@ from potentia.train.engine import take_score, take_step
 from potentia.train.run import Run
 from potentia.train.task import Task
 
-__all__ = ["Forecast", "forecast"]
+__all__ = ["Forecast", "forecast", "time_in_words"]
 
 Batch = TypeVar("Batch")
 
@@ -49,8 +49,8 @@ class Forecast:
         """
         memory = "" if self.memory_bytes is None else f", {self.memory_bytes / 2**30:.1f} GiB of memory"
         return (
-            f"{self.epochs:.4g} epochs of {self.batches_per_epoch} batches: {_words(self.seconds_per_epoch)} each, "
-            f"{_words(self.seconds_total)} in all{memory}"
+            f"{self.epochs:.4g} epochs of {self.batches_per_epoch} batches: "
+            f"{time_in_words(self.seconds_per_epoch)} each, {time_in_words(self.seconds_total)} in all{memory}"
         )
 
 
@@ -115,8 +115,12 @@ def _now(run: Run) -> float:
     return time.perf_counter()
 
 
-def _words(seconds: float) -> str:
-    """Return a time in the two largest units, which is as exact as a forecast is."""
+def time_in_words(seconds: float) -> str:
+    """Return a time in the two largest units, which is as exact as a forecast is.
+
+    >>> time_in_words(2.345), time_in_words(75), time_in_words(7500)
+    ('2.3 s', '1 min 15 s', '2 h 5 min')
+    """
     if seconds < 59.5:
         return f"{seconds:.2g} s"
     minutes, rest = divmod(round(seconds), 60)

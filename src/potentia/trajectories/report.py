@@ -17,7 +17,6 @@ from potentia.report import (
     Section,
     closing_sections,
     expected_kind,
-    no_error_bars,
     not_measured,
     whose_data,
 )
@@ -33,11 +32,13 @@ from potentia.trajectories.evaluation.accuracy_figures import (
 )
 from potentia.trajectories.evaluation.looks import Looks
 from potentia.trajectories.evaluation.predictor import predicted
+from potentia.trajectories.evaluation.table_rows import explained
 from potentia.trajectories.evaluation_settings import EvaluationSettings
 from potentia.trajectories.hdf5 import read_trajectories
 from potentia.trajectories.results import TrainOut
 from potentia.trajectories.surrogates import SURROGATES
 from potentia.trajectories.training_config import TrajectoryTrainingConfig
+from potentia.words import TRAJECTORIES
 
 __all__ = ["report_on"]
 
@@ -75,13 +76,14 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
         sections, times = _measured(name, surrogate, found, scored, same=same), _times(scored["val"], name)
         rmse = scored["val"].metric(name, "accuracy", "root_mean_squared_error_real")
         headline = f"RMSE {rmse:.3g} (unit of the states), {_relative(name, scored['val'])} (held-out part)"
-    sections.append(no_error_bars(HOW))
     history = rows_of(record.get("training_history", {}))
     out = TrainOut(history, dex=surrogate.preprocessing.log10_transform)
     sections += closing_sections(
         out,
         record,
-        unit="log10 of the states (dex), or the states",
+        bars=HOW,
+        unit="dex; of the states in their unit" if out.dex else "unit of the states",
+        meant=TRAJECTORIES,
         times=times,
         settings=TrajectoryTrainingConfig,
         recipe=surrogate.recipe(),
@@ -119,7 +121,10 @@ def _measured(
     section.says("Held out is “val”; “test” is what the training has chosen its weights by.").says(
         whose_data(same=same)
     )
-    section.table("Held-out part, beside what costs no training", held_out.table())
+    table = held_out.table()
+    section.table("Held-out part, beside what costs no training", table)
+    meanings = explained(map(str, table.index))
+    section.table("What the rows mean", meanings, folded=True, texts=["meaning"])
     settings, frames = held_out.settings, held_out.frames
     looks = Looks((name,), held_out.baselines, held_out.scale, settings.log_timesteps, settings.error_percentile)
     figure = errors_of_one_in_time(frames["accuracy_over_time"], name, looks.kind, looks)
@@ -188,13 +193,13 @@ def _worst(data: TrajectoryData, states: np.ndarray, found: Evaluation) -> Secti
         rows.append({
             "trajectory": f"val {n}",
             f"mean error ({scale.unit})": float(mean[n]),
-            "largest error": float(errors[n].max()),
+            f"largest error ({scale.unit})": float(errors[n].max()),
             "of": part.labels[quantity],
             "at time": float(part.times[step]),
             **{f"initial {label}": float(part.states[n, 0, k]) for k, label in enumerate(part.labels[:4])},
         })  # fmt: skip
     section = Section("Worst trajectories").says(f"Held-out trajectories are counted from 0, {len(part)} in all.")
-    return section.table("Worst trajectories", pd.DataFrame(rows).set_index("trajectory"))
+    return section.table("Worst trajectories", pd.DataFrame(rows).set_index("trajectory"), texts=["of"])
 
 
 def _times(found: Evaluation, name: str) -> dict[str, float]:

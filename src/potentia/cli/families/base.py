@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
 from potentia.checks import choice
+from potentia.cli.outputs import require_empty
 from potentia.config import plain, to_dict
 from potentia.errors import ConfigError
 from potentia.runs import Job, RunDirectory, Trained
@@ -131,11 +132,13 @@ class Family(ABC):
         """Write a model for another program, and return the files.
 
         Raises:
-            ConfigError: there is no such format.
+            ConfigError: there is no such format, or the folder has something in it.
         """
         if not self.exports:
             raise ConfigError(f"{self.name} have no export: their file is read by `load` of the estimator")
-        return self._export(model, choice("--to", to, tuple(self.exports)), out)
+        form = choice("--to", to, tuple(self.exports))
+        require_empty(out, " by -o")
+        return self._export(model, form, out)
 
     def _export(self, model: Path, to: str, out: Path) -> Sequence[Path]:
         raise NotImplementedError

@@ -48,12 +48,14 @@ class RolloutEvaluation:
         metrics = self.metrics["metric"]
         plain = list(dict.fromkeys(metrics[self.metrics["block"] == ACCURACY]))
         units = dict(zip(metrics, self.metrics["unit"], strict=True))
+        differ = self.metrics.groupby("metric")["value"].nunique() > 1
         rows = [
             TableRow(
                 label=f"{name} ({units[name]})" if units[name] else name,
                 block=ACCURACY,
                 metric=name,
                 style="integer" if name == "diverged windows" else "number",
+                best="low" if differ[name] else None,
             )
             for name in plain
         ]

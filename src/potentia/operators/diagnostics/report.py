@@ -5,10 +5,12 @@ from __future__ import annotations
 from potentia.operators.diagnostics.findings import OPERATOR, Findings
 from potentia.operators.diagnostics.sections import Alignment, Consistency
 from potentia.operators.diagnostics.verdicts import FINAL
+from potentia.words import worded
 
 __all__ = ["report"]
 
 RULE = "=" * 60
+SCORES = ["rel_l2", "vrmse", "one_step_vrmse", "valid_time", "error_low", "error_mid", "error_high"]
 ABSENT = "not available: the operator was trained without lambda_latent, so it has no projector"
 
 
@@ -78,7 +80,7 @@ def _beside(findings: Findings) -> list[str]:
 
 def _ours(findings: Findings) -> list[list[str]]:
     """Return the sections that have no word."""
-    table = findings.evaluation.scores.xs("all", level="group")
+    table = worded(findings.evaluation.scores[SCORES]).xs("all", level="group")
     found = findings.sensitivity
     fifth = ["not available: no system was given"]
     if found is not None:
@@ -89,12 +91,11 @@ def _ours(findings: Findings) -> list[list[str]]:
     steps = findings.evaluation.by_step.xs((OPERATOR, "all"), level=("predictor", "group"))["rel_l2"]
     shown = {1: steps.iloc[0], (len(steps) + 1) // 2: steps.iloc[(len(steps) + 1) // 2 - 1], len(steps): steps.iloc[-1]}
     growth = ", ".join(f"step {step}: {value:.4g}" for step, value in shown.items())
-    columns = ["rel_l2", "vrmse", "one_step_vrmse", "valid_time", "error_low", "error_mid", "error_high"]
     return [
         ["5. Parameter Sensitivity", *fifth],
         [
             "6. Error Growth",
             f"Relative L2 error: {growth}",
-            table[columns].to_string(float_format=lambda value: f"{value:.4g}"),
+            table.to_string(float_format=lambda value: f"{value:.4g}"),
         ],
     ]

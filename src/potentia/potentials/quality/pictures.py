@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from potentia.plots.style import GREY, colour, fitted, heading, note, panel_grid, quiet
+from potentia.plots.lines import plain_log_ticks
+from potentia.plots.style import GREY, colour, few_numbers, fitted, heading, note, panel_grid, quiet
 from potentia.potentials.quality.consistency import Following
 
 __all__ = ["following_figure", "frames_figure"]
@@ -36,7 +37,7 @@ def following_figure(frames: pd.DataFrame, followed: Mapping[str, Following]) ->
     """Draw labels beside what a linear model of the forces says, and how well it follows the forces themselves."""
     figure, panels = panel_grid(3, 3, (3.4, 2.9), (0.3, 0.3))
     _histogram(panels[0], frames["force_cosine"].to_numpy(), "Forces against the model", "cosine; −1 is a wrong sign")
-    names = {"energy": "Energy differences (eV/atom)", "stress": "Stress × volume (eV/atom)"}
+    names = {"energy": "Energy differences", "stress": "Stress × volume"}
     for axes, (name, following) in zip(panels[1:], followed.items(), strict=True):
         _scatter(axes, following, names[name])
     return figure
@@ -52,6 +53,7 @@ def _histogram(axes: Axes, values: NDArray[np.float64], title: str, label: str, 
         note(axes, "no labels")
         return
     axes.hist(known, BINS, color=colour(0), log=True)
+    plain_log_ticks(axes.yaxis)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     if powers:
         ticks = np.arange(np.floor(known.min()), np.ceil(known.max()) + 1)
@@ -61,7 +63,7 @@ def _histogram(axes: Axes, values: NDArray[np.float64], title: str, label: str, 
 def _off(axes: Axes, frames: pd.DataFrame) -> None:
     quiet(axes)
     heading(axes, "Energies off a smooth fit", [])
-    axes.set_xlabel("frame")
+    axes.set_xlabel("frame, in the order of the input")
     axes.set_ylabel("off (eV/atom)")
     off = frames["energy_off"].to_numpy()
     if not np.isfinite(off).any():
@@ -75,13 +77,15 @@ def _off(axes: Axes, frames: pd.DataFrame) -> None:
 
 def _scatter(axes: Axes, following: Following, title: str) -> None:
     quiet(axes)
-    axes.set_xlabel("linear model of the forces")
-    axes.set_ylabel("label")
+    axes.set_xlabel("by the linear model (eV/atom)")
+    axes.set_ylabel("label (eV/atom)")
+    few_numbers(axes.xaxis)
+    few_numbers(axes.yaxis)
     if not following.enough:
         heading(axes, title, [])
         note(axes, "too few to compare")
         return
-    says = f"label = {following.ratio:.2f} × model in the middle; 1 is right"
+    says = f"label ≈ {following.ratio:.2f} × model; 1 is right"
     heading(axes, title, fitted([(says, GREY)], ROOM))
     places = _evenly(len(following.modelled))
     axes.plot(following.modelled[places], following.labelled[places], ".", ms=2.5, color=colour(0), alpha=0.5)

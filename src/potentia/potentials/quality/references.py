@@ -33,5 +33,7 @@ def reference_findings(frames: Frames) -> list[Finding]:
     missing = [name for name in frames.species if name not in frames.atomic_energies]
     if not frames.atomic_energies or not missing:
         return []
-    text = f"there are atomic energies, but none of {', '.join(missing)}"
+    others = [name for name in frames.atomic_energies if name not in frames.species]
+    of_others = f" (of {', '.join(others)}, which is in no frame)" if others else ""
+    text = f"there are atomic energies{of_others}, but none of {', '.join(missing)}"
     return [Finding(check=CHECK, severity=WARNING, text=text, advice="give the energies of all free atoms, in eV")]

@@ -14,6 +14,7 @@ from potentia.config import to_dict
 from potentia.errors import DataError
 from potentia.potentials.quality.consistency import Following
 from potentia.potentials.quality.findings import Finding
+from potentia.potentials.quality.in_words import coverage_in_words, distances_in_words
 from potentia.potentials.quality.settings import CheckSettings
 from potentia.storage import write_json
 
@@ -87,7 +88,8 @@ class DataReport:
         return f"{len(self.frames):,} frames, {int(self.frames['atoms'].sum()):,} atoms: {', '.join(counts)}"
 
     def __str__(self) -> str:
-        tables = [self.coverage.to_string(), self.distances.to_string(float_format="{:.3f}".format)]
+        distances = distances_in_words(self.distances, self.frames)
+        tables = [coverage_in_words(self.coverage).to_string(), distances.to_string(float_format="{:.3f}".format)]
         return "\n".join([self.headline, *map(str, self.findings), "", "\n\n".join(tables)])
 
     def is_fit(self, *, strict: bool = False) -> bool:

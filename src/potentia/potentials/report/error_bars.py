@@ -10,6 +10,7 @@ from potentia.potentials.committee.calibration import CommitteeCalibration, forc
 from potentia.potentials.parity import require_rows
 from potentia.potentials.report.measured import Measured
 from potentia.report import Section, error_bar_section, foreseen
+from potentia.words import COVERAGE
 
 __all__ = ["HOW", "error_bars_of"]
 
@@ -36,4 +37,5 @@ def error_bars_of(name: str, measured: Measured, calibration: CommitteeCalibrati
     section = error_bar_section(said, foreseen(pairs), bars)
     measured_then = pd.DataFrame.from_dict(dict(calibration.measured), orient="index").rename_axis("of")
     level = f"{100 * calibration.level:g} %"
-    return section.table(f"Calibration: intervals at {level}, as measured when they were learned", measured_then)
+    name = f"Calibration: intervals at {level}, as measured when they were learned"
+    return section.table(name, measured_then, meant=COVERAGE)

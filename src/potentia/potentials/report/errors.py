@@ -14,8 +14,9 @@ from potentia.potentials.breakdown import errors_by_group, errors_by_species
 from potentia.potentials.parity import NO_GROUP, require_rows
 from potentia.potentials.report.measured import MOST, Measured
 from potentia.report import Section
+from potentia.words import POTENTIALS, in_words
 
-__all__ = ["accuracy_section", "error_table", "parity_section", "worst_section"]
+__all__ = ["accuracy_section", "error_table", "in_units", "parity_section", "worst_section"]
 
 Floats = NDArray[np.float64]
 QUANTITIES = {"energy": ("meV/atom", 1e3), "force": ("eV/Å", 1.0), "stress": ("meV/Å³", 1e3)}
@@ -24,16 +25,6 @@ WORST = 15
 """Rows of a table of what is worst."""
 OF_ENERGIES = ("RMSE", "MAE", "max")
 """Columns of a table by group that are errors of energies."""
-IN_WORDS = {
-    "MAE": "energy MAE",
-    "RMSE": "energy RMSE",
-    "max": "largest energy error",
-    "force_components": "force components",
-    "MAE_force": "force MAE",
-    "RMSE_force": "force RMSE",
-    "max_force": "largest force error",
-}
-"""Columns of tables by group and species, as the page calls them."""
 TEXTS = ("part", "formula", "group", "on atom")
 """Columns that are read."""
 
@@ -76,11 +67,24 @@ def accuracy_section(parts: Mapping[str, Measured], errors: pd.DataFrame) -> Sec
         section.says(f"Of parts with more than {MOST:,} structures, so many were drawn at random.")
     groups = pd.concat({part: errors_by_group(measured.parity) for part, measured in parts.items()}, names=["part"])
     if set(groups.index.get_level_values("group")) != {NO_GROUP}:
-        section.table("Energies (meV/atom) and forces (eV/Å) by group", _shown(groups))
+        section.table("Energies (meV/atom) and forces (eV/Å) by group", _rows(groups), meant=POTENTIALS)
     species = {part: errors_by_species(m.parity) for part, m in parts.items() if m.parity.force_ref is not None}
     if species:
-        section.table("Forces by species (eV/Å)", _shown(pd.concat(species, names=["part"])))
+        section.table("Forces by species (eV/Å)", _rows(pd.concat(species, names=["part"])))
     return section
+
+
+def in_units(errors: pd.DataFrame) -> pd.DataFrame:
+    """Return errors of a training in the units of the page, a row for each, in words."""
+    quantities = [
+        next((one for one in ("force", "stress") if one in name), "energy") for name in map(str, errors.index)
+    ]
+    factors = pd.Series([QUANTITIES[one][1] for one in quantities], index=errors.index)
+    names = [
+        f"{in_words(str(name), POTENTIALS)} ({QUANTITIES[one][0]})"
+        for name, one in zip(errors.index, quantities, strict=True)
+    ]
+    return errors.mul(factors, axis=0).set_axis(pd.Index(names, name="error"))
 
 
 def parity_section(parts: Mapping[str, Measured]) -> Section:
@@ -173,12 +177,12 @@ def _by_species(measured: Measured, reference: Measured) -> Floats:
     return np.asarray(shares(measured) @ fitted)
 
 
-def _shown(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with their two names joined, columns in words, and energies in meV/atom."""
+def _rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with their two names joined, and energies in meV/atom."""
     names = " of ".join(str(name) for name in reversed(frame.index.names))
     rows = frame.set_axis(pd.Index([f"{second}, {first}" for first, second in frame.index], name=names))
     factor = QUANTITIES["energy"][1]
-    return rows.assign(**{name: factor * rows[name] for name in OF_ENERGIES if name in rows}).rename(columns=IN_WORDS)
+    return rows.assign(**{name: factor * rows[name] for name in OF_ENERGIES if name in rows})
 
 
 def _formula(species: list[str]) -> str:

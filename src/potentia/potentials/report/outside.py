@@ -8,6 +8,7 @@ import pandas as pd
 from potentia.potentials.feature_ranges import FeatureRanges
 from potentia.potentials.report.measured import Measured
 from potentia.report import Section
+from potentia.words import OUTSIDE
 
 __all__ = ["outside_section"]
 
@@ -45,5 +46,6 @@ def outside_section(name: str, measured: Measured, seen: FeatureRanges) -> Secti
             "Atoms farthest outside",
             table.set_index("identifier").drop(columns="structure"),
             texts=["species", "feature"],
+            meant=OUTSIDE,
         )
     return section

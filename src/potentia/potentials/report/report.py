@@ -10,7 +10,7 @@ import pandas as pd
 from potentia.potentials.report.dimers import dimer_section
 from potentia.potentials.report.drift import drift_section
 from potentia.potentials.report.error_bars import HOW, error_bars_of
-from potentia.potentials.report.errors import accuracy_section, error_table, parity_section, worst_section
+from potentia.potentials.report.errors import accuracy_section, error_table, in_units, parity_section, worst_section
 from potentia.potentials.report.measured import Measured, given_data, measure
 from potentia.potentials.report.outside import outside_section
 from potentia.potentials.report.subject import Subject
@@ -64,7 +64,7 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
         first = next(iter(parts.values())).structures
         sections += [volume_section(subject, first), drift_section(subject, first)]
     out = subject.history()
-    sections.append(learning_section(out, "eV/atom, eV/Å, eV/Å³"))
+    sections.append(learning_section(out, shown=in_units))
     sections += [time_section(out.history, _prediction_times(parts)), *_record(subject)]
     return ModelReport(title=subject.name, family="potentials", headline=headline, sections=sections)
 

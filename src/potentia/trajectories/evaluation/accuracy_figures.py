@@ -51,7 +51,7 @@ def errors_by_size(distribution: pd.DataFrame, looks: Looks, axis: str, title: s
     panel = LinePanel(
         title=title,
         x_label=axis,
-        y_label="share of the errors that are smaller",
+        y_label="share of smaller errors",
         lines=looks.lines(shown, "size", "share"),
         log_x=True,
         percent=True,

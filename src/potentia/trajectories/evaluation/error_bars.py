@@ -63,4 +63,5 @@ def error_bars_of(
     """
     if not names:
         return no_error_bars(HOW)
-    return error_bar_section(SAID, known, [EnsembleBars.of(frames, name, unit) for name in names], drawn=drawn)
+    bars = [EnsembleBars.of(frames, name, unit) for name in names]
+    return error_bar_section(SAID, known, bars, drawn=drawn, apart=True)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -20,13 +21,19 @@ from potentia.plots.style import finish
 from potentia.report import Section
 from potentia.storage import write_text
 from potentia.trajectories.evaluation.error_bars import CALIBRATION, FORESEEN, error_bars_of
-from potentia.trajectories.evaluation.figure_list import FIGURES_OF_ONE, Draw, figures_of_all, figures_of_one
+from potentia.trajectories.evaluation.figure_list import FIGURES_OF_ONE, Drawing, figures_of_all, figures_of_one
 from potentia.trajectories.evaluation.looks import Looks
 from potentia.trajectories.evaluation.scale import ErrorScale
-from potentia.trajectories.evaluation.table_rows import table_rows
+from potentia.trajectories.evaluation.table_rows import explained, table_rows
 from potentia.trajectories.evaluation_settings import EvaluationSettings
 
 __all__ = ["Evaluation"]
+
+
+class _Picture(NamedTuple):
+    content: bytes
+    """Of a PNG file."""
+    caption: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,14 +77,14 @@ class Evaluation:
         rows = table_rows(self.scale, self.settings.error_percentile)
         return summary(self.metrics, rows, contenders=self.surrogates, mark=mark)
 
-    def figures(self) -> dict[str, Draw]:
-        """Return what draws each figure, by its name: ``"<surrogate>/<figure>"``, or ``"<figure>"`` of all of them."""
+    def figures(self) -> dict[str, Drawing]:
+        """Return each figure, not yet drawn, by its name: ``"<surrogate>/<figure>"``, or ``"<figure>"`` of all."""
         looks = Looks(
             self.surrogates, self.baselines, self.scale, self.settings.log_timesteps, self.settings.error_percentile
         )
-        found: dict[str, Draw] = {}
+        found: dict[str, Drawing] = {}
         for name in self.surrogates:
-            found |= {f"{name}/{key}": draw for key, draw in figures_of_one(self.frames, name, looks).items()}
+            found |= {f"{name}/{key}": one for key, one in figures_of_one(self.frames, name, looks).items()}
         if self._compared:
             found |= figures_of_all(self.frames, looks)
         return found
@@ -88,7 +95,7 @@ class Evaluation:
         Raises:
             KeyError: there is none of this name.
         """
-        return self.figures()[name]()
+        return self.figures()[name].draw()
 
     def write(self, directory: str | os.PathLike[str]) -> None:
         """Write everything below ``directory``, each file whole or not at all.
@@ -114,39 +121,45 @@ class Evaluation:
     def _compared(self) -> bool:
         return self.settings.compare and len(self.surrogates) + len(self.baselines) > 1
 
-    def _write_figures(self, root: Path) -> dict[str, bytes]:
+    def _write_figures(self, root: Path) -> dict[str, _Picture]:
         drawn = {}
-        for name, draw in progress.track(self.figures().items(), "figures"):
+        for name, figure in progress.track(self.figures().items(), "figures"):
             path = root / f"{name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            finish(draw(), path)
-            drawn[name] = path.read_bytes()
+            finish(figure.draw(), path)
+            drawn[name] = _Picture(path.read_bytes(), figure.caption)
         return drawn
 
-    def _page(self, drawn: Mapping[str, bytes]) -> Page:
+    def _page(self, drawn: Mapping[str, _Picture]) -> Page:
         page = Page(f"Surrogates of {self.name}")
         page.section("Summary")
         errors = "of log10 of the states (dex)" if self.scale.log10 else "of the states themselves (linear)"
         page.words(f"All figures are of the held-out part. Errors are real, relative, and where it says so {errors}.")
         if self.baselines:
             page.words(f"For comparison, what costs no training: {', '.join(self.baselines)}.")
-        page.table(self.table())
-        shared = {name: content for name, content in drawn.items() if "/" not in name}
+        table = self.table()
+        page.table(table)
+        if len(self.surrogates) > 1:
+            page.words("In bold: the best of the surrogates.")
+        page.fold("What the rows mean")
+        page.table(explained(map(str, table.index)), texts=["meaning"])
+        page.unfold()
+        shared = [picture for name, picture in drawn.items() if "/" not in name]
         if shared:
             page.section("Comparison")
-            for name, content in shared.items():
-                page.png(content, name)
+            for picture in shared:
+                page.png(*picture)
         self._error_bars(drawn=bool(drawn)).onto(page)
         for surrogate in self.surrogates:
-            own = {name.split("/")[1]: content for name, content in drawn.items() if name.startswith(f"{surrogate}/")}
+            own = {name.split("/")[1]: one for name, one in drawn.items() if name.startswith(f"{surrogate}/")}
             own.pop(CALIBRATION, None)  # it stands under “Error bars”
             page.section(surrogate)
             for topic, starts in FIGURES_OF_ONE.items():
-                chosen = {name: content for name, content in own.items() if name.startswith(starts)}
+                chosen = [picture for name, picture in own.items() if name.startswith(starts)]
                 if chosen:
-                    page.fold(f"{topic} ({len(chosen)} figures)")
-                for name, content in chosen.items():
-                    page.png(content, name)
+                    page.fold(f"{topic} ({len(chosen)} figure{'s' * (len(chosen) != 1)})")
+                for picture in chosen:
+                    page.png(*picture)
             page.fold("All metrics")
             metrics = self.metrics[self.metrics["surrogate"] == surrogate]
             names = metrics["block"] + " - " + metrics["metric"]

@@ -37,6 +37,11 @@ class Looks:
         """Kind of the errors on the scale, as tables call it."""
         return "log" if self.scale.log10 else "real"
 
+    @property
+    def error(self) -> str:
+        """What errors on the scale are called in a sentence."""
+        return "error of log10 of the states (dex)" if self.scale.log10 else "error of the states (unit of the data)"
+
     def axis(self, kind: str) -> str:
         """Return what errors of a kind are called on an axis."""
         return "relative error" if kind == "relative" else self.scale.axis

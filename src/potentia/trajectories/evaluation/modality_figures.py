@@ -16,6 +16,23 @@ from potentia.trajectories.evaluation.modality_errors import MODALITIES
 __all__ = ["errors_of_modalities", "examples", "losses", "losses_of_all", "modality_in_time", "time_of_predictions"]
 
 _MOST_COLUMNS = 3
+_TITLES = {
+    "main": "training",
+    "interpolation": "training on fewer times",
+    "extrapolation": "training on early times",
+    "sparse": "training on fewer trajectories",
+    "batchsize": "training with other batches",
+    "uq": "training of the ensemble",
+}
+"""Mode of a training → title of its curves."""
+_NOUNS = {
+    "interpolation": "interval",
+    "extrapolation": "cutoff",
+    "sparse": "factor",
+    "batchsize": "batch size",
+    "uq": "member",
+}
+"""Mode of a training → what its trainings are told apart by."""
 
 
 def errors_of_modalities(table: pd.DataFrame, modalities: Sequence[str], looks: Looks) -> Figure:
@@ -77,7 +94,8 @@ def losses(frame: pd.DataFrame, name: str, mode: str) -> Figure:
     """Draw the curves of one surrogate's trainings of one mode, the main one first: train and test in one colour."""
     own = frame[(frame["surrogate"] == name) & frame["mode"].isin([MAIN, mode])]
     if mode != MAIN:
-        own = own.assign(label=own["label"].where(own["mode"] == mode, MAIN))
+        noun = _NOUNS.get(mode, mode)
+        own = own.assign(label=(f"{noun} " + own["label"]).where(own["mode"] == mode, MAIN))
     lines = []
     for k, (label, part) in enumerate(own.groupby("label", sort=False)):
         tint = colour(k)
@@ -86,7 +104,7 @@ def losses(frame: pd.DataFrame, name: str, mode: str) -> Figure:
         lines.append(Line(label=f"{label} test".strip(), x=part["epoch"], y=part["test"], colour=tint, dash=dash))
     unit = str(own["unit"].iloc[0])
     panel = LinePanel(
-        title=f"{name}: training, {mode}", x_label="epoch", y_label=f"error ({unit})", lines=lines, log_y=True
+        title=f"{name}: {_TITLES.get(mode, mode)}", x_label="epoch", y_label=f"error ({unit})", lines=lines, log_y=True
     )
     return line_panels([panel])
 
@@ -139,8 +157,7 @@ def _modality_panel(table: pd.DataFrame, modality: str, looks: Looks) -> LinePan
         for name in looks.own(left_out):
             part = left_out[left_out["surrogate"] == name]
             lines.append(Line(label="", x=part["x"], y=part["mean"], colour=looks.colour(name), dash=(0, (1, 1.2))))
-        place = "between" if kind.regions[1] == "between" else "after"
-        says = f"dotted: times {place} those trained on"
+        says = "dotted: times in between" if kind.regions[1] == "between" else "dotted: later times"
     return LinePanel(
         title=modality.replace("_", " ").capitalize(),
         x_label=kind.axis,

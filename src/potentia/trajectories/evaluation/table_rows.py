@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import pandas as pd
+
 from potentia.evaluate import TableRow
 from potentia.trajectories.evaluation.scale import ErrorScale
 
-__all__ = ["table_rows"]
+__all__ = ["explained", "table_rows"]
+
+EXPLAINED = {
+    "RMSE": "root of the mean square error",
+    "MAE": "mean absolute error",
+    "Median AE": "median of the absolute errors",
+    "Perc. AE": "so many percent of the absolute errors are smaller",
+    "MRE": "mean relative error",
+    "Median RE": "median of the relative errors",
+    "Perc. RE": "so many percent of the relative errors are smaller",
+    "(log, dex)": "of log10 of the states: an error of 0.3 dex is a factor of 2",
+    "Inference Times": "of a prediction of the whole held-out part, mean and deviation over several",
+    "Speed-up": "over the solver of the equations at the tolerance at which it errs as much",
+    "Iterative MAE": "of roll-outs, which go on from their own last state",
+    "Gradient-Error PCC": "correlation of the errors with how fast the state changes",
+    "Slope PCC": "correlation of predicted and true slopes of the states",
+    "FLOP": "floating point operations of the network",
+    "Uncertainty": "mean spread of the members of an ensemble",
+    "DE ": "of an ensemble of surrogates (deep ensemble): the errors of the mean of its members",
+    "UQ-Error PCC": "correlation of the spread of the members with the errors",
+    "CRPS": "continuous ranked probability score of the scaled error bars: as an absolute error, 0 is best",
+    "Intervals Hold": "share of the errors that intervals of this level hold",
+}
+"""What stands in the label of a row → what it means."""
 
 
 def table_rows(scale: ErrorScale, percentile: float) -> list[TableRow]:
@@ -14,6 +41,13 @@ def table_rows(scale: ErrorScale, percentile: float) -> list[TableRow]:
     real = [*_errors("real", f"{nth} AE", ""), *_errors("real", "", "_outside")]
     log = [*_errors("log", f"{nth} AE", ""), *_errors("log", "", "_outside")] if scale.log10 else []
     return [*real, *log, *_relative(nth), *_costs(), *_others(scale), *_ensembles(scale)]
+
+
+def explained(labels: Iterable[str]) -> pd.DataFrame:
+    """Return what the rows of these labels mean: a row for each word that is in any of them."""
+    there = list(labels)
+    found = {word.strip(): text for word, text in EXPLAINED.items() if any(word in label for label in there)}
+    return pd.DataFrame({"meaning": found.values()}, index=pd.Index(list(found), name="in the table"))
 
 
 def _errors(kind: str, nth: str, region: str) -> list[TableRow]:

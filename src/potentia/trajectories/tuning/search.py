@@ -29,11 +29,12 @@ from potentia.trajectories.study_data import DEFAULTS, defaults_beside, find_dat
 from potentia.trajectories.surrogates import SURROGATES
 from potentia.trajectories.training_config import TrajectoryTrainingConfig
 from potentia.trajectories.tuning.config import FREE, TunedSurrogate, TuningConfig
+from potentia.trajectories.tuning.expected import expected_trials, searched
 from potentia.trajectories.tuning.figures import front_figure, fronts_figure, growth_figure, growths_figure
 from potentia.trajectories.tuning.fine import fine_space, fine_summary, fine_trials, numbers_of
 from potentia.trajectories.tuning.storage import database_url, without_password
 from potentia.trajectories.tuning.tables import front_growth, on_front
-from potentia.trajectories.tuning.work import COUNTED, do_trials, settings_of, study_mapping
+from potentia.trajectories.tuning.work import COUNTED, FINISHED, do_trials, settings_of, study_mapping
 
 __all__ = ["BEST", "Tuning"]
 
@@ -87,7 +88,7 @@ class Tuning:
         """
         if on_mismatch == "restart" and (self._given.storage or self._given.postgres_config):
             raise ConfigError("a search in a database of its own is not begun anew: give it another tuning_id")
-        if on_mismatch == "restart" and self._differs():
+        if on_mismatch == "restart" and self.differs:
             self.config, self.study = self._resolved(None)
         holds = settle(self.directory, self.config.to_mapping(), on_mismatch, FREE)
         config = TuningConfig.from_mapping({**holds, "surrogates": list(holds["surrogates"].values())})
@@ -144,6 +145,31 @@ class Tuning:
         """Return one row for each trial of a surrogate, as Optuna has them."""
         return self._opened(self._named(surrogate)).trials_dataframe()
 
+    @property
+    def space(self) -> pd.DataFrame:
+        """What is searched: a row for each setting of each surrogate, see `searched`."""
+        return searched(self.config)
+
+    @property
+    def differs(self) -> bool:
+        """Whether the directory holds a search with other settings, which this one would not go on with."""
+        snapshot = self.directory / SNAPSHOT
+        return snapshot.is_file() and bool(differences(read_yaml(snapshot), self.config.to_mapping(), FREE))
+
+    def forecast(self) -> pd.DataFrame:
+        """Return a row for each surrogate with the trials that are left, and the time and memory that they need.
+
+        Some trials with settings drawn at random are measured for some batches; nothing is written. The columns are
+        those of `expected_trials`.
+        """
+        done: dict[str, int] = {}
+        if (self.directory / SNAPSHOT).is_file() and not self.differs:
+            found = optuna.get_all_study_summaries(self._reached())
+            names = {one.study_name for one in found}
+            mine = [one for one in self.config.surrogates if self._name(one) in names]
+            done = {one.name: len(self._opened(one).get_trials(deepcopy=False, states=FINISHED)) for one in mine}
+        return expected_trials(self.config, self.study, done)
+
     def promote(self, trials: Mapping[str, int] | None = None) -> Path:
         """Write the best settings beside the data, where studies take them for defaults, and return the file.
 
@@ -199,10 +225,6 @@ class Tuning:
         whole = {**study.config.dataset.to_mapping(), "use_optimal_params": dataset.use_optimal_params}
         return replace(config, dataset=whole), study
 
-    def _differs(self) -> bool:
-        snapshot = self.directory / SNAPSHOT
-        return snapshot.is_file() and bool(differences(read_yaml(snapshot), self.config.to_mapping(), FREE))
-
     def _report(self, one: TunedSurrogate) -> None:
         """Write tables of the trials of a surrogate, and with two objectives figures of them."""
         name = one.name.lower()
@@ -226,6 +248,11 @@ class Tuning:
             fronts_figure(tables, self._error, self.directory / "pareto_front_grid.png")
             growths = {name: front_growth(table) for name, table in tables.items()}
             growths_figure(growths, self.directory / "hypervolume_normalized_combined.png")
+
+    @property
+    def goal(self) -> str:
+        """What is made small, in words."""
+        return f"{self._error}{', and the time of a prediction' if self.config.multi_objective else ''}"
 
     @property
     def _error(self) -> str:
@@ -283,9 +310,12 @@ class Tuning:
 
     def _opened(self, one: TunedSurrogate) -> optuna.Study:
         goals = [optuna.study.StudyDirection.MINIMIZE] * (2 if self.config.multi_objective else 1)
-        name = f"{self.config.tuning_id}_{one.name.lower()}"
         storage = self._storage or self._reached()
-        return optuna.create_study(storage=storage, study_name=name, directions=goals, load_if_exists=True)
+        return optuna.create_study(storage=storage, study_name=self._name(one), directions=goals, load_if_exists=True)
+
+    def _name(self, one: TunedSurrogate) -> str:
+        """Return what the search of a surrogate is called in the database."""
+        return f"{self.config.tuning_id}_{one.name.lower()}"
 
     def _reached(self) -> BaseStorage:
         """Return the database; Optuna reads all its migrations for that, which takes a tenth of a second."""

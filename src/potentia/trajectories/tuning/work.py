@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,23 @@ from potentia import progress
 from potentia.errors import TrainingError
 from potentia.study import task_seed, write_yaml
 from potentia.train import Callback, Run
+from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.estimator import TrajectorySurrogate
 from potentia.trajectories.evaluation import ErrorScale
 from potentia.trajectories.modalities import MAIN, part_of
 from potentia.trajectories.study import Study
 from potentia.trajectories.study_config import StudyConfig
 from potentia.trajectories.surrogates import SURROGATES
+from potentia.trajectories.training_config import TrajectoryTrainingConfig
 from potentia.trajectories.tuning.config import TunedSurrogate, TuningConfig
 from potentia.trajectories.tuning.space import CHILDREN, draw
 
-__all__ = ["COUNTED", "do_trials", "settings_of", "study_mapping"]
+__all__ = ["COUNTED", "FINISHED", "DrawnTrial", "do_trials", "settings_of", "study_mapping", "trial_of"]
 
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 """Trials that need not be done again."""
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+"""Those of them that nobody is at work on."""
 TIMED_RUNS = 5
 SLOWEST = 10.0
 """Time of a prediction that counts where there is none (s)."""
@@ -75,6 +79,29 @@ def settings_of(config: TuningConfig, one: TunedSurrogate, drawn: Mapping[str, A
     return {**found, **drawn}
 
 
+@dataclass(frozen=True, eq=False)
+class DrawnTrial:
+    """What is trained with settings that were drawn."""
+
+    surrogate: TrajectorySurrogate
+    """A recipe, until it is trained."""
+    training: TrajectoryTrainingConfig
+    """How."""
+    part: TrajectoryData
+    """On what."""
+
+
+def trial_of(
+    config: TuningConfig, one: TunedSurrogate, study: Study, drawn: Mapping[str, Any], number: int, device: str
+) -> DrawnTrial:
+    """Return what the trial of this number trains with the settings that were drawn for it."""
+    resolved = StudyConfig.from_mapping(study_mapping(config, {one.name: drawn}))
+    (plan,) = (plan for plan in resolved.surrogates if plan.name == one.name)
+    training = replace(plan.training, device=device, seed=task_seed(config.seed, one.name, "trial", number))
+    surrogate = SURROGATES[one.name](plan.network, preprocessing=resolved.dataset.preprocessing)
+    return DrawnTrial(surrogate, training, part_of(study.data, resolved.dataset.subset_factor, MAIN, None))
+
+
 def do_trials(config: TuningConfig, root: str, surrogate: str, url: str, device: str, slot: int) -> int:
     """Do trials until there are enough, and return how many were done here."""
     optuna.logging.set_verbosity(optuna.logging.INFO if config.optuna_logging else optuna.logging.WARNING)
@@ -111,14 +138,11 @@ def _objective(
 ) -> float | tuple[float, float]:
     """Return the error of a trial, and the time of a prediction (s) where there are two objectives."""
     drawn = draw(trial, one.optuna_params)
-    resolved = StudyConfig.from_mapping(study_mapping(config, {one.name: drawn}))
-    (plan,) = (plan for plan in resolved.surrogates if plan.name == one.name)
-    training = replace(plan.training, device=device, seed=task_seed(config.seed, one.name, "trial", trial.number))
-    surrogate = SURROGATES[one.name](plan.network, preprocessing=resolved.dataset.preprocessing)
-    part = part_of(study.data, resolved.dataset.subset_factor, MAIN, None)
+    planned = trial_of(config, one, study, drawn, trial.number, device)
+    surrogate = planned.surrogate
     watch = _EndEarly(trial, one.epochs, not config.multi_objective, _longest(trial.study, config, one))
     try:
-        surrogate.train(part, training, callbacks=(watch,))
+        surrogate.train(planned.part, planned.training, callbacks=(watch,))
     except (TrainingError, torch.OutOfMemoryError) as error:  # of these settings, and so a result of theirs
         trial.set_user_attr("exception", str(error))
         return (config.loss_cap, SLOWEST) if config.multi_objective else config.loss_cap
