@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 import pandas as pd
 import torch
 
 from potentia.cli.families.base import Family, Look
+from potentia.cli.families.committees import (
+    FREE_OF_MEMBERS,
+    Members,
+    as_committee,
+    bar_tables,
+    calibrated,
+    committee_in,
+)
 from potentia.cli.families.files import family_of_hdf5, own_file, write_table
 from potentia.cli.families.one_file import OneFile, OneFileSettings
 from potentia.errors import ConfigError
@@ -19,15 +28,20 @@ from potentia.runs import Job, RunDirectory, Trained
 from potentia.runs.models import kind_of
 from potentia.train import Forecast
 from potentia.train.loop_settings import FREE
-from potentia.trajectories.baselines import Baseline, fit_baselines
+from potentia.trajectories.baselines import fit_baselines
+from potentia.trajectories.committee import TrajectoryCommittee
+from potentia.trajectories.committee.committee import require_fit
 from potentia.trajectories.dataset import PARTS, Trajectories, TrajectoryData
 from potentia.trajectories.estimator import TrajectorySurrogate
 from potentia.trajectories.evaluation.accuracy import relative_errors
+from potentia.trajectories.evaluation.predictor import Predictor
 from potentia.trajectories.hdf5 import read_trajectories
 from potentia.trajectories.networks.base import NetworkConfig
 from potentia.trajectories.networks.fully_connected import FullyConnectedConfig
+from potentia.trajectories.results import TrainOut
 from potentia.trajectories.scaling import Preprocessing
-from potentia.trajectories.surrogates import SURROGATES
+from potentia.trajectories.state_table import state_table
+from potentia.trajectories.surrogates import SURROGATES, surrogate_in
 from potentia.trajectories.training_config import TrajectoryTrainingConfig
 
 __all__ = ["FAMILY"]
@@ -47,6 +61,8 @@ class TrajectorySettings(OneFileSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.untrained()
+        if self.committee is not None:
+            require_fit(self.committee)
 
     @property
     def config(self) -> TrajectoryTrainingConfig:
@@ -68,10 +84,14 @@ class TrajectorySettings(OneFileSettings):
                 return cls(self.network, preprocessing=self.preprocessing)
         raise ConfigError(f"network: no surrogate is made of {type(self.network).__name__}")
 
+    def untrained_committee(self) -> TrajectoryCommittee:
+        """Return the committee."""
+        return TrajectoryCommittee(self.untrained())
+
 
 @dataclass(frozen=True)
 class TrajectoryJob(Job[Trained]):
-    """Trajectories and a surrogate that is to learn them."""
+    """Trajectories and what is to learn them."""
 
     settings: TrajectorySettings
     data: TrajectoryData
@@ -80,6 +100,12 @@ class TrajectoryJob(Job[Trained]):
         """Return hash and sizes."""
         parts = zip(PARTS, (self.data.train, self.data.test, self.data.val), strict=True)
         return {"sha256": self.data.mark(), "trajectories": {name: len(part) for name, part in parts}}
+
+
+@final
+@dataclass(frozen=True)
+class AloneJob(TrajectoryJob):
+    """One surrogate is to learn them."""
 
     def forecast(self) -> Forecast:
         """Measure how long the training would take."""
@@ -90,7 +116,32 @@ class TrajectoryJob(Job[Trained]):
         surrogate = self.settings.untrained()
         config = replace(self.settings.training, checkpoint_dir=str(directory.checkpoints))
         out = surrogate.train(self.data, config, resume_from)
-        return Trained(surrogate, out, None if out.resumable else _errors(surrogate, self.data))
+        return Trained(surrogate, out, None if out.resumable else _alone(surrogate, self.data))
+
+
+@final
+@dataclass(frozen=True)
+class TogetherJob(TrajectoryJob):
+    """A committee is to learn them."""
+
+    together: Members[Trajectories]
+    """What is asked of the committee."""
+
+    def mark(self) -> dict[str, Any]:
+        """Return hash and sizes, also of what error bars are learned from."""
+        return self.together.mark(super().mark(), "trajectories")
+
+    def forecast(self) -> Forecast:
+        """Measure how long the training of all members would take."""
+        return self.settings.untrained_committee().forecast(self.data, self.settings.training, self.together.wanted)
+
+    def train(self, directory: RunDirectory, resume_from: Path | None) -> Trained:
+        """Train the members, or those of them that are missing, each to its end; then learn the error bars."""
+        committee = self.settings.untrained_committee()
+        curves = partial(TrainOut, dex=self.settings.preprocessing.log10_transform)
+        train = partial(committee.train, self.data)
+        found = self.together.train(committee, directory, self.settings.training, train, curves)
+        return found if found.out.resumable else replace(found, errors=_of_mean(committee, self.data))
 
 
 class TrajectoryFamily(Family):
@@ -98,8 +149,9 @@ class TrajectoryFamily(Family):
 
     name = "trajectories"
     settings_class = TrajectorySettings
-    kinds = frozenset(cls.kind for cls in SURROGATES.values())
+    kinds = frozenset({TrajectoryCommittee.kind, *(cls.kind for cls in SURROGATES.values())})
     free = FREE
+    free_besides = FREE_OF_MEMBERS
 
     def recognises(self, paths: Sequence[Path]) -> bool:
         """Whether there are the three arrays."""
@@ -137,6 +189,7 @@ class TrajectoryFamily(Family):
             else "some states are not positive: no log10",
         )
         shown = {
+            "data": ("file",),
             "network": ("hard_initial_condition", "hidden_size", "num_hidden_layers", "activation"),
             "preprocessing": ("log10_transform", "log10_transform_params", "normalise", "tolerance", "log_timesteps"),
             "training": (
@@ -150,46 +203,67 @@ class TrajectoryFamily(Family):
         }
         return Look(saw, settings, shown, why)
 
+    def as_committee(self, look: Look, members: int) -> Look:
+        """Return settings of a committee, whose error bars are learned from the held-out part."""
+        return as_committee(look, members)
+
     def job(self, settings: TrajectorySettings) -> Job[Trained]:
         """Read the trajectories."""
-        return TrajectoryJob(settings, read_trajectories(own_file(settings.files, self.name)))
+        data = self._read(settings.files)
+        if settings.committee is None:
+            return AloneJob(settings, data)
+        together = Members.of(settings, TrajectoryCommittee, lambda path: self._read([path]).val)
+        return TogetherJob(settings, data, together)
 
     def predict(self, model: Path, data: Sequence[Path], out: Path | None) -> pd.DataFrame:
-        """Predict the held-out trajectories at their times."""
+        """Predict the held-out trajectories at their times; of a committee, mean, spread and intervals."""
         part = read_trajectories(own_file(data, self.name), allow_shared=True).val
-        states = _load(model).predict(part.initial_states, part.times, part.parameters)
-        rows = {
-            "trajectory": np.repeat(np.arange(len(part)), len(part.times)),
-            "time": np.tile(part.times, len(part)),
-            **{name: states[:, :, k].ravel() for k, name in enumerate(part.labels)},
-        }
-        table = pd.DataFrame(rows)
+        asked = (part.initial_states, part.times, part.parameters)
+        if kind_of(model) == TrajectoryCommittee.kind:
+            table = TrajectoryCommittee.load(model).predict(*asked).frame()
+        else:
+            table = state_table(surrogate_in(model).predict(*asked), part.times, part.labels)
         if out is not None:
             write_table(out, table)
         return table
 
     def evaluate(self, model: Path, data: Sequence[Path]) -> pd.DataFrame:
         """Compare with the held-out part; baselines are fitted to the training part."""
-        return _errors(_load(model), read_trajectories(own_file(data, self.name)))
+        return self.tables(model, data)["errors"]
+
+    def tables(self, model: Path, data: Sequence[Path]) -> Mapping[str, pd.DataFrame]:
+        """Compare with the held-out part; of a committee, also tell what its error bars hold."""
+        found = self._read(data)
+        if kind_of(model) != TrajectoryCommittee.kind:
+            return {"errors": _alone(surrogate_in(model), found)}
+        committee = TrajectoryCommittee.load(model)
+        return {"errors": _of_mean(committee, found), **bar_tables(committee, found.val)}
+
+    def calibrate(self, model: Path, data: Sequence[Path], level: float) -> Mapping[str, pd.DataFrame]:
+        """Learn the error bars of a committee from half of the held-out part, and write them into its file."""
+        return calibrated(committee_in(model, TrajectoryCommittee, "surrogate"), model, self._read(data).val, level)
+
+    def _read(self, data: Sequence[Path]) -> TrajectoryData:
+        return read_trajectories(own_file(data, self.name))
 
 
-def _load(model: Path) -> TrajectorySurrogate:
-    kind = kind_of(model)
-    return next(cls for cls in SURROGATES.values() if cls.kind == kind).load(model)
+def _alone(surrogate: TrajectorySurrogate, data: TrajectoryData) -> pd.DataFrame:
+    return _errors({"surrogate": surrogate}, surrogate, data)
 
 
-def _errors(surrogate: TrajectorySurrogate, data: TrajectoryData) -> pd.DataFrame:
-    """Return a row for the surrogate and each baseline: errors of scaled states, and relative ones."""
-    predictors: dict[str, TrajectorySurrogate | Baseline] = {
-        "surrogate": surrogate,
-        **fit_baselines(data, surrogate.preprocessing),
-    }
+def _of_mean(committee: TrajectoryCommittee, data: TrajectoryData) -> pd.DataFrame:
+    return _errors({"committee": committee.mean()}, committee.load_members()[0], data)
+
+
+def _errors(asked: Mapping[str, Predictor], like: TrajectorySurrogate, data: TrajectoryData) -> pd.DataFrame:
+    """Return a row for what is asked and each baseline: errors of states scaled ``like`` it does, and relative ones."""
+    predictors = {**asked, **fit_baselines(data, like.preprocessing)}
     part: Trajectories = data.val
-    truth = surrogate.scaling_.states(torch.from_numpy(part.states))
+    truth = like.scaling_.states(torch.from_numpy(part.states))
     rows = []
     for name, one in predictors.items():
         found = one.predict(part.initial_states, part.times, part.parameters)
-        scaled = surrogate.scaling_.states(torch.from_numpy(found)) - truth
+        scaled = like.scaling_.states(torch.from_numpy(found)) - truth
         relative = relative_errors(found, part.states)
         rows.append({
             "predictor": name,
