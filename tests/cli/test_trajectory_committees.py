@@ -20,7 +20,7 @@ PARTS = [decays(n, name, parameters=1) for n, name in ((24, "train"), (6, "test"
 DATA = TrajectoryData.of(*PARTS, name="decays")
 SHORT = ["training.epochs=2", "training.show_progress=false", "network.hidden_size=8", "network.num_hidden_layers=1"]
 SET = [part for one in SHORT for part in ("--set", one)]
-MEMBER = "members/member_000/model.pt"
+MEMBER = "checkpoints/member_000/model.pt"
 
 
 @pytest.fixture(scope="module")
@@ -71,15 +71,15 @@ def test_the_run_is_the_committee_that_python_trains(run, committee):
 def test_a_run_holds_all_that_belongs_to_its_members(run, committee):
     assert {path.name for path in run.path.iterdir()} == {
         "settings.yaml", "provenance.json", "history.csv", "losses.png", "model.safetensors", "errors.csv",
-        "members.csv", "calibration.csv", "coverage.csv", "time_windows.csv", "members",
+        "members.csv", "calibration.csv", "coverage.csv", "time_windows.csv", "checkpoints",
     }  # fmt: skip
     members = pd.read_csv(run.path / "members.csv")
     assert members["seed"].tolist() == [1, 2, 3]
-    own = [pd.read_csv(run.path / f"members/member_{k:03d}/history.csv")["test_loss"] for k in range(3)]
+    own = [pd.read_csv(run.path / f"checkpoints/member_{k:03d}/history.csv")["test_loss"] for k in range(3)]
     np.testing.assert_allclose(pd.read_csv(run.path / "history.csv")["test_loss"], np.mean(own, axis=0))
     assert pd.read_csv(run.path / "errors.csv")["predictor"].tolist()[0] == "committee"
     assert committee.calibration.blocks == 12
-    assert TrajectoryCommittee.from_directory(run.path / "members").calibration.level == 0.9
+    assert TrajectoryCommittee.from_directory(run.path / "checkpoints").calibration.level == 0.9
 
 
 def test_predictions_have_error_bars(run, committee, capsys):
@@ -112,7 +112,7 @@ def test_a_report_is_of_all_members(run, committee, capsys):
     assert [row["coverage"] for row in rows] == pytest.approx(held.coverage["coverage"].tolist())
     assert [row["window"] for row in bars["tables"]["By window of time"]][:2] == ["window 1", "window 2"]
     assert "Coverage of state B errors (dex)" in bars["tables"]
-    members = told(capsys, "report", run.path / "members", "--data", run.data)
+    members = told(capsys, "report", run.path / "checkpoints", "--data", run.data)
     assert members["headline"] == report["headline"]
 
 

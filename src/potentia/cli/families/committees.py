@@ -28,9 +28,6 @@ __all__ = ["FREE_OF_MEMBERS", "Members", "as_committee", "bar_tables", "calibrat
 
 FREE_OF_MEMBERS = frozenset({"committee.max_parallel", "committee.devices", "committee.threads_per_member"})
 """Fields that may be others when a run goes on."""
-MEMBERS = "members"
-"""Directory of a committee in that of its run."""
-
 Held = TypeVar("Held", bound=Pieces)
 Several = TypeVar("Several", bound=CalibratedCommittee[Any, Any])
 
@@ -102,9 +99,8 @@ class Members(Generic[Held]):
             train: Trains the committee by such settings, and by how many members, where.
             curves: What a single training of the family returns.
         """
-        folder = directory.path / MEMBERS
-        wanted = replace(self.wanted, output_dir=folder)
-        result = train(replace(config, checkpoint_dir=str(folder)), wanted)
+        wanted = replace(self.wanted, output_dir=directory.members)
+        result = train(replace(config, checkpoint_dir=str(directory.members)), wanted)
         out = CommitteeCurves.of(result, curves)
         if out.resumable:
             return Trained(committee, out, None)
