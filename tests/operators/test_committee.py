@@ -208,6 +208,19 @@ def test_what_was_learned_from_is_not_measured_on(calibrated):
         calibrated.error_bars(own)
 
 
+def test_of_large_fields_some_points_stand_for_all(committee):
+    fine = waves(200, first_group=3000, seed=11, grid=400)
+    found, again = committee.error_bars(fine), committee.error_bars(fine)
+    assert found.coverage["n"].unique().tolist() == [200 * 6 * 64]
+    assert found.by_step.equals(again.by_step)
+    told = committee.predict(fine.initial, fine.parameters, fine.steps)
+    error = (told.fields - fine.fields)[:, 1:].astype(float)
+    np.testing.assert_allclose(found.by_step["RMSE"], np.sqrt(np.square(error).mean((0, 2, 3))), rtol=0.03)
+    width = told.fields_std[:, 1:].astype(float)
+    held = (np.abs(error) <= 1.959964 * width).mean((0, 2, 3))
+    np.testing.assert_allclose(found.by_step["raw_95"], held, atol=0.02)
+
+
 def test_the_figure_has_a_few_lead_times(calibrated, tmp_path):
     found = calibrated.error_bars(NEW)
     (bars,) = found.drawn()

@@ -120,7 +120,8 @@ class NeuralOperator(NetworkEstimator[Fitted]):
         Warns:
             PotentiaWarning: parameters are outside the range of the training, or a roll-out leaves the numbers.
         """
-        return predict(self.fitted(), initial, parameters, steps, batch_size)
+        found: NDArray[np.float32] = predict([self.fitted()], initial, parameters, steps, batch_size)[0]
+        return found
 
     def bottleneck(self, fields: ArrayLike, parameters: Parameters | None) -> NDArray[np.float32]:
         """Return the features of fields [samples, channels, *grid] at the narrowest place of the network.

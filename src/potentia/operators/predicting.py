@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -24,20 +24,38 @@ Parameters = ArrayLike | Mapping[str, ArrayLike]
 
 @torch.no_grad()
 def predict(
-    fitted: Fitted, initial: ArrayLike, parameters: Parameters | None, steps: int, batch_size: int | None = None
+    members: Sequence[Fitted],
+    initial: ArrayLike,
+    parameters: Parameters | None,
+    steps: int,
+    batch_size: int | None = None,
 ) -> NDArray[np.float32]:
-    """Return the fields after 0, 1, … ``steps`` steps; see `NeuralOperator.predict`."""
+    """Return the fields after 0, 1, … ``steps`` steps as each operator has them; see `NeuralOperator.predict`.
+
+    What is asked for is checked, and warned of, once: parameters are outside where they are so for all.
+
+    Args:
+        members: One operator, or several of the same network, channels and parameters.
+        initial: [samples, channels, *grid]
+        parameters: [samples, parameters], or by name.
+        steps: How many.
+        batch_size: Samples at a time.
+
+    Returns:
+        [members, samples, steps + 1, channels, *grid]
+    """
     integer("steps", steps, low=0)
-    begun, seen = _asked(fitted, initial, parameters)
+    begun, seen = _asked(members, initial, parameters)
     size = max(CHANNEL_VALUES // (begun[0].size * (steps + 1)), 1) if len(begun) else 1
     size = size if batch_size is None else integer("batch_size", batch_size, low=1)
-    fields = np.empty((len(begun), steps + 1, *begun.shape[1:]), dtype=np.float32)
+    fields = np.empty((len(members), len(begun), steps + 1, *begun.shape[1:]), dtype=np.float32)
     for begin in progress.track(range(0, len(begun), size), "batches of samples"):
         part = slice(begin, begin + size)
-        now, told = _scaled(fitted, begun[part], None if seen is None else seen[part])
-        found = rollout(fitted.network, now, told, steps, grad="none")
-        fields[part] = fitted.known.normaliser.unscaled(found.double()).cpu().numpy()
-        fields[part, 0] = begun[part]
+        for found, fitted in zip(fields, members, strict=True):
+            now, told = _scaled(fitted, begun[part], None if seen is None else seen[part])
+            rolled = rollout(fitted.network, now, told, steps, grad="none")
+            found[part] = fitted.known.normaliser.unscaled(rolled.double()).cpu().numpy()
+        fields[:, part, 0] = begun[part]
     _warn_of_divergence(fields)
     return fields
 
@@ -45,7 +63,7 @@ def predict(
 @torch.no_grad()
 def bottleneck(fitted: Fitted, fields: ArrayLike, parameters: Parameters | None) -> NDArray[np.float32]:
     """Return the features at the narrowest place of the network; see `NeuralOperator.bottleneck`."""
-    asked, seen = _asked(fitted, fields, parameters)
+    asked, seen = _asked([fitted], fields, parameters)
     found = fitted.network.intermediate_features(*_scaled(fitted, asked, seen))["bottleneck"]
     features: NDArray[np.float32] = found.float().cpu().numpy()
     return features
@@ -60,9 +78,10 @@ def _scaled(
 
 
 def _asked(
-    fitted: Fitted, initial: ArrayLike, parameters: Parameters | None
+    members: Sequence[Fitted], initial: ArrayLike, parameters: Parameters | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
-    """Return the fields that are asked for, and what the network sees of the parameters."""
+    """Return the fields that are asked for, and what the networks see of the parameters."""
+    fitted = members[0]
     fields = _fields(fitted, initial)
     space = fitted.known.space
     if parameters is None:
@@ -70,7 +89,7 @@ def _asked(
             raise DataError(f"this operator was trained with the parameters {', '.join(space.names)}: give them")
         return fields, None
     values = _values(fitted, parameters, len(fields))
-    _warn_of_extrapolation(fitted, values)
+    _warn_of_extrapolation(members, values)
     return fields, space.embed(values) if space.width else None
 
 
@@ -118,13 +137,14 @@ def _values(fitted: Fitted, parameters: Parameters, samples: int) -> NDArray[np.
     return values
 
 
-def _warn_of_extrapolation(fitted: Fitted, values: NDArray[np.float64]) -> None:
-    known = fitted.known
-    outside = (values < known.low) | (values > known.high)
+def _warn_of_extrapolation(members: Sequence[Fitted], values: NDArray[np.float64]) -> None:
+    low = np.min([fitted.known.low for fitted in members], axis=0)
+    high = np.max([fitted.known.high for fitted in members], axis=0)
+    outside = (values < low) | (values > high)
     if outside.any():
         named = [
-            f"{name} from {known.low[k]:.4g} to {known.high[k]:.4g}"
-            for k, name in enumerate(known.space.names)
+            f"{name} from {low[k]:.4g} to {high[k]:.4g}"
+            for k, name in enumerate(members[0].known.space.names)
             if outside[:, k].any()
         ]
         text = (
@@ -135,11 +155,12 @@ def _warn_of_extrapolation(fitted: Fitted, values: NDArray[np.float64]) -> None:
 
 
 def _warn_of_divergence(fields: NDArray[np.float32]) -> None:
-    """Warn where fields [samples, steps + 1, …] have left the numbers."""
-    lost = np.flatnonzero(~np.isfinite(fields.reshape(len(fields), -1)).all(1)) if fields.size else np.array([])
+    """Warn where fields [members, samples, steps + 1, …] have left the numbers."""
+    samples = fields.shape[1]
+    lost = np.flatnonzero(~np.isfinite(fields).all((0, *range(2, fields.ndim)))) if fields.size else np.array([])
     if len(lost):
         text = (
-            f"the roll-outs of {len(lost)} of {len(fields)} samples leave the numbers (the first is sample {lost[0]}): "
+            f"the roll-outs of {len(lost)} of {samples} samples leave the numbers (the first is sample {lost[0]}): "
             "the operator is unstable there; train it on longer windows"
         )
         warn_user(text)

@@ -30,7 +30,7 @@ from potentia.operators.committee.member import MemberTraining, require_fit
 from potentia.operators.committee.prediction import CommitteePrediction
 from potentia.operators.dataset import OperatorData, Samples
 from potentia.operators.estimator import NeuralOperator
-from potentia.operators.predicting import Parameters
+from potentia.operators.predicting import Parameters, predict
 from potentia.operators.training import Training
 from potentia.operators.training_config import OperatorTrainingConfig
 from potentia.train import Forecast
@@ -133,16 +133,16 @@ class OperatorCommittee(CalibratedCommittee[NeuralOperator, Samples]):
     ) -> CommitteePrediction:
         """Return the roll-outs of all members, and how far they differ; intervals where it is calibrated.
 
-        Arguments, errors and warnings are those of `NeuralOperator.predict`, which each member does in batches.
+        Arguments, errors and warnings are those of `NeuralOperator.predict`; a batch goes through one member after the
+        other.
 
         Raises:
             NotFittedError: there are no trained members.
         """
-        members = self.load_members()
-        found = [member.predict(initial, parameters, steps, batch_size=batch_size) for member in members]
-        known = members[0].fitted().known
+        members = [member.fitted() for member in self.load_members()]
+        known = members[0].known
         return CommitteePrediction(
-            member_fields=np.stack(found),
+            member_fields=predict(members, initial, parameters, steps, batch_size),
             channels=known.channels,
             time_step=known.time_step,
             calibration=self.calibration,

@@ -8,7 +8,6 @@ import pandas as pd
 from potentia.ensemble import Errors, HeldOut
 from potentia.operators.committee.prediction import CommitteePrediction, step_name
 from potentia.operators.dataset import Samples
-from potentia.operators.field_table import over_points
 from potentia.seeding import stream
 
 __all__ = ["errors_of", "held_out"]
@@ -26,14 +25,18 @@ def held_out(predicted: CommitteePrediction, samples: Samples) -> HeldOut:
 
 def errors_of(predicted: CommitteePrediction, samples: Samples) -> dict[str, Errors]:
     """Return the errors of each channel at points that are drawn."""
-    found, spread, truth = (over_points(one)[:, 1:] for one in (predicted.fields, predicted.fields_std, samples.fields))
+    whole = (predicted.fields, predicted.fields_std, samples.fields)
+    found, spread, truth = (
+        one.reshape(*one.shape[:3], -1)[:, 1:] for one in whole
+    )  # [samples, steps, channels, points]
     n, points = len(found), found.shape[-1]
     if points > CELLS:
         order = stream(0, "points of error bars").random((n, points)).argsort(1)[:, :CELLS]
         places = np.sort(order, axis=1)[:, None, None]
         found, spread, truth = (np.take_along_axis(one, places, axis=3) for one in (found, spread, truth))
+    error, wide = found.astype(np.float64) - truth, spread.astype(np.float64)
     steps = [step_name(step + 1) for step in range(samples.steps)]
     return {
-        channel: Errors(found[:, :, k] - truth[:, :, k], spread[:, :, k], samples.group, steps)
+        channel: Errors(error[:, :, k], wide[:, :, k], samples.group, steps)
         for k, channel in enumerate(predicted.channels)
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
@@ -35,8 +36,7 @@ class CommitteePrediction:
     @cached_property
     def fields(self) -> Fields:
         """Mean over the members; the first are the initial ones.  [samples, steps + 1, channels, *grid]"""
-        with np.errstate(invalid="ignore"):  # a member may have left the numbers, of which `predict` has warned
-            return np.asarray(self.member_fields.mean(0, dtype=np.float64), dtype=np.float32)
+        return self._over_members(np.mean)
 
     @cached_property
     def fields_std(self) -> Fields:
@@ -47,8 +47,7 @@ class CommitteePrediction:
         """
         if len(self.member_fields) < 2:
             raise ConfigError("one member has no spread: train a committee of two or more (num_members)")
-        with np.errstate(invalid="ignore"):  # a member may have left the numbers, of which `predict` has warned
-            return np.asarray(self.member_fields.std(0, dtype=np.float64), dtype=np.float32)
+        return self._over_members(np.std)
 
     @cached_property
     def half_width(self) -> Fields:
@@ -93,6 +92,14 @@ class CommitteePrediction:
             table["half_width"] = over_points(self.half_width).mean(-1).ravel()
             table["level"] = self.calibration.level
         return table
+
+    def _over_members(self, figure: Callable[..., NDArray[np.float64]]) -> Fields:
+        """Return a figure over the members, sample after sample: in double precision all are too large at once."""
+        found = np.empty(self.member_fields.shape[1:], dtype=np.float32)
+        with np.errstate(invalid="ignore"):  # a member may have left the numbers, of which `predict` has warned
+            for n in range(len(found)):
+                found[n] = figure(self.member_fields[:, n], axis=0, dtype=np.float64)
+        return found
 
 
 def step_name(step: int) -> str:
