@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, Self, final
 
 import numpy as np
 import pandas as pd
-import torch
 
 from potentia.cli.families.base import Family, Look
 from potentia.cli.families.committees import (
@@ -22,126 +18,22 @@ from potentia.cli.families.committees import (
     committee_in,
 )
 from potentia.cli.families.files import family_of_hdf5, own_file, write_table
-from potentia.cli.families.one_file import OneFile, OneFileSettings
-from potentia.errors import ConfigError
-from potentia.runs import Job, RunDirectory, Trained
+from potentia.cli.families.one_file import OneFile
+from potentia.cli.families.trajectories_jobs import AloneJob, TogetherJob, errors_alone, errors_of_mean
+from potentia.cli.families.trajectories_settings import TrajectorySettings
+from potentia.runs import Job, Trained
 from potentia.runs.models import kind_of
-from potentia.train import Forecast
 from potentia.train.loop_settings import FREE
-from potentia.trajectories.baselines import fit_baselines
 from potentia.trajectories.committee import TrajectoryCommittee
-from potentia.trajectories.committee.committee import require_fit
-from potentia.trajectories.dataset import PARTS, Trajectories, TrajectoryData
-from potentia.trajectories.estimator import TrajectorySurrogate
-from potentia.trajectories.evaluation.accuracy import relative_errors
-from potentia.trajectories.evaluation.predictor import Predictor
+from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.hdf5 import read_trajectories
-from potentia.trajectories.networks.base import NetworkConfig
 from potentia.trajectories.networks.fully_connected import FullyConnectedConfig
-from potentia.trajectories.results import TrainOut
 from potentia.trajectories.scaling import Preprocessing
 from potentia.trajectories.state_table import state_table
 from potentia.trajectories.surrogates import SURROGATES, surrogate_in
 from potentia.trajectories.training_config import TrajectoryTrainingConfig
 
 __all__ = ["FAMILY"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrajectorySettings(OneFileSettings):
-    """The training of a surrogate of trajectories."""
-
-    network: NetworkConfig
-    """Settings of the network; their class says which surrogate it is."""
-    preprocessing: Preprocessing = field(default_factory=Preprocessing)
-    """What states, parameters and times go through."""
-    training: TrajectoryTrainingConfig
-    """How to train."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.untrained()
-        if self.committee is not None:
-            require_fit(self.committee)
-
-    @property
-    def config(self) -> TrajectoryTrainingConfig:
-        """Settings of the training."""
-        return self.training
-
-    def trained_by(self, config: TrajectoryTrainingConfig) -> Self:
-        """Return them with other settings of the training."""
-        return replace(self, training=config)
-
-    def untrained(self) -> TrajectorySurrogate:
-        """Return the surrogate.
-
-        Raises:
-            ConfigError: no surrogate has such a network.
-        """
-        for cls in SURROGATES.values():
-            if cls.config_class is type(self.network):
-                return cls(self.network, preprocessing=self.preprocessing)
-        raise ConfigError(f"network: no surrogate is made of {type(self.network).__name__}")
-
-    def untrained_committee(self) -> TrajectoryCommittee:
-        """Return the committee."""
-        return TrajectoryCommittee(self.untrained())
-
-
-@dataclass(frozen=True)
-class TrajectoryJob(Job[Trained]):
-    """Trajectories and what is to learn them."""
-
-    settings: TrajectorySettings
-    data: TrajectoryData
-
-    def mark(self) -> dict[str, Any]:
-        """Return hash and sizes."""
-        parts = zip(PARTS, (self.data.train, self.data.test, self.data.val), strict=True)
-        return {"sha256": self.data.mark(), "trajectories": {name: len(part) for name, part in parts}}
-
-
-@final
-@dataclass(frozen=True)
-class AloneJob(TrajectoryJob):
-    """One surrogate is to learn them."""
-
-    def forecast(self) -> Forecast:
-        """Measure how long the training would take."""
-        return self.settings.untrained().forecast(self.data, self.settings.training)
-
-    def train(self, directory: RunDirectory, resume_from: Path | None) -> Trained:
-        """Train, or go on."""
-        surrogate = self.settings.untrained()
-        config = replace(self.settings.training, checkpoint_dir=str(directory.checkpoints))
-        out = surrogate.train(self.data, config, resume_from)
-        return Trained(surrogate, out, None if out.resumable else _alone(surrogate, self.data))
-
-
-@final
-@dataclass(frozen=True)
-class TogetherJob(TrajectoryJob):
-    """A committee is to learn them."""
-
-    together: Members[Trajectories]
-    """What is asked of the committee."""
-
-    def mark(self) -> dict[str, Any]:
-        """Return hash and sizes, also of what error bars are learned from."""
-        return self.together.mark(super().mark(), "trajectories")
-
-    def forecast(self) -> Forecast:
-        """Measure how long the training of all members would take."""
-        return self.settings.untrained_committee().forecast(self.data, self.settings.training, self.together.wanted)
-
-    def train(self, directory: RunDirectory, resume_from: Path | None) -> Trained:
-        """Train the members, or those of them that are missing, each to its end; then learn the error bars."""
-        committee = self.settings.untrained_committee()
-        curves = partial(TrainOut, dex=self.settings.preprocessing.log10_transform)
-        train = partial(committee.train, self.data)
-        found = self.together.train(committee, directory, self.settings.training, train, curves)
-        return found if found.out.resumable else replace(found, errors=_of_mean(committee, self.data))
 
 
 class TrajectoryFamily(Family):
@@ -235,9 +127,9 @@ class TrajectoryFamily(Family):
         """Compare with the held-out part; of a committee, also tell what its error bars hold."""
         found = self._read(data)
         if kind_of(model) != TrajectoryCommittee.kind:
-            return {"errors": _alone(surrogate_in(model), found)}
+            return {"errors": errors_alone(surrogate_in(model), found)}
         committee = TrajectoryCommittee.load(model)
-        return {"errors": _of_mean(committee, found), **bar_tables(committee, found.val)}
+        return {"errors": errors_of_mean(committee, found), **bar_tables(committee, found.val)}
 
     def calibrate(self, model: Path, data: Sequence[Path], level: float) -> Mapping[str, pd.DataFrame]:
         """Learn the error bars of a committee from half of the held-out part, and write them into its file."""
@@ -245,34 +137,6 @@ class TrajectoryFamily(Family):
 
     def _read(self, data: Sequence[Path]) -> TrajectoryData:
         return read_trajectories(own_file(data, self.name))
-
-
-def _alone(surrogate: TrajectorySurrogate, data: TrajectoryData) -> pd.DataFrame:
-    return _errors({"surrogate": surrogate}, surrogate, data)
-
-
-def _of_mean(committee: TrajectoryCommittee, data: TrajectoryData) -> pd.DataFrame:
-    return _errors({"committee": committee.mean()}, committee.load_members()[0], data)
-
-
-def _errors(asked: Mapping[str, Predictor], like: TrajectorySurrogate, data: TrajectoryData) -> pd.DataFrame:
-    """Return a row for what is asked and each baseline: errors of states scaled ``like`` it does, and relative ones."""
-    predictors = {**asked, **fit_baselines(data, like.preprocessing)}
-    part: Trajectories = data.val
-    truth = like.scaling_.states(torch.from_numpy(part.states))
-    rows = []
-    for name, one in predictors.items():
-        found = one.predict(part.initial_states, part.times, part.parameters)
-        scaled = like.scaling_.states(torch.from_numpy(found)) - truth
-        relative = relative_errors(found, part.states)
-        rows.append({
-            "predictor": name,
-            "RMSE_scaled": float(scaled.square().mean().sqrt()),
-            "MAE": float(np.abs(found - part.states).mean()),
-            "median_relative": float(np.nanmedian(relative)),
-            "mean_relative": float(np.nanmean(relative)),
-        })  # fmt: skip
-    return pd.DataFrame(rows)
 
 
 FAMILY = TrajectoryFamily()
