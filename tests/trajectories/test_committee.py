@@ -285,6 +285,19 @@ def test_what_was_learned_from_is_not_measured_on(folder, committee):
         own.error_bars(HELD_OUT.take(places))
 
 
+def test_times_that_were_not_calibrated_are_told_apart(committee, tmp_path):
+    own = TrajectoryCommittee.from_files(committee.member_model_paths)
+    own.calibrate(HELD_OUT.at_steps(slice(0, 6)), level=0.8)
+    found = own.error_bars(NEW)
+    rows = found.by_step[found.by_step["quantity"] == "B"].set_index("window")
+    assert rows.index.tolist() == [*(f"window {k}" for k in range(1, 6)), "outside"]
+    assert rows.loc["outside", "calibrated_68"] == 1
+    assert rows.loc["window 5", "calibrated_68"] < 1
+    assert np.isnan(rows.loc["outside", "end"])
+    found.plot("B", tmp_path / "reliability.png")
+    assert (tmp_path / "reliability.png").read_bytes()[1:4] == b"PNG"
+
+
 def test_saved_is_loaded_and_moved(calibrated, folder, tmp_path):
     calibrated.save(tmp_path / "one.committee", {"for": "decays"})
     shutil.copytree(folder, tmp_path / "moved")
