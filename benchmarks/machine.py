@@ -10,7 +10,7 @@ from pathlib import Path
 __all__ = ["cores", "describe_machine"]
 
 PACKAGES = ("potentia", "torch", "numpy", "numba", "vesin", "ase")
-THREADING = ("OMP_", "GOMP_", "KMP_", "MKL_", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER")
+THREADING = ("OMP_", "GOMP_", "KMP_", "MKL_")
 
 
 def cores() -> int:

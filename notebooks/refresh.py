@@ -61,7 +61,6 @@ def environment(folder: Path) -> dict[str, str]:
     own = {
         "PYTHONPATH": str(package),
         "OMP_NUM_THREADS": "1",
-        "NUMBA_NUM_THREADS": "1",
         "OMP_WAIT_POLICY": "passive",
         "MPLBACKEND": "Agg",
         "TMPDIR": str(folder),

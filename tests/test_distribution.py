@@ -25,31 +25,33 @@ def packages(requirements):
     return {re.split(r"[\[<>=!~ ;]", one)[0].lower() for one in requirements}
 
 
-def imported(path, *, at_once):
-    """Yield the packages that a file imports, or imports when it is loaded."""
-    left = [ast.parse(path.read_text(encoding="utf-8"))]
+def imported(path):
+    """Return the packages that a file imports when it is loaded, and those that it imports later."""
+    found = {True: set(), False: set()}
+    left = [(ast.parse(path.read_text(encoding="utf-8")), True)]
     while left:
-        node = left.pop()
+        node, at_once = left.pop()
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            found[at_once] |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            yield node.module.split(".")[0]
-        elif not (at_once and isinstance(node, ast.FunctionDef)):
-            left += ast.iter_child_nodes(node)
+            found[at_once].add(node.module.split(".")[0])
+        elif isinstance(node, ast.Module | ast.stmt | ast.ExceptHandler | ast.match_case):
+            at_once &= not isinstance(node, ast.FunctionDef)
+            left += [(child, at_once) for child in ast.iter_child_nodes(node)]
+    return found[True], found[False]
 
 
-def required(*, at_once=False, but=()):
-    found = {name for path in SOURCES if path not in but for name in imported(path, at_once=at_once)}
-    own = found - sys.stdlib_module_names - {"potentia"}
+def called(names):
+    own = set(names) - sys.stdlib_module_names - {"potentia"}
     return {CALLED.get(name, name).replace("_", "-").lower() for name in own}
 
 
 def test_every_import_is_of_a_declared_package_and_every_declared_one_is_imported():
     declared = packages(PROJECT["dependencies"])
     extras = packages(one for name, more in PROJECT["optional-dependencies"].items() if name != "dev" for one in more)
-    searches = {path for path in SOURCES if "tuning" in path.parts}
-    assert required(at_once=True, but=searches) == declared
-    assert required() - declared <= extras | ON_REQUEST
+    found = {path: imported(path) for path in SOURCES}
+    assert called(set().union(*(now for path, (now, _) in found.items() if "tuning" not in path.parts))) == declared
+    assert called(set().union(*(now | later for now, later in found.values()))) - declared <= extras | ON_REQUEST
 
 
 @pytest.mark.slow

@@ -32,9 +32,9 @@ def test_every_public_name_stands_on_the_api_page(package):
     assert names <= {name for _, name in LISTED}
 
 
-@pytest.mark.parametrize(("module", "name"), LISTED)
-def test_a_name_on_the_api_page_is_defined_where_the_page_says(module, name):
-    assert name in importlib.import_module(module).__all__
+def test_names_on_the_api_page_are_defined_where_the_page_says():
+    assert len(LISTED) > 400
+    assert [(m, name) for m, name in LISTED if name not in importlib.import_module(m).__all__] == []
 
 
 def test_every_page_is_in_the_contents():
@@ -57,9 +57,11 @@ def pages_named_in_messages():
     """Return what ``page=`` is wherever an error is made or a warning given."""
     found = []
     for path in sorted((ROOT / "src").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and re.search(r"(Error|warn_user)$", ast.unparse(node.func)):
-                found += [(path.stem, ast.literal_eval(word.value)) for word in node.keywords if word.arg == "page"]
+        text = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)) if "page=" in text else ():
+            named = [word.value for word in getattr(node, "keywords", ()) if word.arg == "page"]
+            if isinstance(node, ast.Call) and named and re.search(r"(Error|warn_user)$", ast.unparse(node.func)):
+                found += [(path.stem, ast.literal_eval(value)) for value in named]
     return found
 
 

@@ -11,9 +11,19 @@ import numpy as np
 import pytest
 
 import fanned_out
-from potentia.ensemble import CommitteeConfig, Member, MemberResult, aggregated, multiplicity, read_metadata
+from potentia.calibration import Scaling, SplitConformal
+from potentia.ensemble import (
+    ByGroup,
+    CommitteeConfig,
+    Member,
+    MemberResult,
+    SpreadCalibration,
+    aggregated,
+    multiplicity,
+    read_metadata,
+)
 from potentia.ensemble.run import Committee, OneByOne, train_members
-from potentia.errors import ConfigError, FileFormatError, TrainingError
+from potentia.errors import ConfigError, DataError, FileFormatError, TrainingError
 
 
 def train(folder, *, failing=(), seeds=(5, 6, 7), identity=None, **settings):
@@ -177,3 +187,28 @@ def test_members_are_put_together_axis_by_axis():
         aggregated(values, "reference", 4)
     with pytest.raises(ConfigError, match="'mean', 'reference'"):
         aggregated(values, "median")
+
+
+def test_a_calibration_is_written_and_read_with_all_that_it_knows(tmp_path):
+    draw = np.random.default_rng(2)
+    error, spread = draw.normal(size=(2, 40, 3)), draw.uniform(1, 2, (40, 3))
+    by_step = ByGroup({"step 1": SplitConformal().fit(error[0], spread), "step 2": Scaling().fit(error[1], spread)})
+    alone = SplitConformal().fit(error[0])
+    known = SpreadCalibration(level=0.8, of={"u": by_step, "v": alone}, members=("a", "b"), blocks=40, seen=("x",))
+    known.to_json(tmp_path / "c.json")
+    found = SpreadCalibration.from_json(tmp_path / "c.json")
+    assert (found.level, found.members, found.blocks, found.seen) == (0.8, ("a", "b"), 40, ("x",))
+    steps = ["step 1"] * 20 + ["step 2"] * 19 + ["step 3"]
+    width = found.of["u"].half_width(spread, 0.8, steps)
+    assert np.array_equal(width, by_step.half_width(spread, 0.8, steps))
+    assert np.array_equal(width[20:39], by_step.groups["step 2"].half_width(spread[20:39], 0.8))
+    assert np.isinf(width[39]).all()
+    assert np.array_equal(found.of["v"].half_width(spread, 0.8), alone.half_width(spread, 0.8))
+    assert found.is_of(["b", "a"])
+    assert not found.is_of(["a", "a"])
+    with pytest.raises(DataError, match="goes by the spread and by groups: give both"):
+        by_step.half_width(spread, 0.8)
+    text = (tmp_path / "c.json").read_text().replace('"blocks"', '"block"')
+    (tmp_path / "c.json").write_text(text)
+    with pytest.raises(FileFormatError, match="lacks 'blocks': calibrate again"):
+        SpreadCalibration.from_json(tmp_path / "c.json")

@@ -157,7 +157,7 @@ def test_commands_are_quiet_in_a_log(capfd, surrogate, tmp_path):
     for command in (
         ["predict", model, data, "-o", str(tmp_path / "states.csv")],
         ["evaluate", model, data],
-        ["report", model, "--data", data, "-o", str(tmp_path / "page.html")],
+        ["report", model, "--data", data, "--json"],
         ["data", "make", "simple_ode", "--train", "20", "--test", "2", "--val", "2", "--out", made],
     ):
         assert main(command) == 0, command

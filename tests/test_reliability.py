@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from crossings import crossed
 from potentia.errors import ConfigError
 from potentia.plots import reliability
 
@@ -36,8 +37,9 @@ def test_it_shows_what_was_given(tmp_path):
     assert right.get_ylabel() == "half-width given (eV/Å)"
 
 
-@pytest.mark.parametrize("sizes", [SIZES[:0], SIZES * np.inf, SIZES * 0, SIZES[:1]])
-@pytest.mark.parametrize("coverage", [COVERAGE, COVERAGE[:0]])
+@pytest.mark.parametrize(
+    ("sizes", "coverage"), crossed([SIZES[:0], SIZES * np.inf, SIZES * 0, SIZES[:1]], [COVERAGE, COVERAGE[:0]])
+)
 def test_any_table_can_be_drawn(coverage, sizes, tmp_path):
     figure = reliability(coverage, sizes, quantity="energy", unit="eV", outfile=tmp_path / "figure.svg")
     assert ("no data" in words(figure.axes[0])) == coverage.empty

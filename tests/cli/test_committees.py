@@ -15,6 +15,7 @@ from potentia import TorchANNPotential, TorchCommitteeConfig, TorchCommitteePote
 from potentia.cli import main
 from potentia.cli.run_settings import read_run_settings
 from potentia.potentials import read_structures
+from potentia.potentials.report import drift
 from potentia.runs import RunDirectory
 from potentia.yaml_files import read_yaml
 from potentials import small_data
@@ -122,7 +123,8 @@ def test_evaluate_tells_errors_calibration_and_coverage(run, capsys):
     assert "coverage:\n" in capsys.readouterr().out
 
 
-def test_export_and_report_are_of_all_members(run, capsys):
+def test_export_and_report_are_of_all_members(run, capsys, monkeypatch):
+    monkeypatch.setattr(drift, "MOST", 20)  # steps of a simulation that nothing here looks at
     files = told(capsys, "export", run.path, "--to", "aenet", "-o", run.folder / "export")["files"]
     assert sum(file.endswith(".nn.ascii") for file in files) == 6
     assert any(file.endswith(".uncertainty.json") for file in files)

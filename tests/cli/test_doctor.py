@@ -20,7 +20,7 @@ from potentia.potentials import ChebyshevDescriptor
     [
         ({}, []),
         ({"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"}, []),
-        ({"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "4"}, [("thread variables", "warning")]),
+        ({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "4"}, [("thread variables", "warning")]),
         ({"OMP_NUM_THREADS": "64"}, [("OMP_NUM_THREADS", "warning")]),
         ({"MKL_NUM_THREADS": "many"}, [("MKL_NUM_THREADS", "broken")]),
         ({"OMP_NUM_THREADS": "4", "OMP_WAIT_POLICY": "ACTIVE"}, [("OMP_WAIT_POLICY", "warning")]),

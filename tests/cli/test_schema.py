@@ -47,11 +47,15 @@ def test_settings_written_plain_are_valid(settings):
     jsonschema.Draft202012Validator(schema_of(type(settings))).validate(to_dict(settings))
 
 
+@pytest.fixture(scope="module")
+def potentials():
+    return jsonschema.Draft202012Validator(schema_of(TorchTrainingConfig))
+
+
 @pytest.mark.parametrize("name", METHODS)
-def test_a_method_may_be_named(name):
-    validator = jsonschema.Draft202012Validator(schema_of(TorchTrainingConfig))
-    assert validator.is_valid({"method": name})
-    assert not validator.is_valid({"method": f"{name}s"})
+def test_a_method_may_be_named(name, potentials):
+    assert potentials.is_valid({"method": name})
+    assert not potentials.is_valid({"method": f"{name}s"})
 
 
 @pytest.mark.parametrize(

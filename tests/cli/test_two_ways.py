@@ -24,7 +24,7 @@ OPTIONS = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=OPTIONS)
+@pytest.fixture(params=["operators", pytest.param("dynamics", marks=pytest.mark.slow)])
 def trained(request, tmp_path, monkeypatch, capsys):
     """The family, its data, and what a training by options has told."""
     monkeypatch.chdir(tmp_path)

@@ -110,7 +110,7 @@ def test_a_parameter_of_the_gauge_can_be_made_up_for_by_others(spec):
     def rates(vector):
         return spec.rates(states, controls, dict(zip(keys, vector.unbind(), strict=True))).reshape(-1)
 
-    jacobian = torch.autograd.functional.jacobian(rates, torch.stack(list(values.values()))) * span
+    jacobian = torch.autograd.functional.jacobian(rates, torch.stack(list(values.values())), vectorize=True) * span
     jacobian = jacobian / jacobian.reshape(60, -1, len(keys)).abs().amax((0, 2)).clamp(min=1e-12).repeat(60)[:, None]
     free = [k for k, key in enumerate(keys) if key not in spec.gauge]
     assert int((torch.linalg.svdvals(jacobian) > 1e-9).sum()) == len(free)

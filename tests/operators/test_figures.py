@@ -289,7 +289,9 @@ def test_wrong_tokens_are_refused():
 # --------------------------------------------------------------------------------------------------------- animation
 
 
-@pytest.mark.parametrize("film", [PLANE, LINE, Film(truth=LINE.truth, channels=("u",))])
+@pytest.mark.parametrize(
+    "film", [LINE, *(pytest.param(f, marks=pytest.mark.slow) for f in (PLANE, Film(truth=LINE.truth, channels=("u",))))]
+)
 def test_a_gif_has_a_frame_for_each_step_and_every_one_differs(film, tmp_path):
     path = tmp_path / "film.gif"
     path.write_text("old")

@@ -53,14 +53,14 @@ def trained(tmp_path_factory):
 @pytest.mark.parametrize(
     "settings",
     [
-        {},
-        GRADIENTS,
-        {"method": Kalman(batchsize=4), "force_weight": 0.3},
         {"max_energy": -0.05, "normalize_features": False},
-        {"sampling_policy": "error_weighted", "normalize_energy": False},
-        {"group_weights": {"a": 3.0}, "split_by": "group"},
+        {"method": Kalman(batchsize=4), "force_weight": 0.3},
+        pytest.param({}, marks=pytest.mark.slow),
+        pytest.param(GRADIENTS, marks=pytest.mark.slow),
+        pytest.param({"sampling_policy": "error_weighted", "normalize_energy": False}, marks=pytest.mark.slow),
+        pytest.param({"group_weights": {"a": 3.0}, "split_by": "group"}, marks=pytest.mark.slow),
     ],
-    ids=["energies", "forces", "kalman", "filtered", "drawn", "groups"],
+    ids=["filtered", "kalman", "energies", "forces", "drawn", "groups"],
 )
 def test_members_are_single_potentials_to_the_bit(settings, tmp_path):
     structures = [replace(s, info={"config_type": "abc"[k % 3]}) for k, s in enumerate(small_data.frames(20))]

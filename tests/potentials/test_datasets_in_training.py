@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from torch.utils.data import Subset
 
+from crossings import crossed
 from potentia import CachedStructureDataset, ChebyshevDescriptor, StructureDataset, TorchANNPotential
 from potentia.errors import ConfigError, DataError, NotFittedError, PotentiaWarning
 from potentials import small_data
@@ -33,10 +34,11 @@ def expected():
     return {name: result(*train(SOME, **weights)) for name, weights in WEIGHTS.items()}
 
 
-@pytest.mark.parametrize("weights", WEIGHTS)
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("limit", [None, 0], ids=["whole", "streamed"])
-def test_every_data_set_trains_to_the_same_bits(kind, weights, limit, datasets, expected):
+@pytest.mark.parametrize(
+    ("kind", "how"), crossed(KINDS, [(weights, limit) for limit in (None, 0) for weights in WEIGHTS])
+)
+def test_every_data_set_trains_to_the_same_bits(kind, how, datasets, expected):
+    weights, limit = how
     found = train(
         datasets={"dataset": datasets[kind]}, memory_limit=limit, **WEIGHTS[weights] | {"atomic_energies": None}
     )
@@ -199,8 +201,7 @@ def same_predictions(found, expected):
             assert (one is None and other is None) or np.asarray(one).tobytes() == np.asarray(other).tobytes()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("batch_size", [1, 5, 32])
+@pytest.mark.parametrize(("kind", "batch_size"), crossed(KINDS, [1, 5, 32]))
 def test_entries_are_predicted_like_their_structures(kind, batch_size, datasets):
     potential = small_data.trained()
     settings = {"eval_forces": True, "eval_stress": True, "batch_size": batch_size}

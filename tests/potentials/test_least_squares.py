@@ -6,6 +6,7 @@ import functools
 
 import pytest
 
+from crossings import crossed
 from potentia import Adam
 from potentia.train import Kalman, LevenbergMarquardt
 from potentials import small_data
@@ -18,8 +19,6 @@ METHODS = {
     "lm in batches": LevenbergMarquardt(batchsize=4, damping=1.0),
 }
 LOSSES = {"energies": {}, "forces and stress": GRADIENTS, "huber": {"loss": "huber", **GRADIENTS}}
-every_method = pytest.mark.parametrize("method", METHODS)
-every_loss = pytest.mark.parametrize("loss", LOSSES)
 
 
 def train(epochs, folder=None, resume_from=None, **settings):
@@ -39,8 +38,7 @@ def reached(method, loss, epochs=EPOCHS):
     return (1 - alpha) * last["RMSE_train"] + (alpha * last["RMSE_force_train"] if alpha else 0.0)
 
 
-@every_method
-@every_loss
+@pytest.mark.parametrize(("method", "loss"), crossed([*METHODS], [*LOSSES]))
 def test_it_learns_more_in_an_epoch_than_adam(method, loss):
     assert reached(method, loss) < 0.7 * reached("adam", loss)
 
@@ -53,8 +51,7 @@ def test_the_number_of_rows_changes_the_path_and_not_that_it_learns(groups):
     assert out.history[-1]["RMSE_force_train"] < 0.7 * out.history[0]["RMSE_force_train"]
 
 
-@every_method
-@pytest.mark.parametrize("loss", ["energies", "forces and stress"])
+@pytest.mark.parametrize(("method", "loss"), crossed([*METHODS], ["energies", "forces and stress"]))
 def test_resumed_in_the_middle_of_any_epoch_it_is_the_same(method, loss, tmp_path):
     settings = {"method": METHODS[method], **LOSSES[loss]}
     whole = result(*train(2, tmp_path, **settings))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from crossings import crossed
 from potentia.potentials.batches import StructureBatch
 from potentia.potentials.datasets.labelled import LabelledStructures
 from potentia.potentials.task import LossSettings, PotentialTask
@@ -125,9 +126,9 @@ def test_a_subset_of_forces_can_be_scaled_to_the_whole():
     assert scaled.loss(model_of(), complete).value.item() == task.loss(model_of(), complete).value.item()
 
 
-@every_weight
-@pytest.mark.parametrize("activation", ["tanh", "gelu"])
-def test_its_gradient_by_the_weights_is_that_of_central_differences(alpha, beta, activation):
+@pytest.mark.parametrize(("weights", "activation"), crossed([*WEIGHTS], ["tanh", "gelu"]))
+def test_its_gradient_by_the_weights_is_that_of_central_differences(weights, activation):
+    alpha, beta = WEIGHTS[weights]
     task, model, batch = task_of(MIXED, alpha, beta), model_of(activation), batch_of([0, 1, 2, 3, 6, 8], [4, 5])
     parameters = list(model.parameters())
     gradients = torch.autograd.grad(task.loss(model, batch).value, parameters, materialize_grads=True)

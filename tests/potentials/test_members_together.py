@@ -24,13 +24,15 @@ TOGETHER = {"checkpoint_dir": None, "iterations": 4}
 @pytest.mark.parametrize(
     "settings",
     [
-        {},
-        GRADIENTS,
         {"loss": "mae", "force_weight": 0.3, "force_fraction": 0.5, "force_weight_schedule": [(0, 0.1), (3, 0.3)]},
         {"method": AdamW(mu=0.01, batchsize=5), "schedule": Cosine(4), "average": ExponentialAverage(0.9)},
-        {"sampling_policy": "energy_weighted", "testpercent": 0, "force_weight": 1.0},
+        pytest.param({}, marks=pytest.mark.slow),
+        pytest.param(GRADIENTS, marks=pytest.mark.slow),
+        pytest.param(
+            {"sampling_policy": "energy_weighted", "testpercent": 0, "force_weight": 1.0}, marks=pytest.mark.slow
+        ),
     ],
-    ids=["energies", "forces", "parts", "schedule", "weighted"],
+    ids=["parts", "schedule", "energies", "forces", "weighted"],
 )
 def test_members_trained_together_are_those_trained_alone(settings, tmp_path):
     settings = TOGETHER | settings
@@ -53,7 +55,7 @@ def assert_alike(one, other):
             torch.testing.assert_close(b.learned()["model"][name], value, rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize("resample", ["bootstrap", "subset"])
+@pytest.mark.parametrize("resample", ["bootstrap", pytest.param("subset", marks=pytest.mark.slow)])
 def test_members_trained_together_see_their_parts(resample, tmp_path):
     """In one batch each: then their number does not count."""
     settings = TOGETHER | {"method": Adam(mu=0.01, batchsize=None), **GRADIENTS}

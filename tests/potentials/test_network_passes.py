@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from potentia import ChebyshevDescriptor
+from potentia.potentials import network_passes
 from potentia.potentials.descriptors.blocks_numba import compiled
 from potentia.potentials.network_passes import CompiledPasses, NetworkInput, TorchPasses, passes_of
 from potentia.potentials.networks import AtomicNetworks
@@ -121,7 +122,8 @@ def test_without_a_gradient_there_is_none_and_the_energies_are_the_same_bits():
 
 
 @every_dtype
-def test_neither_threads_nor_company_change_a_bit(dtype):
+def test_neither_threads_nor_company_change_a_bit(dtype, monkeypatch):
+    monkeypatch.setattr(network_passes, "WORTH", 1000)
     model, given = networks(dtype=dtype), atoms(dtype=dtype)
     found = []
     try:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from torch.utils.data import Subset
 
+from crossings import crossed
 from potentia import SGD, Adam, HDF5StructureDataset, Structure
 from potentia.errors import ConfigError, PotentiaWarning
 from potentia.potentials.datasets.contents import Contents
@@ -47,7 +48,6 @@ SETTINGS = {
         **FEW,
     },
 }
-every_setting = pytest.mark.parametrize("name", SETTINGS)
 whole_and_streamed = pytest.mark.parametrize("limit", [None, 0], ids=["whole", "streamed"])
 
 
@@ -63,8 +63,7 @@ def in_order(name, iterations):
     return frames_of(train(FRAMES, iterations=iterations, **SETTINGS[name]))
 
 
-@every_setting
-@whole_and_streamed
+@pytest.mark.parametrize(("name", "limit"), crossed([*SETTINGS], [None, 0]))
 def test_another_order_trains_to_the_same_bits(name, limit):
     found = train(SHUFFLED, iterations=3, memory_limit=limit, **SETTINGS[name])
     assert frames_of(found, ORDER) == in_order(name, 3)
@@ -95,9 +94,9 @@ def test_the_parts_are_those_of_the_structures_not_of_the_places(seed):
     assert other.test_indices == sorted(other.test_indices) != out.test_indices
 
 
-@whole_and_streamed
 @pytest.mark.parametrize(
-    "kind", ["in memory", "cached", "database", "features", "pairs", "subset", "subset of a subset"]
+    ("kind", "limit"),
+    crossed(["in memory", "cached", "database", "features", "pairs", "subset", "subset of a subset"], [0, None]),
 )
 def test_every_data_set_in_another_order_trains_to_the_same_bits(kind, limit, shuffled_datasets):
     datasets = {"dataset": shuffled_datasets[kind]}
@@ -151,11 +150,9 @@ def test_two_data_sets_are_each_taken_in_any_order():
 # ------------------------------------------------------------------------------------------------------------- copies
 
 
-@whole_and_streamed
 @pytest.mark.parametrize(
-    "settings",
-    [SETTINGS["large errors"], SETTINGS["groups"], {"group_weights": {"b": 3.0}, "testpercent": 0}],
-    ids=["errors", "groups", "weights"],
+    ("settings", "limit"),
+    crossed([SETTINGS["large errors"], SETTINGS["groups"], {"group_weights": {"b": 3.0}, "testpercent": 0}], [None, 0]),
 )
 @pytest.mark.filterwarnings("ignore:.*test structures are nearly in the training part")
 def test_copies_are_interchangeable(settings, limit):
@@ -221,8 +218,9 @@ def test_data_sets_name_their_entries_by_the_place_before_any_split():
 # ----------------------------------------------------------------------------------------------------------- going on
 
 
-@pytest.mark.parametrize("name", ["some forces", "large errors", "groups", "all together"])
-@whole_and_streamed
+@pytest.mark.parametrize(
+    ("name", "limit"), crossed(["some forces", "large errors", "groups", "all together"], [None, 0])
+)
 def test_a_training_goes_on_with_files_in_another_order(name, limit, tmp_path):
     settings = {"memory_limit": limit, "save_best": False, **SETTINGS[name]}
     whole = train(FRAMES, checkpoint_dir=tmp_path, checkpoint_batches=1, iterations=3, **settings)

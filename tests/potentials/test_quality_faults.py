@@ -88,9 +88,9 @@ def test_a_stress_of_the_other_sign_is_found():
 @pytest.mark.parametrize(
     ("factors", "named"),
     [
-        ({"energy": 1 / KCAL}, "energies in kcal/mol"),
+        pytest.param({"energy": 1 / KCAL}, "energies in kcal/mol", marks=pytest.mark.slow),
         ({"energy": 1 / HARTREE}, "energies in Hartree"),
-        ({"forces": 1 / KCAL}, "forces in kcal/mol/Å"),
+        pytest.param({"forces": 1 / KCAL}, "forces in kcal/mol/Å", marks=pytest.mark.slow),
         ({"energy": 1 / KCAL, "forces": 1 / KCAL}, "energies and forces in kcal/mol"),
         ({"stress": 160.2}, "stress in GPa"),
     ],
@@ -104,8 +104,8 @@ def test_another_unit_of_all_frames_is_found(factors, named):
     ("factors", "named"),
     [
         ({"energy": 1 / KCAL}, "energies of 3 frames are in kcal/mol"),
-        ({"energy": 1 / HARTREE}, "energies of 3 frames are in Hartree"),
-        ({"forces": 1 / KCAL}, "forces in kcal/mol/Å"),
+        pytest.param({"energy": 1 / HARTREE}, "energies of 3 frames are in Hartree", marks=pytest.mark.slow),
+        pytest.param({"forces": 1 / KCAL}, "forces in kcal/mol/Å", marks=pytest.mark.slow),
         ({"forces": 1 / HARTREE}, "forces in Hartree/Å"),
     ],
 )
@@ -165,13 +165,16 @@ def wrapped(s):
     return replace(s, positions=(s.positions + shift @ cell).round(5))
 
 
+def test_clean_water_in_two_parts_gives_nothing():
+    assert check_structures(water()[:120], test=water()[120:]).findings == ()
+
+
 @pytest.mark.parametrize(
     ("copy", "severity", "how"),
     [(lambda s: s, "error", "atom for atom"), (wrapped, "error", "atom for atom"), (moved, "warning", "symmetry")],
 )
 def test_a_frame_of_training_in_the_test_set_is_found(copy, severity, how):
     train, test = water()[:120], water()[120:]
-    assert check_structures(train, test=test).findings == ()
     report = check_structures(train, test=[*test, copy(train[ONE])])
     (finding,) = only(report)
     (place,) = finding.places
@@ -255,6 +258,7 @@ def test_frames_without_forces_or_of_one_atom_can_be_looked_at():
     assert check_structures(lone).errors == ()
 
 
+@pytest.mark.slow
 @needs_shared
 @pytest.mark.parametrize("element", ["Li", "Si", "Ni", "Cu"])
 def test_published_sets_are_clean(element):
@@ -267,6 +271,7 @@ def test_published_sets_are_clean(element):
         assert found == []
 
 
+@pytest.mark.slow
 @needs_shared
 @pytest.mark.parametrize("element", ["Li", "Si", "Cu"])
 def test_faults_in_published_sets_are_found(element):
@@ -280,6 +285,7 @@ def test_faults_in_published_sets_are_found(element):
     assert "the sign of the stress" in finding.text
 
 
+@pytest.mark.slow
 @needs_shared
 def test_a_stress_of_the_other_sign_in_some_frames_is_found():
     frames = read_structures(SHARED / "mlearn/Cu_train.xyz").structures
@@ -289,8 +295,8 @@ def test_a_stress_of_the_other_sign_in_some_frames_is_found():
     assert frames_of(finding) == large
 
 
-@needs_shared
 @pytest.mark.slow
+@needs_shared
 def test_titanium_dioxide_is_clean_and_its_faults_are_found():
     frames = read_structures(SHARED / "tio2/structures.xyz").structures
     split = dict(line.split() for line in (SHARED / "tio2/split_15-15.tsv").read_text().splitlines())

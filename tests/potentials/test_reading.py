@@ -190,7 +190,11 @@ def test_what_holds_no_structure_is_refused(item, error, message, tmp_path, monk
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("tio2/structures.xyz", "reading: 7,815 frames, 165,229 atoms; energy 7,815, forces 7,815, stress 0"),
+        pytest.param(
+            "tio2/structures.xyz",
+            "reading: 7,815 frames, 165,229 atoms; energy 7,815, forces 7,815, stress 0",
+            marks=pytest.mark.slow,
+        ),
         ("mlearn/Si_test.xyz", "reading: 25 frames, 1,525 atoms; energy 25, forces 25, stress 25"),
     ],
 )

@@ -93,6 +93,7 @@ def test_the_order_of_the_samples_does_not_matter():
     assert regression(samples[::-1]).atomic_energies == pytest.approx(regression(samples).atomic_energies, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_real_data_set_is_fitted_from_its_file():
     path = DATA / "tio2/structures.xyz"
     if not path.exists():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from crossings import crossed
 from potentia.errors import DataError, NotFittedError
 from potentia.potentials.results import ParityData, PredictOut, TrainOut
 from potentials.epochs import by_energies, by_forces, row, told
@@ -176,8 +177,12 @@ def test_repr_is_one_line():
 # ----------------------------------------------------------------------------------------------- figures of TrainOut
 
 
-@pytest.mark.parametrize("plot", ["plot_training_errors", "plot_force_errors", "plot_training_summary", "plot_parity"])
-@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
+@pytest.mark.parametrize(
+    ("plot", "suffix"),
+    crossed(
+        ["plot_training_errors", "plot_force_errors", "plot_training_summary", "plot_parity"], [".png", ".pdf", ".svg"]
+    ),
+)
 def test_every_figure_can_be_written(plot, suffix, tmp_path):
     out = TrainOut(by_stress(), train_parity=parity(stress=True), test_parity=parity(stress=True))
     path = tmp_path / f"figure{suffix}"

@@ -27,8 +27,9 @@ SETTINGS = {
     "single precision": {"precision": "float32", **GRADIENTS},
     "no seed": {"seed": None},
 }
-every_setting = pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 FORCES = SETTINGS["forces drawn each epoch"]
+FEW = ("momentum, energies", "scheduler, forces", "no seed")
+REPEATED = ("adam, energies", "momentum, energies", "scheduler", "single precision")
 
 
 def train(epochs, folder=None, resume_from=None, structures=None, allow=(), **settings):
@@ -43,23 +44,29 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-@every_setting
-def test_four_epochs_and_four_more_are_eight(settings, tmp_path):
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in FEW else pytest.mark.slow) for name in SETTINGS]
+)
+def test_four_epochs_and_four_more_are_eight(name, tmp_path):
+    settings = SETTINGS[name]
     _, first = train(4, tmp_path, **settings)
     resumed = train(4, resume_from=tmp_path / "checkpoint_epoch_0004.pt", **settings)
     assert len(resumed[1].errors) == 8
     assert result(*resumed) == result(*train(8, **{**settings, "seed": first.seed}))
 
 
-@every_setting
-def test_resumed_in_the_middle_of_any_epoch_it_is_the_same(settings, tmp_path):
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in REPEATED else ()) for name in SETTINGS]
+)
+def test_resumed_in_the_middle_of_any_epoch_it_is_the_same(name, tmp_path):
+    settings = SETTINGS[name]
     _, out = train(3, tmp_path, **settings)
     whole = result(*train(3, **{**settings, "seed": out.seed}))
-    middle = [name for name in names(tmp_path) if "batch" in name and not name.endswith("batch_000003.pt")]
+    middle = [point for point in names(tmp_path) if "batch" in point and not point.endswith("batch_000003.pt")]
     assert len(middle) >= 3
-    for name in middle:
-        done = int(name[17:21])
-        assert result(*train(3 - done, resume_from=tmp_path / name, **settings)) == whole
+    for point in middle:
+        done = int(point[17:21])
+        assert result(*train(3 - done, resume_from=tmp_path / point, **settings)) == whole
 
 
 def test_the_schedule_and_the_drawing_do_act_so_that_the_laws_above_mean_something():

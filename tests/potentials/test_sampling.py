@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.stats import chi2
 
+from crossings import crossed
 from potentia import SGD, Adam, TorchANNPotential
 from potentia.errors import ConfigError, DataError
 from potentia.potentials.datasets.contents import Contents
@@ -117,18 +118,11 @@ METHODS = {
 DRAWN = {"force_fraction": 0.5, "force_resample_num_epochs": 1, **GRADIENTS}
 
 
-@pytest.mark.parametrize("policy", ["energy_weighted", "error_weighted"])
 @pytest.mark.parametrize(
-    ("method", "limit"),
-    [
-        *(pytest.param(method, None, id=f"{name}-whole") for name, method in METHODS.items()),
-        pytest.param(METHODS["adam"], 0, marks=pytest.mark.slow, id="adam-streamed"),
-        pytest.param(METHODS["kalman"], 0, marks=pytest.mark.slow, id="kalman-streamed"),
-        pytest.param(METHODS["all together"], 0, id="all together-streamed"),
-    ],
+    ("policy", "limit", "method"), crossed(["energy_weighted", "error_weighted"], [None, 0], [*METHODS])
 )
-def test_resumed_in_the_middle_of_an_epoch_the_draws_are_the_same(policy, method, limit, tmp_path):
-    settings = {"sampling_policy": policy, "memory_limit": limit, "save_best": False, **DRAWN, **method}
+def test_resumed_in_the_middle_of_an_epoch_the_draws_are_the_same(policy, limit, method, tmp_path):
+    settings = {"sampling_policy": policy, "memory_limit": limit, "save_best": False, **DRAWN, **METHODS[method]}
     whole = train(FRAMES, checkpoint_dir=tmp_path, checkpoint_batches=1, iterations=3, **settings)
     for name in ("0000_batch_000001", "0001", "0001_batch_000002", "0002_batch_000001"):
         resumed = train(FRAMES, tmp_path / f"checkpoint_epoch_{name}.pt", iterations=3 - int(name[:4]), **settings)
@@ -202,8 +196,9 @@ def test_groups_may_have_another_key_and_must_be_there():
 # ------------------------------------------------------------------------------------------------ losses and methods
 
 
-@pytest.mark.parametrize("loss", ["rmse", "mae", "huber"])
-@pytest.mark.parametrize("method", [Adam(mu=0.02, batchsize=4), Kalman(batchsize=4)], ids=["adam", "kalman"])
+@pytest.mark.parametrize(
+    ("loss", "method"), crossed(["rmse", "mae", "huber"], [Adam(mu=0.02, batchsize=4), Kalman(batchsize=4)])
+)
 def test_every_loss_is_lowered_by_every_method(loss, method):
     _, out = train(FRAMES, loss=loss, method=method, iterations=12, **GRADIENTS)
     for name in ("MAE_train", "RMSE_force_train"):

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import subprocess
-import sys
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from crossings import crossed
 from potentia import Adam, ChebyshevDescriptor, Structure, StructureDataset
 from potentia.errors import ConfigError, DataError, FileFormatError, PotentiaWarning
 from potentia.potentials.datasets.memory import bytes_of, machine_memory
@@ -38,24 +36,22 @@ def streamed(**changes):
     return result(*train(SOME, memory_limit=0, **changes))
 
 
-@pytest.mark.parametrize("workers", [0, 1, 3])
-@pytest.mark.parametrize("prefetch", [1, 4])
-@pytest.mark.parametrize("persistent", [True, False])
+@pytest.mark.parametrize(("workers", "prefetch", "persistent"), crossed([0, 1, 3], [1, 4], [True, False]))
 def test_workers_change_no_bit(workers, prefetch, persistent, expected):
     ahead = {"num_workers": workers, "prefetch_factor": prefetch, "persistent_workers": persistent}
     assert streamed(**ahead, **DRAWN) == expected["forces"]
 
 
-@pytest.mark.parametrize("size", [0, 1, 3, None])
-@pytest.mark.parametrize("caches", [c for n in range(1, 4) for c in itertools.combinations(CACHES, n)], ids="-".join)
+@pytest.mark.parametrize(
+    ("caches", "size"), crossed([c for n in range(1, 4) for c in itertools.combinations(CACHES, n)], [0, 1, 3, None])
+)
 def test_caches_change_no_bit(caches, size, expected):
     sizes = {"cache_feature_max_entries", "cache_neighbor_max_entries", "cache_force_triplet_max_entries"}
     settings = dict.fromkeys(caches, True) | dict.fromkeys(sizes, size)
     assert streamed(**settings, **DRAWN) == expected["forces"]
 
 
-@pytest.mark.parametrize("scope", ["all", "train", "val"])
-@pytest.mark.parametrize("warmup", [True, False])
+@pytest.mark.parametrize(("scope", "warmup"), crossed(["all", "train", "val"], [True, False]))
 def test_scope_and_warm_up_change_no_bit(scope, warmup, expected):
     settings = {**CACHES, "cache_scope": scope, "cache_warmup": warmup}
     assert streamed(**settings) == expected["energies"]
@@ -260,33 +256,14 @@ def test_threads_end_with_the_training():
     assert threading.active_count() <= before
 
 
-def together(folder):
-    """Featurise, predict and train in several threads at once, and compare with one after the other."""
+@pytest.mark.slow
+def test_threads_may_featurise_predict_and_train_at_once(tmp_path):
     potential = small_data.trained()
     frames = small_data.frames(10)
     alone = potential.predict(frames, eval_forces=True).total_energy
     with ThreadPoolExecutor(4) as pool:
         many = list(pool.map(lambda _: potential.predict(frames, eval_forces=True).total_energy, range(40)))
     assert many == [alone] * 40
-    dataset = database(folder / "plain.h5", SOME)
+    dataset = database(tmp_path / "plain.h5", SOME)
     settings = {"datasets": {"dataset": dataset}, "memory_limit": 0, **GRADIENTS}
     assert result(*train(num_workers=3, **settings)) == result(*train(**settings))
-
-
-@pytest.mark.slow
-def test_kernels_take_turns_where_they_must(tmp_path):
-    """Numba's own pool of threads ends the process when it is used by two threads at a time."""
-    code = "import pathlib, sys; from potentials.test_streaming import together; together(pathlib.Path(sys.argv[1]))"
-    environment = os.environ | {
-        "NUMBA_THREADING_LAYER": "workqueue",
-        "NUMBA_NUM_THREADS": "2",
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, tmp_path],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")

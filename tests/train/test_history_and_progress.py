@@ -10,7 +10,9 @@ import math
 import pandas as pd
 import pytest
 
+from potentia.errors import FileFormatError
 from potentia.train import BatchBar, EpochBar, export, table
+from potentia.train.history import read_exported
 from terminals import Terminal
 from train import toy
 
@@ -54,6 +56,17 @@ def test_a_column_without_a_value_stays_a_column(tmp_path):
     assert read == {"epoch": [1, 2], "a": [1.0, 2.0], "b": [None, None], "c": [None, None]}
     frame = pd.read_csv(tmp_path / "h.csv", index_col="epoch")
     pd.testing.assert_frame_equal(frame, table(history), check_exact=True, check_index_type=False, check_dtype=False)
+
+
+def test_what_was_exported_is_read_back_but_for_what_is_not_finite(tmp_path):
+    export(HISTORY, tmp_path / "h.json")
+    found = read_exported(tmp_path / "h.json")
+    assert [row["a"] for row in found] == [row["a"] for row in HISTORY]
+    assert [math.isnan(row["b"]) for row in found] == [True, True, False]
+    for content in ("[1]", '{"a": 3}', '{"a": ["x"]}', '{"a": [1], "b": [1, 2]}'):
+        (tmp_path / "h.json").write_text(content)
+        with pytest.raises(FileFormatError, match=r"h\.json is no history: wanted are columns of numbers"):
+            read_exported(tmp_path / "h.json")
 
 
 def test_every_column_of_a_run_is_exported(tmp_path):

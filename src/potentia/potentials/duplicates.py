@@ -125,7 +125,9 @@ def duplicates_among(
 
 
 def _sorted(rows: Sequence[tuple[object, ...]], split: Split, threshold: float) -> Duplicates:
-    table = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(_COLUMNS)
+    typed = zip(_COLUMNS.items(), columns, strict=True)
+    table = pd.DataFrame({name: np.array(values, dtype=kind) for (name, kind), values in typed})
     table = table.sort_values(["distance", "test"], ignore_index=True)
     return Duplicates(table, n_test=len(split.test), threshold=threshold)
 

@@ -25,8 +25,8 @@ from potentia.errors import ConfigError, DataError
 from potentia.potentials.geometry import Geometry
 from potentia.potentials.neighbours import OVERLAP
 from potentia.potentials.simulation import SKIN, Engine, MemberPass, Simulated
-from potentia.potentials.skin_numba import pick_given, sort_by_species
-from potentia.simd.threads import torch_threads
+from potentia.potentials.skin_numba import MANY, pick_given, sort_by_species
+from potentia.simd.sharing import share
 
 __all__ = ["ExternalForces", "MLIAPData", "MLIAPModel", "use_external", "use_mliap"]
 
@@ -189,11 +189,10 @@ def _arranged(
     place, closest = np.empty(len(order), dtype=np.int32), np.full(n, np.inf)
     limits = (max(layout.min_cutoff, OVERLAP) ** 2, layout.near_cutoff**2, descriptor.cutoff**2, layout.far)
     given = np.asarray(vectors).take(order, axis=0)
-    with torch_threads():
-        pick_given(
-            given, start, count, centre.take(order).astype(np.int32), limits, layout.block,
-            *(array.numpy() for array in arrays), place, closest,
-        )  # fmt: skip
+    share(
+        pick_given, n // MANY, given, start, count, centre.take(order).astype(np.int32), limits, layout.block,
+        *(array.numpy() for array in arrays), place, closest,
+    )  # fmt: skip
     if n and closest.min() < OVERLAP**2:
         raise DataError(f"two atoms lie on each other (closer than {OVERLAP} Å): the run has blown up")
     return geometry, place

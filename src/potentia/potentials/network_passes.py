@@ -18,12 +18,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from potentia.nn import Trace, weight_gradients
-from potentia.potentials import networks_numba
+from potentia.potentials import layers_numba, networks_numba
 from potentia.potentials.network_layout import Layout, layout_of
 from potentia.potentials.networks import Networks
-from potentia.simd.threads import torch_threads
+from potentia.simd.sharing import share
 
 __all__ = ["CompiledPasses", "NetworkInput", "Passes", "TorchPasses", "passes_of"]
+
+WORTH = 500_000
+"""Atoms times weights of a network that are worth a thread."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +113,13 @@ class CompiledPasses(Passes):
         self._given, self._layout = given, layout
         self._shapes = [weight.shape for weight in model.weights]
         order, pieces = given.pieces
+        weights = torch.cat([weight.detach().reshape(-1) for weight in model.weights]).numpy()
+        table = (layout.layers, layout.first)
+        self._worth = len(given.atoms) * layout.n_parameters // WORTH
         self._arguments = (
-            layout.layers,
-            layout.first,
+            *table,
             layout.sizes,
-            torch.cat([weight.detach().reshape(-1) for weight in model.weights]).numpy(),
+            layers_numba.pack(*table, weights, layout.sizes[networks_numba.PACKED]),
             given.values.numpy(),
             given.atoms.numpy(),
             order,
@@ -125,23 +130,23 @@ class CompiledPasses(Passes):
         )
         self.atomic = given.values.new_empty(len(given.atoms))
         by_feature = given.values.new_empty((len(given.atoms) if gradient else 0, given.values.shape[1]))
-        with torch_threads():
-            networks_numba.energies(*self._arguments, self.atomic.numpy(), by_feature.numpy())
+        filled = (self.atomic.numpy(), by_feature.numpy())
+        share(networks_numba.energies, self._worth, *self._arguments, *filled)
         self.by_feature = by_feature if gradient else None
 
     def weight_gradients(self, by_energy: Tensor, change: Tensor | None) -> list[Tensor]:
         """Return the derivative by each parameter."""
-        values, pieces = self._given.values, self._given.pieces[1]
+        values, pieces, layout = self._given.values, self._given.pieces[1], self._layout
         numbers = [shape.numel() for shape in self._shapes]
         found = values.new_empty(sum(numbers))
+        by_piece = values.new_empty((len(pieces), layout.n_parameters)).numpy()
         given: tuple[Any, ...] = (
             self._given.owner.numpy(),
             by_energy.to(values.dtype).contiguous().numpy(),
             (values.new_empty((0, values.shape[1])) if change is None else change.contiguous()).numpy(),
-            values.new_empty((len(pieces), self._layout.n_parameters)).numpy(),
         )
-        with torch_threads():
-            networks_numba.weight_gradients(*self._arguments, *given, found.numpy())
+        share(networks_numba.weight_gradients, self._worth, *self._arguments, *given, by_piece)
+        networks_numba.add_up(layout.layers, layout.first, pieces, by_piece, found.numpy())
         return [part.view(shape) for part, shape in zip(found.split(numbers), self._shapes, strict=True)]
 
 

@@ -7,23 +7,22 @@ end; what pieces add to the weights is added up in their order: no bit depends o
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
-from potentia.potentials.descriptors.blocks_numba import compiled, threaded
+from potentia.potentials.descriptors.blocks_numba import compiled, shared
 from potentia.potentials.layers_numba import (
     along_the_pulls,
     back,
     forward,
     output,
-    pack,
     pull,
     read_features,
     scaled,
     unpack,
 )
 from potentia.potentials.network_layout import BIAS, BLOCK, NODES, SHIFT, TILE, WEIGHT, WIDE_IN
+from potentia.simd.sharing import take
 
-__all__ = ["NETWORK", "cut", "energies", "weight_gradients"]
+__all__ = ["NETWORK", "PACKED", "add_up", "cut", "energies", "weight_gradients"]
 
 NETWORK, BEGIN, END = range(3)
 """Columns of pieces."""
@@ -61,51 +60,47 @@ def cut(network, n_networks):
     return order, pieces[:found]
 
 
-@compiled
-def _energies_of_piece(
-    begin, end, layers, first, last, sizes, packed, values, atoms, order, mean, scale, energy,
-    atomic, by_feature,
+@shared
+def energies(
+    taken, layers, first, sizes, packed, values, atoms, order, pieces, mean, scale, energy, atomic, by_feature,
 ):  # fmt: skip
+    """Fill atomic [atoms] and, unless it is empty, by_feature [atoms, features]: energies and their gradient."""
     real, n_nodes = values.dtype, sizes[BLOCK_NODES]
     one = mean.dtype.type(1)
     zeros = np.zeros(n_nodes, real)
     directed, slopes = by_feature.size > 0, scale / energy[E_SCALING]
     y, slope, curvature = np.empty(n_nodes, real), np.empty(n_nodes, real), np.empty(n_nodes, real)
     pulls, bent = np.empty(n_nodes, real), np.empty(n_nodes, real)
-    base, wide = layers[first, NODES], layers[first, WIDE_IN]
-    for start in range(begin, end, BLOCK):
-        count = min(BLOCK, end - start)
-        rows = (count + TILE - 1) // TILE * TILE
-        read_features(values, atoms, order, start, count, rows, mean, scale, y)
-        forward(layers, first, last, rows, packed, one, y, slope, curvature)
-        for row in range(count):
-            found = output(layers[last], row, packed, y) + packed[layers[last, SHIFT]]
-            atomic[order[start + row]] = found / energy[E_SCALING] + energy[E_SHIFT]
-        if directed:
-            pull(layers, first, last, first, rows, packed, zeros, slope, pulls, bent)
+    k = take(taken, 1)
+    while k < pieces.shape[0]:
+        s, begin, end = pieces[k, NETWORK], pieces[k, BEGIN], pieces[k, END]
+        bottom, top, weights = first[s], first[s + 1] - 1, packed[s]
+        base, wide = layers[bottom, NODES], layers[bottom, WIDE_IN]
+        for start in range(begin, end, BLOCK):
+            count = min(BLOCK, end - start)
+            rows = (count + TILE - 1) // TILE * TILE
+            read_features(values, atoms, order, start, count, rows, mean, scale, y)
+            forward(layers, bottom, top, rows, weights, one, y, slope, curvature)
             for row in range(count):
-                scaled(pulls[base + row * wide :], slopes, by_feature[order[start + row]])
+                found = output(layers[top], row, weights, y) + weights[layers[top, SHIFT]]
+                atomic[order[start + row]] = found / energy[E_SCALING] + energy[E_SHIFT]
+            if directed:
+                pull(layers, bottom, top, bottom, rows, weights, zeros, slope, pulls, bent)
+                for row in range(count):
+                    scaled(pulls[base + row * wide :], slopes, by_feature[order[start + row]])
+        k = take(taken, 1)
 
 
-@threaded
-def energies(
-    layers, first, sizes, parameters, values, atoms, order, pieces, mean, scale, energy, atomic, by_feature,
+@shared
+def weight_gradients(
+    taken, layers, first, sizes, packed, values, atoms, order, pieces, mean, scale, energy, owner,
+    by_energy, change, by_piece,
 ):  # fmt: skip
-    """Fill atomic [atoms] and, unless it is empty, by_feature [atoms, features]: energies and their gradient."""
-    packed = pack(layers, first, parameters, sizes[PACKED])
-    for k in prange(pieces.shape[0]):
-        s = pieces[k, NETWORK]
-        _energies_of_piece(
-            pieces[k, BEGIN], pieces[k, END], layers, first[s], first[s + 1] - 1, sizes, packed[s],
-            values, atoms, order, mean, scale, energy, atomic, by_feature,
-        )  # fmt: skip
+    """Fill by_piece [pieces, largest network] with what each gives to the derivative of Σ by_energy·energy by weights.
 
-
-@compiled
-def _gradients_of_piece(
-    begin, end, layers, first, last, sizes, packed, values, atoms, order, mean, scale, energy, owner,
-    by_energy, change, out,
-):  # fmt: skip
+    The derivative of Σ change·dE/dG is added, unless ``change`` [atoms, features] is empty. ``owner`` [atoms] says
+    which of ``by_energy`` [structures] an atom has.
+    """
     real, n_nodes = values.dtype, sizes[BLOCK_NODES]
     one = mean.dtype.type(1)
     zeros = np.zeros(n_nodes, real)
@@ -113,32 +108,38 @@ def _gradients_of_piece(
     y, slope, curvature = np.empty(n_nodes, real), np.empty(n_nodes, real), np.empty(n_nodes, real)
     pulls, bent = np.empty(n_nodes, real), np.empty(n_nodes, real)
     up, down, by_value = np.empty(n_nodes, real), np.empty(n_nodes, real), np.empty(BLOCK, real)
-    sums = np.zeros(sizes[SUMS], real)
-    base, wide = layers[first, NODES], layers[first, WIDE_IN]
-    for start in range(begin, end, BLOCK):
-        count = min(BLOCK, end - start)
-        rows = (count + TILE - 1) // TILE * TILE
-        read_features(values, atoms, order, start, count, rows, mean, scale, y)
-        forward(layers, first, last, rows, packed, one, y, slope, curvature)
-        by_value[:] = 0.0
-        for row in range(count):
-            by_value[row] = by_energy[owner[order[start + row]]] / energy[E_SCALING]
-        if directed:
-            up[base : base + rows * wide] = 0.0
+    sums = np.empty(sizes[SUMS], real)
+    k = take(taken, 1)
+    while k < pieces.shape[0]:
+        s, begin, end = pieces[k, NETWORK], pieces[k, BEGIN], pieces[k, END]
+        bottom, top, weights = first[s], first[s + 1] - 1, packed[s]
+        base, wide = layers[bottom, NODES], layers[bottom, WIDE_IN]
+        sums[:] = 0.0
+        for start in range(begin, end, BLOCK):
+            count = min(BLOCK, end - start)
+            rows = (count + TILE - 1) // TILE * TILE
+            read_features(values, atoms, order, start, count, rows, mean, scale, y)
+            forward(layers, bottom, top, rows, weights, one, y, slope, curvature)
+            by_value[:] = 0.0
             for row in range(count):
-                scaled(change[order[start + row]], slopes, up[base + row * wide :])
-            pull(layers, first, last, first + 1, rows, packed, zeros, slope, pulls, bent)
-            along_the_pulls(layers, first, last, rows, count, packed, zeros, slope, pulls, bent, up, sums)
-        back(
-            layers, first, last, rows, count, packed, zeros, by_value, directed, y, slope, curvature, pulls, up,
-            down, sums,
-        )  # fmt: skip
-    unpack(layers, first, last + 1, sums, out)
+                by_value[row] = by_energy[owner[order[start + row]]] / energy[E_SCALING]
+            if directed:
+                up[base : base + rows * wide] = 0.0
+                for row in range(count):
+                    scaled(change[order[start + row]], slopes, up[base + row * wide :])
+                pull(layers, bottom, top, bottom + 1, rows, weights, zeros, slope, pulls, bent)
+                along_the_pulls(layers, bottom, top, rows, count, weights, zeros, slope, pulls, bent, up, sums)
+            back(
+                layers, bottom, top, rows, count, weights, zeros, by_value, directed, y, slope, curvature, pulls,
+                up, down, sums,
+            )  # fmt: skip
+        unpack(layers, bottom, top + 1, sums, by_piece[k])
+        k = take(taken, 1)
 
 
 @compiled
-def _add_up(layers, first, pieces, by_piece, out):
-    """Sum the weight gradients of pieces, in their order."""
+def add_up(layers, first, pieces, by_piece, out):
+    """Sum the weight gradients of pieces, in their order.  out [parameters]"""
     out[:] = 0.0
     for k in range(pieces.shape[0]):
         s = pieces[k, NETWORK]
@@ -146,23 +147,3 @@ def _add_up(layers, first, pieces, by_piece, out):
         whole, part = out[begin:end], by_piece[k]
         for p in range(end - begin):
             whole[p] += part[p]
-
-
-@threaded
-def weight_gradients(
-    layers, first, sizes, parameters, values, atoms, order, pieces, mean, scale, energy, owner,
-    by_energy, change, by_piece, out,
-):  # fmt: skip
-    """Fill out [parameters] with the derivative of Σ by_energy·energy + Σ change·dE/dG, without the latter if empty.
-
-    ``owner`` [atoms] says which of ``by_energy`` [structures] an atom has; ``by_piece`` [pieces, largest network] is
-    for work.
-    """
-    packed = pack(layers, first, parameters, sizes[PACKED])
-    for k in prange(pieces.shape[0]):
-        s = pieces[k, NETWORK]
-        _gradients_of_piece(
-            pieces[k, BEGIN], pieces[k, END], layers, first[s], first[s + 1] - 1, sizes, packed[s],
-            values, atoms, order, mean, scale, energy, owner, by_energy, change, by_piece[k],
-        )  # fmt: skip
-    _add_up(layers, first, pieces, by_piece, out)

@@ -93,9 +93,9 @@ def _place(
     next_near, next_far = np.empty(near.shape[1], np.int64), np.empty(near.shape[1], np.int64)
     for i in range(start.size - 1):
         at = new_start[i]
-        new_neighbour[at : new_start[i + 1]] = i
-        new_vector[at : new_start[i + 1]] = 0.0
-        new_vector[at : new_start[i + 1], 2] = far
+        for p in range(at, new_start[i + 1]):
+            new_neighbour[p] = i
+            new_vector[p, 0], new_vector[p, 1], new_vector[p, 2] = 0.0, 0.0, far
         for s in range(near.shape[1]):
             next_near[s], next_far[s] = at, at + near[i, s]
             at += filled[i, s]
@@ -112,7 +112,7 @@ def _place(
                 next_far[s] += 1
             place[p] = at
             new_neighbour[at] = neighbour[p]
-            new_vector[at] = vector[p]
+            new_vector[at, 0], new_vector[at, 1], new_vector[at, 2] = vector[p, 0], vector[p, 1], vector[p, 2]
     for p in range(neighbour.size):
         if place[p] >= 0:
             new_reverse[place[p]] = place[reverse[p]]

@@ -23,8 +23,8 @@ from potentia.potentials.descriptors.base import Descriptor
 from potentia.potentials.descriptors.segments import sum_by_centre
 from potentia.potentials.geometry import Geometry
 from potentia.potentials.neighbours import OVERLAP
-from potentia.potentials.skin_numba import gather, link, pick, see_from_both_sides
-from potentia.simd.threads import torch_threads
+from potentia.potentials.skin_numba import MANY, gather, link, pick, see_from_both_sides
+from potentia.simd.sharing import share
 
 __all__ = ["AllPairs", "Frame", "MovingPairs", "PickedPairs", "SkinList"]
 
@@ -223,12 +223,12 @@ class PickedPairs(MovingPairs):
 
     def _moved(self, known: SkinList, frame: Frame) -> tuple[Geometry, Floats]:
         points, offsets = known.points(frame), known.offsets(frame)
-        with torch_threads():
-            pick(
-                points, offsets, known.start, known.count, known.other, known.image, self._widest, self._limits,
-                self.descriptor.layout.block, *self._rows, self._place, self._closest,
-            )  # fmt: skip
-            link(known.start, known.reverse, self._place, self._geometry.reverse.numpy())
+        worth = len(points) // MANY
+        share(
+            pick, worth, points, offsets, known.start, known.count, known.other, known.image, self._widest,
+            self._limits, self.descriptor.layout.block, *self._rows, self._place, self._closest,
+        )  # fmt: skip
+        share(link, worth, known.start, known.reverse, self._place, self._geometry.reverse.numpy())
         self._geometry.volume[0] = frame.volume
         return self._geometry, self._closest
 
@@ -237,8 +237,7 @@ class PickedPairs(MovingPairs):
         out = by_pair.new_empty((geometry.n_atoms, 3))
         block = self.descriptor.layout.block
         given = (geometry.start.numpy(), geometry.whole.numpy(), block, geometry.reverse.numpy())
-        with torch_threads():
-            gather(*given, by_pair.numpy(), out.numpy())
+        share(gather, geometry.n_atoms // MANY, *given, by_pair.numpy(), out.numpy())
         return out
 
 

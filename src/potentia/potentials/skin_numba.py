@@ -7,12 +7,20 @@ what it does not need at the moment is filled up with pairs out of reach.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-__all__ = ["gather", "link", "pick", "pick_given", "see_from_both_sides", "sort_by_species"]
+from potentia.simd.compiling import in_turn
+from potentia.simd.sharing import take
+
+__all__ = ["MANY", "gather", "link", "pick", "pick_given", "see_from_both_sides", "sort_by_species"]
 
 CHUNK = 16
-"""Centres that a thread takes at a time; scratch arrays are made once per chunk."""
+"""Centres that a thread takes at a time."""
+MANY = 256
+"""Centres that are worth a thread."""
+
+shared = in_turn(njit(cache=True, nogil=True))
+"""Called by several threads, which `take` their items."""
 
 
 @njit(cache=True)
@@ -111,16 +119,17 @@ def _pick_of_centre(
     return least
 
 
-@njit(cache=True, parallel=True)
+@shared
 def pick(
-    points, offsets, start, count, other, image, widest, layout, block, new_start, vector, neighbour, reverse, whole,
-    near, place, closest,
+    taken, points, offsets, start, count, other, image, widest, layout, block, new_start, vector, neighbour, reverse,
+    whole, near, place, closest,
 ):  # fmt: skip
     """Compute the vectors of all pairs of the list, and pick those in reach; closest [atoms] see `_pick_of_centre`."""
     n = start.size - 1
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
-        raw, rest = np.empty((widest, 3)), np.empty(widest, np.int64)
-        for i in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK)):
+    raw, rest = np.empty((widest, 3)), np.empty(widest, np.int64)
+    chunk = take(taken, CHUNK)
+    while chunk < n:
+        for i in range(chunk, min(n, chunk + CHUNK)):
             x, y, z = points[i, 0], points[i, 1], points[i, 2]
             begin = start[i]
             for p in range(begin, start[i + 1]):
@@ -132,46 +141,57 @@ def pick(
                 i, raw, begin, count, other, layout, block, new_start, vector, neighbour, reverse, whole, near, place,
                 rest,
             )  # fmt: skip
+        chunk = take(taken, CHUNK)
 
 
-@njit(cache=True, parallel=True)
+@shared
 def pick_given(
-    given, start, count, other, layout, block, new_start, vector, neighbour, reverse, whole, near, place, closest,
+    taken, given, start, count, other, layout, block, new_start, vector, neighbour, reverse, whole, near, place,
+    closest,
 ):  # fmt: skip
     """Pick those of the vectors ``given`` [pairs, 3], sorted by centre and species, that are in reach."""
     n = start.size - 1
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
-        for i in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK)):
+    chunk = take(taken, CHUNK)
+    while chunk < n:
+        for i in range(chunk, min(n, chunk + CHUNK)):
             raw = given[start[i] : start[i + 1]]
             rest = np.empty(start[i + 1] - start[i], np.int64)
             closest[i] = _pick_of_centre(
                 i, raw, start[i], count, other, layout, block, new_start, vector, neighbour, reverse, whole, near,
                 place, rest,
             )  # fmt: skip
+        chunk = take(taken, CHUNK)
 
 
-@njit(cache=True, parallel=True)
-def link(start, known, place, reverse):
+@shared
+def link(taken, start, known, place, reverse):
     """Let each picked pair know its reverse, which the list knows as ``known`` [pairs of the list]."""
-    for i in prange(start.size - 1):
-        for p in range(start[i], start[i + 1]):
+    n = start.size - 1
+    chunk = take(taken, CHUNK)
+    while chunk < n:
+        for p in range(start[chunk], start[min(n, chunk + CHUNK)]):
             here = place[p]
             if here >= 0:
                 there = place[known[p]]
                 reverse[here] = there if there >= 0 else here
+        chunk = take(taken, CHUNK)
 
 
-@njit(cache=True, parallel=True)
-def gather(start, whole, block, reverse, pair_gradient, out):
+@shared
+def gather(taken, start, whole, block, reverse, pair_gradient, out):
     """Sum pair gradients to atoms: Σ over pairs that end at the atom minus Σ over those that begin.  out [atoms, 3]"""
-    for i in prange(start.size - 1):
-        end = start[i]
-        for s in range(whole.shape[1]):
-            end += whole[i, s] + (-whole[i, s]) % block
-        x = y = z = 0.0
-        for p in range(start[i], end):
-            q = reverse[p]
-            x += pair_gradient[q, 0] - pair_gradient[p, 0]
-            y += pair_gradient[q, 1] - pair_gradient[p, 1]
-            z += pair_gradient[q, 2] - pair_gradient[p, 2]
-        out[i, 0], out[i, 1], out[i, 2] = x, y, z
+    n = start.size - 1
+    chunk = take(taken, CHUNK)
+    while chunk < n:
+        for i in range(chunk, min(n, chunk + CHUNK)):
+            end = start[i]
+            for s in range(whole.shape[1]):
+                end += whole[i, s] + (-whole[i, s]) % block
+            x = y = z = 0.0
+            for p in range(start[i], end):
+                q = reverse[p]
+                x += pair_gradient[q, 0] - pair_gradient[p, 0]
+                y += pair_gradient[q, 1] - pair_gradient[p, 1]
+                z += pair_gradient[q, 2] - pair_gradient[p, 2]
+            out[i, 0], out[i, 1], out[i, 2] = x, y, z
+        chunk = take(taken, CHUNK)

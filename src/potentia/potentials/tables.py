@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, final
 
@@ -207,6 +208,11 @@ def _read_energies(path: PathLike) -> pd.DataFrame:
 
 
 def _no_energies() -> pd.DataFrame:
+    return _without_rows().copy()
+
+
+@cache
+def _without_rows() -> pd.DataFrame:
     columns = {name: np.empty(0, dtype=int if kind is whole_column else float) for name, kind in _ENERGIES.items()}
     return pd.DataFrame({**columns, PATH: pd.Series([], dtype="str")})
 

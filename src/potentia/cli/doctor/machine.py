@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import numba
 import torch
 
 import potentia
@@ -16,7 +15,7 @@ from potentia.study import threads_per_task
 
 __all__ = ["cache_findings", "device_findings", "memory_findings", "thread_findings"]
 
-COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 LITTLE = 2 * 2**30
 """Bytes below which trainings of any size are in danger."""
 
@@ -24,8 +23,7 @@ LITTLE = 2 * 2**30
 def thread_findings() -> Iterator[Finding]:
     """Tell how many threads there are, and which variables contradict each other or the machine."""
     cores = threads_per_task(1)
-    used = f"torch {torch.get_num_threads()}, numba {numba.config.NUMBA_NUM_THREADS}, of {cores} cores of this process"
-    yield Finding("threads", "ok", used)
+    yield Finding("threads", "ok", f"{torch.get_num_threads()} of {cores} cores of this process")
     yield from variable_findings(os.environ, cores)
 
 

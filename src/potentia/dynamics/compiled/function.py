@@ -12,16 +12,21 @@ from torch import Tensor
 from potentia.dynamics.compiled.codegen import table_of
 from potentia.dynamics.compiled.equations import Equations
 from potentia.dynamics.compiled.model import equations_of
-from potentia.dynamics.compiled.rollouts_numba import CLAMPED_RK4, EULER, PLAIN_RK4, backward, forward
-from potentia.dynamics.compiled.sharing import blocks_of, run
+from potentia.dynamics.compiled.rollouts_numba import BLOCKS, CLAMPED_RK4, EULER, PLAIN_RK4, STEPS, backward, forward
 from potentia.dynamics.compiled.tangents_numba import forward_with_tangents
 from potentia.dynamics.spec import ModelSpec
+from potentia.simd.lanes import LANES
+from potentia.simd.sharing import share
 
 __all__ = ["METHODS", "Plan", "plan_of", "roll_out", "roll_out_with_tangents"]
 
 METHODS = {"euler": EULER, "rk4": PLAIN_RK4, "rk4-clamped": CLAMPED_RK4}
 MOST_TANGENTS = 4096
 """Derivatives of prepared numbers by parameters that are written out; models with more go through torch."""
+WORTH = 64
+"""Blocks times steps that are worth a thread."""
+PLACE = 3
+"""Which argument of a kernel says how many blocks and steps there are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +53,7 @@ class Plan:
         windows, steps = controls.shape[:2]
         by_window, by_step = self.lengths.stride()
         lengths = self.lengths.as_strided((1 + (windows - 1) * by_window + (steps - 1) * by_step,), (1,))
-        place = np.array((0, blocks_of(windows), windows, steps, by_window, by_step), dtype=np.int64)
+        place = np.array((-(-windows // LANES), windows, steps, by_window, by_step), dtype=np.int64)
         flat = [_flat(one) for one in (initial, controls, params, self.constants)]
         return (table, self.method, self.substeps, place, *flat, lengths.numpy())
 
@@ -99,7 +104,7 @@ def roll_out_with_tangents(
     jacobian = initial.new_empty((*states.shape, params.shape[1] + further))
     if jacobian.numel():
         given = (*plan.arguments("tangents", initial, controls, params), further)
-        run(forward_with_tangents, given, states.view(-1).numpy(), jacobian.view(-1).numpy())
+        _run(forward_with_tangents, given, states.view(-1).numpy(), jacobian.view(-1).numpy())
     return states, jacobian
 
 
@@ -111,7 +116,7 @@ class _RollOut(torch.autograd.Function):
         windows, steps = controls.shape[:2]
         states = initial.new_empty((windows, steps, initial.shape[1]))
         if states.numel():
-            run(forward, plan.arguments("forward", initial, controls, params), states.view(-1).numpy())
+            _run(forward, plan.arguments("forward", initial, controls, params), states.view(-1).numpy())
         ctx.plan = plan
         ctx.save_for_backward(initial, controls, params, states)
         return states
@@ -133,12 +138,18 @@ class _OnlyOnce(torch.autograd.Function):
         found = tuple(torch.zeros(one.shape, dtype=one.dtype) for one in (initial, controls, params))
         if states.numel():
             given = (*plan.arguments("backward", initial, controls, params), _flat(states), _flat(cotangents))
-            run(backward, given, *(one.view(-1).numpy() for one in found))
+            _run(backward, given, *(one.view(-1).numpy() for one in found))
         return found
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
         raise NotImplementedError("a compiled roll-out can be differentiated once: for more take compiled=False")
+
+
+def _run(kernel: Any, arguments: tuple[Any, ...], *filled: Any) -> None:
+    """Call a kernel, which fills the last arrays, for all blocks."""
+    blocks, steps = int(arguments[PLACE][BLOCKS]), int(arguments[PLACE][STEPS])
+    share(kernel, min(blocks, blocks * steps // WORTH), *arguments, *filled)
 
 
 def _flat(tensor: Tensor) -> Any:

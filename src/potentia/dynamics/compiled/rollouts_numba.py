@@ -18,11 +18,11 @@ from numba import njit
 from potentia.dynamics.compiled.codegen import evaluator, size_of
 from potentia.simd.compiling import in_turn
 from potentia.simd.lanes import LANES, add_to, gather, load, scatter, spread, spread_from, store
+from potentia.simd.sharing import take
 
 __all__ = [
-    "BEGIN",
+    "BLOCKS",
     "CLAMPED_RK4",
-    "END",
     "EULER",
     "PLAIN_RK4",
     "STEPS",
@@ -47,11 +47,11 @@ __all__ = [
 
 EULER, PLAIN_RK4, CLAMPED_RK4 = 0, 1, 2
 """Methods."""
-BEGIN, END, WINDOWS, STEPS, BY_WINDOW, BY_STEP = range(6)
-"""What stands where in ``place``: blocks from, to; windows; steps; strides of the lengths."""
+BLOCKS, WINDOWS, STEPS, BY_WINDOW, BY_STEP = range(5)
+"""What stands where in ``place``: blocks; windows; steps; strides of the lengths."""
 
 kernel = in_turn(njit(cache=True, error_model="numpy", nogil=True))
-"""Called from Python, by several threads."""
+"""Called from Python, by several threads, which `take` their blocks."""
 inlined = njit(cache=True, error_model="numpy", inline="always")
 """Part of whoever calls it: each function of its own costs time to compile. So does each call, if less."""
 
@@ -194,11 +194,12 @@ def retreat(model, method, x, y, k, adjoint, back, by_control, by_prepared, one)
 
 
 @kernel
-def forward(model, method, substeps, place, initial, controls, params, constants, lengths, states):
-    """Fill ``states`` of some blocks."""
+def forward(taken, model, method, substeps, place, initial, controls, params, constants, lengths, states):
+    """Fill ``states``."""
     n = n_states(model)
     last, steps = place[WINDOWS] - 1, place[STEPS]
-    for block in range(place[BEGIN], place[END]):
+    block = take(taken, 1)
+    while block < place[BLOCKS]:
         first = block * LANES
         one = initial.dtype.type(1)
         x = np.zeros((n_rows(model), LANES), dtype=initial.dtype)
@@ -215,17 +216,19 @@ def forward(model, method, substeps, place, initial, controls, params, constants
             finish(model, y, y, y, 0)
             for s in range(n):
                 scatter(states, first, last, steps * n, step * n + s, load(y, s))
+        block = take(taken, 1)
 
 
 @kernel
 def backward(
-    model, method, substeps, place, initial, controls, params, constants, lengths, states,
+    taken, model, method, substeps, place, initial, controls, params, constants, lengths, states,
     cotangents, by_initial, by_controls, by_params,
 ):  # fmt: skip
-    """Fill the cotangents of initial states, controls and parameters of some blocks, of those of the states."""
+    """Fill the cotangents of initial states, controls and parameters, of those of the states."""
     n, m = n_states(model), n_controls(model)
     last, steps = place[WINDOWS] - 1, place[STEPS]
-    for block in range(place[BEGIN], place[END]):
+    block = take(taken, 1)
+    while block < place[BLOCKS]:
         first = block * LANES
         one = initial.dtype.type(1)
         x = np.zeros((n_rows(model), LANES), dtype=initial.dtype)
@@ -264,3 +267,4 @@ def backward(
         _prepare_back(model, p, p, back, 0)
         for e in range(n_params(model)):
             scatter(by_params, first, last, n_params(model), e, load(back, e))
+        block = take(taken, 1)

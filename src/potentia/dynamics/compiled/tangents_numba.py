@@ -11,9 +11,8 @@ import numpy as np
 
 from potentia.dynamics.compiled.codegen import evaluator, size_of
 from potentia.dynamics.compiled.rollouts_numba import (
-    BEGIN,
+    BLOCKS,
     CLAMPED_RK4,
-    END,
     EULER,
     STEPS,
     WINDOWS,
@@ -33,6 +32,7 @@ from potentia.dynamics.compiled.rollouts_numba import (
     try_state,
 )
 from potentia.simd.lanes import LANES, add_to, gather, load, scatter, spread, store
+from potentia.simd.sharing import take
 
 __all__ = ["forward_with_tangents"]
 
@@ -116,15 +116,16 @@ def push_tangent(model, method, h, tangent, tables, t, slopes, one):
 
 @kernel
 def forward_with_tangents(
-    model, method, substeps, place, initial, controls, params, constants, lengths, further, states, jacobian
+    taken, model, method, substeps, place, initial, controls, params, constants, lengths, further, states, jacobian
 ):  # fmt: skip
-    """Fill ``states``, and ``jacobian`` [windows, steps, states, columns], of some blocks.
+    """Fill ``states``, and ``jacobian`` [windows, steps, states, columns].
 
     Columns are the entries of all parameters, then as many initial states as ``further`` says: none, or all.
     """
     n, m, n_p, n_q = n_states(model), n_controls(model), n_params(model), n_prepared(model)
     last, steps, columns = place[WINDOWS] - 1, place[STEPS], n_p + further
-    for block in range(place[BEGIN], place[END]):
+    block = take(taken, 1)
+    while block < place[BLOCKS]:
         first = block * LANES
         one = initial.dtype.type(1)
         x = np.zeros((n_rows(model), LANES), dtype=initial.dtype)
@@ -160,3 +161,4 @@ def forward_with_tangents(
                 scatter(states, first, last, width, step * n + s, load(y, s))
                 for e in range(columns):
                     scatter(jacobian, first, last, width * columns, (step * n + s) * columns + e, load(tangents[e], s))
+        block = take(taken, 1)

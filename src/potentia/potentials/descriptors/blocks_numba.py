@@ -27,13 +27,13 @@ __all__ = [
     "cutoff",
     "polynomials",
     "series",
+    "shared",
     "subtract_diagonal",
-    "threaded",
     "turns",
 ]
 
 CHUNK = 8
-"""Centres a thread takes at a time; scratch arrays are made once per chunk."""
+"""Centres that a thread takes at a time."""
 TERMS = 11
 """Terms of the power series of sin and cos on [0, π/2]; the next is below 3e-17."""
 PER_RADIAL, PER_ANGULAR = 0, 1
@@ -42,7 +42,8 @@ FAST = {"contract", "reassoc", "nsz", "arcp", "afn"}
 """Rounding may differ from the order of the source; NaN and infinity keep their meaning."""
 
 compiled = in_turn(njit(fastmath=FAST, cache=True, error_model="numpy"))
-threaded = in_turn(njit(fastmath=FAST, cache=True, error_model="numpy", parallel=True))
+shared = in_turn(njit(fastmath=FAST, cache=True, error_model="numpy", nogil=True))
+"""Called by several threads, which `take` their items."""
 
 
 def series(dtype):

@@ -18,12 +18,14 @@ from potentia.potentials.descriptors.vjp_numba import gather_gradient, scatter_g
 from potentia.potentials.geometry import Geometry, Selection
 from potentia.potentials.neighbours import Neighbours, find_neighbours_of
 from potentia.potentials.structure import Structure
-from potentia.simd.threads import torch_threads
+from potentia.simd.sharing import share
 
 __all__ = ["NumbaKernels"]
 
 SMALL = 500
 """Up to so many atoms per structure, pair gradients are summed structure by structure; the choice knows no threads."""
+WORTH, WORTH_OF_SUMS = 64, 512
+"""Centres that are worth a thread, and where the gradients of their pairs are summed."""
 
 
 class NumbaKernels(Kernels):
@@ -39,8 +41,8 @@ class NumbaKernels(Kernels):
         values = self.spin.new_empty((geometry.n_atoms, n_features))
         moments = self.spin.new_empty((geometry.n_atoms, self.blocks, 2, len(self.tables.degree)))
         centres = np.arange(geometry.n_atoms)
-        with torch_threads():
-            features(centres, *self._arguments(geometry), values.numpy(), moments.numpy())
+        given = self._arguments(geometry)
+        share(features, len(centres) // WORTH, centres, *given, values.numpy(), moments.numpy())
         return values, moments
 
     def vjp(
@@ -52,14 +54,13 @@ class NumbaKernels(Kernels):
         by_centre = self.spin.new_empty((len(atoms), 3, 3))
         gradient = self.spin.new_empty((len(atoms), 3))
         given = (cotangent.contiguous().numpy(), moments.numpy(), rows, by_pair)
-        with torch_threads():
-            vjp(atoms, *self._arguments(geometry), *given, by_centre.numpy())
-            start, neighbour, reverse = geometry.start.numpy(), geometry.neighbour.numpy(), geometry.reverse.numpy()
-            if len(atoms) <= SMALL * len(selection.structures):
-                first = selection.first.numpy()
-                scatter_gradient(first, atoms, start, neighbour, rows, by_pair, gradient.numpy())
-            else:
-                gather_gradient(atoms, start, reverse, rows, by_pair, gradient.numpy())
+        share(vjp, len(atoms) // WORTH, atoms, *self._arguments(geometry), *given, by_centre.numpy())
+        start, worth = geometry.start.numpy(), len(atoms) // WORTH_OF_SUMS
+        if len(atoms) <= SMALL * len(selection.structures):
+            first, neighbour = selection.first.numpy(), geometry.neighbour.numpy()
+            share(scatter_gradient, worth, first, atoms, start, neighbour, rows, by_pair, gradient.numpy())
+        else:
+            share(gather_gradient, worth, atoms, start, geometry.reverse.numpy(), rows, by_pair, gradient.numpy())
         strain = self.spin.new_zeros((len(selection.structures), 3, 3))
         return gradient, strain.index_add(0, selection.owner, by_centre)
 
@@ -68,8 +69,7 @@ class NumbaKernels(Kernels):
         by_centre = self.spin.new_empty((geometry.n_atoms, 3, 3))
         centres, rows = np.arange(geometry.n_atoms), geometry.start[:-1].numpy()
         given = (cotangent.contiguous().numpy(), moments.numpy(), rows, by_pair.numpy(), by_centre.numpy())
-        with torch_threads():
-            vjp(centres, *self._arguments(geometry), *given)
+        share(vjp, len(centres) // WORTH, centres, *self._arguments(geometry), *given)
         return by_centre
 
     def jvp(self, geometry: Geometry, moments: Tensor, selection: Selection, shift: Tensor, strain: Tensor) -> Tensor:
@@ -82,8 +82,8 @@ class NumbaKernels(Kernels):
             selection.owner.numpy(),
             moments.numpy(),
         )
-        with torch_threads():
-            jvp(selection.atoms.numpy(), *self._arguments(geometry), *given, change.numpy())
+        atoms = selection.atoms.numpy()
+        share(jvp, len(atoms) // WORTH, atoms, *self._arguments(geometry), *given, change.numpy())
         return change
 
     @cached_property

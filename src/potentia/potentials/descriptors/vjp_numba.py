@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from potentia.potentials.descriptors.blocks_numba import (
     CHUNK,
@@ -13,7 +12,7 @@ from potentia.potentials.descriptors.blocks_numba import (
     compiled,
     cutoff,
     polynomials,
-    threaded,
+    shared,
     turns,
 )
 from potentia.simd.lanes import (
@@ -25,15 +24,20 @@ from potentia.simd.lanes import (
     store_vectors,
     total,
 )
+from potentia.simd.sharing import take
 
 __all__ = ["gather_gradient", "scatter_gradient", "vjp"]
 
+MANY = 64
+"""Centres that a thread takes at a time where there is little to do for each."""
 
-@compiled
-def _vjp_of_chunk(
-    begin, end, centres, start, whole, near, vector, spin, n_rad, reach, coefficients, first, degree,
-    legendre, tables, cotangent, moments, rows, pair_gradient, virial,
+
+@shared
+def vjp(
+    taken, centres, start, whole, near, vector, spin, n_rad, reach, coefficients, first, degree, legendre,
+    tables, cotangent, moments, rows, pair_gradient, virial,
 ):  # fmt: skip
+    """Fill pair_gradient [pairs of the centres, 3] and virial [centres, 3, 3] from cotangent [centres, features]."""
     real = vector.dtype
     n_species, n_ang, triangle = spin.size, legendre.shape[0], degree.size
     blocks, width = min(n_species, 2), n_rad + n_ang
@@ -43,62 +47,65 @@ def _vjp_of_chunk(
     rad, slope = np.empty(n_rad, real), np.empty(n_rad + 2, real)
     by_degree, wave = np.empty((2, n_ang), real), np.empty((2, triangle), real)
     zero = spread(one - one)
-    for row in range(begin, end):
-        i = centres[row]
-        head = start[i] // LANES
-        shift = rows[row] // LANES - head
-        _angular_cotangent(cotangent[row], blocks, width, n_rad, legendre, by_degree)
-        xx, xy, xz, yx, yy, yz, zx, zy, zz = zero, zero, zero, zero, zero, zero, zero, zero, zero
-        for s in range(n_species):
-            weight = spin[s]
-            for n in range(n_rad):
-                rad[n] = cotangent[row, n]
-                if blocks == 2:
-                    rad[n] += weight * cotangent[row, width + n]
-            _derivative_of_sum(rad, reach[PER_RADIAL], slope)
-            self_weight = one - one
-            for n in range(n_ang):
-                self_weight += cotangent[row, n_rad + n]
-                if blocks == 2:
-                    self_weight += weight * weight * cotangent[row, width + n_rad + n]
-            for part in range(2):
-                for k in range(triangle):
-                    wave[part, k] = by_degree[0, degree[k]] * moments[i, 0, part, k]
+    begin = take(taken, CHUNK)
+    while begin < centres.size:
+        for row in range(begin, min(centres.size, begin + CHUNK)):
+            i = centres[row]
+            head = start[i] // LANES
+            shift = rows[row] // LANES - head
+            _angular_cotangent(cotangent[row], blocks, width, n_rad, legendre, by_degree)
+            xx, xy, xz, yx, yy, yz, zx, zy, zz = zero, zero, zero, zero, zero, zero, zero, zero, zero
+            for s in range(n_species):
+                weight = spin[s]
+                for n in range(n_rad):
+                    rad[n] = cotangent[row, n]
                     if blocks == 2:
-                        wave[part, k] += weight * by_degree[1, degree[k]] * moments[i, 1, part, k]
-            tail = head + blocks_of(whole[i, s])
-            last_near = head + blocks_of(near[i, s])
-            for b in range(head, tail):
-                vx, vy, vz = load_vectors(vector, b)
-                d = square_root(vx * vx + vy * vy + vz * vz)
-                x, y, z = vx / d, vy / d, vz / d
-                f, df = cutoff(d, reach[PER_RADIAL], coefficients, one)
-                t = d * (reach[PER_RADIAL] + reach[PER_RADIAL]) - one
-                older, newer = zero + one, t
-                t = t + t
-                value, rate = zero + rad[0], zero + slope[0]
-                for n in range(1, n_rad):
-                    value = value + newer * rad[n]
-                    rate = rate + newer * slope[n]
-                    older, newer = newer, t * newer - older
-                along = df * value + f * rate
-                gx, gy, gz = along * x, along * y, along * z
-                if b < last_near:
-                    f, df = cutoff(d, reach[PER_ANGULAR], coefficients, one)
-                    value, wx, wy, wz = _wave(x, y, z, n_ang, one, first, tables, wave, cos, sin, q)
-                    tangent = f / d
-                    along = df * (value - f * self_weight) - tangent * (x * wx + y * wy + z * wz)
-                    gx = gx + along * x + tangent * wx
-                    gy = gy + along * y + tangent * wy
-                    gz = gz + along * z + tangent * wz
-                store_vectors(pair_gradient, b + shift, gx, gy, gz)
-                xx, xy, xz = xx + gx * vx, xy + gx * vy, xz + gx * vz
-                yx, yy, yz = yx + gy * vx, yy + gy * vy, yz + gy * vz
-                zx, zy, zz = zx + gz * vx, zy + gz * vy, zz + gz * vz
-            head = tail
-        virial[row, 0, 0], virial[row, 0, 1], virial[row, 0, 2] = total(xx), total(xy), total(xz)
-        virial[row, 1, 0], virial[row, 1, 1], virial[row, 1, 2] = total(yx), total(yy), total(yz)
-        virial[row, 2, 0], virial[row, 2, 1], virial[row, 2, 2] = total(zx), total(zy), total(zz)
+                        rad[n] += weight * cotangent[row, width + n]
+                _derivative_of_sum(rad, reach[PER_RADIAL], slope)
+                self_weight = one - one
+                for n in range(n_ang):
+                    self_weight += cotangent[row, n_rad + n]
+                    if blocks == 2:
+                        self_weight += weight * weight * cotangent[row, width + n_rad + n]
+                for part in range(2):
+                    for k in range(triangle):
+                        wave[part, k] = by_degree[0, degree[k]] * moments[i, 0, part, k]
+                        if blocks == 2:
+                            wave[part, k] += weight * by_degree[1, degree[k]] * moments[i, 1, part, k]
+                tail = head + blocks_of(whole[i, s])
+                last_near = head + blocks_of(near[i, s])
+                for b in range(head, tail):
+                    vx, vy, vz = load_vectors(vector, b)
+                    d = square_root(vx * vx + vy * vy + vz * vz)
+                    x, y, z = vx / d, vy / d, vz / d
+                    f, df = cutoff(d, reach[PER_RADIAL], coefficients, one)
+                    t = d * (reach[PER_RADIAL] + reach[PER_RADIAL]) - one
+                    older, newer = zero + one, t
+                    t = t + t
+                    value, rate = zero + rad[0], zero + slope[0]
+                    for n in range(1, n_rad):
+                        value = value + newer * rad[n]
+                        rate = rate + newer * slope[n]
+                        older, newer = newer, t * newer - older
+                    along = df * value + f * rate
+                    gx, gy, gz = along * x, along * y, along * z
+                    if b < last_near:
+                        f, df = cutoff(d, reach[PER_ANGULAR], coefficients, one)
+                        value, wx, wy, wz = _wave(x, y, z, n_ang, one, first, tables, wave, cos, sin, q)
+                        tangent = f / d
+                        along = df * (value - f * self_weight) - tangent * (x * wx + y * wy + z * wz)
+                        gx = gx + along * x + tangent * wx
+                        gy = gy + along * y + tangent * wy
+                        gz = gz + along * z + tangent * wz
+                    store_vectors(pair_gradient, b + shift, gx, gy, gz)
+                    xx, xy, xz = xx + gx * vx, xy + gx * vy, xz + gx * vz
+                    yx, yy, yz = yx + gy * vx, yy + gy * vy, yz + gy * vz
+                    zx, zy, zz = zx + gz * vx, zy + gz * vy, zz + gz * vz
+                head = tail
+            virial[row, 0, 0], virial[row, 0, 1], virial[row, 0, 2] = total(xx), total(xy), total(xz)
+            virial[row, 1, 0], virial[row, 1, 1], virial[row, 1, 2] = total(yx), total(yy), total(yz)
+            virial[row, 2, 0], virial[row, 2, 1], virial[row, 2, 2] = total(zx), total(zy), total(zz)
+        begin = take(taken, CHUNK)
 
 
 @compiled
@@ -155,25 +162,11 @@ def _wave(x, y, z, n_ang, one, first, tables, wave, cos, sin, q):
     return value, gx, gy, gz
 
 
-@threaded
-def vjp(
-    centres, start, whole, near, vector, spin, n_rad, reach, coefficients, first, degree, legendre,
-    tables, cotangent, moments, rows, pair_gradient, virial,
-):  # fmt: skip
-    """Fill pair_gradient [pairs of the centres, 3] and virial [centres, 3, 3] from cotangent [centres, features]."""
-    n = centres.size
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
-        _vjp_of_chunk(
-            chunk * CHUNK, min(n, (chunk + 1) * CHUNK), centres, start, whole, near, vector, spin, n_rad,
-            reach, coefficients, first, degree, legendre, tables, cotangent, moments, rows,
-            pair_gradient, virial,
-        )  # fmt: skip
-
-
-@threaded
-def scatter_gradient(first, centres, start, neighbour, rows, pair_gradient, out):
+@shared
+def scatter_gradient(taken, first, centres, start, neighbour, rows, pair_gradient, out):
     """Sum pair gradients to centres, each structure by one thread: the fast way for small ones.  out [centres, 3]"""
-    for s in prange(first.size - 1):
+    s = take(taken, 1)
+    while s < first.size - 1:
         out[first[s] : first[s + 1], :] = 0.0
         for row in range(first[s], first[s + 1]):
             i = centres[row]
@@ -191,21 +184,25 @@ def scatter_gradient(first, centres, start, neighbour, rows, pair_gradient, out)
             out[row, 0] -= x
             out[row, 1] -= y
             out[row, 2] -= z
+        s = take(taken, 1)
 
 
-@threaded
-def gather_gradient(centres, start, reverse, rows, pair_gradient, out):
+@shared
+def gather_gradient(taken, centres, start, reverse, rows, pair_gradient, out):
     """Sum pair gradients to centres, each centre by one thread: the way for large structures.  out [centres, 3]
 
     The pairs of a structure lie together, here as in the geometry, so one shift leads from one place to the other.
     """
-    for row in prange(centres.size):
-        i = centres[row]
-        shift = rows[row] - start[i]
-        x = y = z = pair_gradient.dtype.type(0)
-        for p in range(start[i], start[i + 1]):
-            own, other = p + shift, reverse[p] + shift
-            x += pair_gradient[other, 0] - pair_gradient[own, 0]
-            y += pair_gradient[other, 1] - pair_gradient[own, 1]
-            z += pair_gradient[other, 2] - pair_gradient[own, 2]
-        out[row, 0], out[row, 1], out[row, 2] = x, y, z
+    begin = take(taken, MANY)
+    while begin < centres.size:
+        for row in range(begin, min(centres.size, begin + MANY)):
+            i = centres[row]
+            shift = rows[row] - start[i]
+            x = y = z = pair_gradient.dtype.type(0)
+            for p in range(start[i], start[i + 1]):
+                own, other = p + shift, reverse[p] + shift
+                x += pair_gradient[other, 0] - pair_gradient[own, 0]
+                y += pair_gradient[other, 1] - pair_gradient[own, 1]
+                z += pair_gradient[other, 2] - pair_gradient[own, 2]
+            out[row, 0], out[row, 1], out[row, 2] = x, y, z
+        begin = take(taken, MANY)
