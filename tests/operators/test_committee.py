@@ -11,10 +11,11 @@ import pytest
 from operators.fields_data import NETWORK, data, same, settings, trained, waves, weights
 from potentia.calibration import NormalCalibration, Scaling
 from potentia.ensemble import CommitteeConfig, drawn
+from potentia.ensemble.learning import learned
 from potentia.errors import ConfigError, DataError, FileFormatError, NotFittedError, PotentiaWarning, TrainingError
 from potentia.operators import FNOConfig, NeuralOperator, OperatorCommittee, evaluate
 from potentia.operators.committee import CommitteePrediction
-from potentia.operators.committee.calibrating import learned
+from potentia.operators.committee.measured import held_out
 from potentia.operators.dataset import Samples
 from potentia.operators.space import ParameterSpace
 
@@ -169,7 +170,8 @@ def test_errors_of_known_size_give_the_known_factor():
     off = draw.normal(size=std.shape) * std
     off[:, 1:] *= factors[:, None, None]
     samples = Samples(centre + off, np.empty((n, 0)), np.arange(n))
-    found = learned(prediction(centre, std), samples, Scaling(offset=0.0), 0.9, ["a"])
+    held = held_out(prediction(centre, std), samples)
+    found = learned(held, Scaling(offset=0.0), 0.9, ["a"], OperatorCommittee.words)
     for step, factor in enumerate(factors, 1):
         one = found.of["u"].groups[f"step {step}"]
         assert isinstance(one, NormalCalibration)

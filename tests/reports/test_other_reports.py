@@ -30,6 +30,7 @@ from potentia.operators.baselines import baselines_of
 from potentia.operators.evaluation import evaluate as evaluate_fields
 from potentia.operators.hdf5 import write_operator_data
 from potentia.potentials import TorchANNPotential, TorchCommitteePotential
+from potentia.trajectories.committee import TrajectoryCommittee
 from potentia.trajectories.evaluation import evaluate as evaluate_trajectories
 from potentia.trajectories.hdf5 import read_trajectories, write_trajectories
 from potentia.trajectories.networks.fully_connected import FullyConnectedConfig
@@ -71,7 +72,9 @@ def run(tmp_path_factory):
 def test_every_family_is_known_to_the_command():
     kinds = {cls.kind for cls in SURROGATES.values()}
     single = {TorchANNPotential.kind, DynamicsParameterNet.kind, NeuralOperator.kind}
-    assert {*kinds, *single, TorchCommitteePotential.kind, OperatorCommittee.kind} == set(FAMILIES)
+    assert {*kinds, *single, TorchCommitteePotential.kind, OperatorCommittee.kind, TrajectoryCommittee.kind} == set(
+        FAMILIES
+    )
 
 
 def test_trajectories(surrogate):
@@ -150,7 +153,7 @@ def test_the_command_takes_any_family(family, surrogate, operator, capsys, tmp_p
 
 def test_a_single_model_says_how_to_get_error_bars(surrogate, operator, run):
     for family, model, way in (
-        ("trajectories", surrogate / "model.safetensors", "ensemble_size"),
+        ("trajectories", surrogate / "model.safetensors", "TrajectoryCommittee"),
         ("operators", operator / "operator.safetensors", "potentia init DATA --members 4"),
         ("dynamics", run / "model.safetensors", "DynamicsCommittee"),
     ):

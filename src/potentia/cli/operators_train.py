@@ -9,11 +9,11 @@ from typing import Any
 
 import typer
 
+from potentia.cli.families.one_file import OneFile
 from potentia.cli.families.operators import FAMILY
 from potentia.cli.families.operators_jobs import AloneJob
 from potentia.cli.families.operators_settings import (
     AlignmentSettings,
-    FieldFile,
     FirstWeights,
     LineSettings,
     OperatorSettings,
@@ -73,7 +73,7 @@ def settings_of(asked: Mapping[str, Any]) -> OperatorSettings:
     if asked["resume"] is not None and asked["init_from"] is not None:
         raise ConfigError("--resume goes on with all of a run, --init-from begins a new one: give one of them")
     return OperatorSettings(
-        data=FieldFile(file=str(asked["dataset"])),
+        data=OneFile(file=str(asked["dataset"])),
         network=_network(asked),
         training=OperatorTrainingConfig(**{name: asked[name] for name in TRAINING}),
         alignment=_alignment(asked),

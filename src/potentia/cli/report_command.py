@@ -26,6 +26,7 @@ FAMILIES = {
     "multi_onet": "trajectories",
     "latent_neural_ode": "trajectories",
     "latent_poly": "trajectories",
+    "committee of trajectory surrogates": "trajectories",
     "dynamics parameter network": "dynamics",
     "neural operator": "operators",
     "committee of operators": "operators",

@@ -21,7 +21,7 @@ def init(
     data: Data,
     out: Annotated[Path, typer.Option("-o", "--out", help="File of the settings.")] = Path("settings.yaml"),
     family: Annotated[str | None, typer.Option(help="Name of the family; by the data if left out.")] = None,
-    members: Annotated[int | None, typer.Option(help="Members of a committee, of potentials or operators.")] = None,
+    members: Annotated[int | None, typer.Option(help="Members of a committee, of any family but dynamics.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Look at data, and write settings of a training to begin with."""

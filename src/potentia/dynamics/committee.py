@@ -136,7 +136,8 @@ class DynamicsCommittee(EstimatorCommittee[DynamicsParameterNet]):
         return self.predict(data).coverage(data)
 
     @classmethod
-    def _read(cls, path: Path) -> DynamicsParameterNet:
+    def member_in(cls, path: Path) -> DynamicsParameterNet:
+        """Read a member from its file."""
         return DynamicsParameterNet.load(path)
 
     @classmethod

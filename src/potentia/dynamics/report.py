@@ -24,6 +24,7 @@ from potentia.report import (
     ModelReport,
     Section,
     closing_sections,
+    no_error_bars,
     not_measured,
     whose_data,
 )
@@ -73,7 +74,7 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
     sections += closing_sections(
         TrainOut(rows_of(record.get("training_history", {})), saturation=record.get("saturation", {})),
         record,
-        bars=HOW if subject.committee is None else None,
+        bars=no_error_bars(HOW) if subject.committee is None else None,
         times=times,
         settings=DynamicsTrainingConfig,
         recipe=net.recipe(),

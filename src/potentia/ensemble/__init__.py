@@ -1,12 +1,16 @@
 """Committees of any estimator: members that are trained side by side, their records, and how far they differ."""
 
+from potentia.ensemble.calibrated import CalibratedCommittee, Pieces
 from potentia.ensemble.calibration import CALIBRATION, ByGroup, SpreadCalibration
 from potentia.ensemble.config import CommitteeConfig
 from potentia.ensemble.curves import CommitteeCurves
 from potentia.ensemble.estimators import EstimatorCommittee, bars_of_members
 from potentia.ensemble.forecast import forecast_of_all
+from potentia.ensemble.held_out import Errors, HeldOut, Words
+from potentia.ensemble.learning import require_enough
 from potentia.ensemble.marks import mark_of_weights
-from potentia.ensemble.member_work import ended, settings_of
+from potentia.ensemble.measured import CalibrateResult, MeasuredBars
+from potentia.ensemble.member_work import carried_out, ended, settings_of
 from potentia.ensemble.members import Member, MemberEnd, MemberResult
 from potentia.ensemble.resampling import drawn, learned_from, multiplicity
 from potentia.ensemble.results import CommitteeTrainResult
@@ -18,19 +22,27 @@ __all__ = [
     "METADATA",
     "Aggregate",
     "ByGroup",
+    "CalibrateResult",
+    "CalibratedCommittee",
     "Committee",
     "CommitteeConfig",
     "CommitteeCurves",
     "CommitteeTrainResult",
+    "Errors",
     "EstimatorCommittee",
+    "HeldOut",
+    "MeasuredBars",
     "Member",
     "MemberEnd",
     "MemberResult",
     "OneByOne",
+    "Pieces",
     "SpreadCalibration",
     "Together",
+    "Words",
     "aggregated",
     "bars_of_members",
+    "carried_out",
     "drawn",
     "ended",
     "forecast_of_all",
@@ -38,6 +50,7 @@ __all__ = [
     "mark_of_weights",
     "multiplicity",
     "read_metadata",
+    "require_enough",
     "settings_of",
     "train_members",
 ]

@@ -73,6 +73,8 @@ class SpreadCalibration:
     """How many independent pieces it was learned from, such as windows or simulations."""
     seen: tuple[str, ...] = ()
     """Marks of what it was learned from, where they are kept: how good it is, is measured on others."""
+    edges: tuple[float, ...] = ()
+    """Where intervals go by parts of a line, such as windows of time: their ends."""
 
     def is_of(self, marks: Sequence[str]) -> bool:
         """Whether it was learned with members of these marks."""
@@ -86,6 +88,7 @@ class SpreadCalibration:
             "members": list(self.members),
             "blocks": self.blocks,
             "seen": list(self.seen),
+            "edges": list(self.edges),
         }
 
     @classmethod
@@ -97,6 +100,7 @@ class SpreadCalibration:
             members=tuple(plain["members"]),
             blocks=int(plain["blocks"]),
             seen=tuple(plain["seen"]),
+            edges=tuple(map(float, plain["edges"])),
         )
 
     def to_json(self, path: str | os.PathLike[str]) -> None:

@@ -39,7 +39,7 @@ class EstimatorCommittee(ABC, Generic[Model]):
 
     @classmethod
     @abstractmethod
-    def _read(cls, path: Path) -> Model:
+    def member_in(cls, path: Path) -> Model:
         """Read a member from its file."""
 
     @classmethod
@@ -158,7 +158,7 @@ class EstimatorCommittee(ABC, Generic[Model]):
 
     @classmethod
     def _read_all(cls, paths: Sequence[Path]) -> list[Model]:
-        members = [cls._read(path) for path in paths]
+        members = [cls.member_in(path) for path in paths]
         for member, path in zip(members, paths, strict=True):
             apart = cls._apart(member, members[0])
             if apart:

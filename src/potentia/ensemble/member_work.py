@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,9 +11,10 @@ from typing import Any, Protocol
 from potentia.ensemble.config import CommitteeConfig
 from potentia.ensemble.members import Member, MemberEnd
 from potentia.ensemble.run import METADATA, read_metadata
+from potentia.train import Naming, newest_checkpoint
 from potentia.train.history import export
 
-__all__ = ["MemberOut", "ended", "members_in", "resampling", "settings_of"]
+__all__ = ["MemberOut", "carried_out", "ended", "members_in", "resampling", "settings_of"]
 
 
 class MemberOut(Protocol):
@@ -79,3 +81,28 @@ def ended(member: Member, estimator: _Saved, out: MemberOut) -> MemberEnd:
         estimator.save(member.model_path)
     export(out.history, member.history_json_path, member.history_csv_path)
     return MemberEnd(out.stats, interrupted=out.ended if out.resumable else "")
+
+
+def carried_out(
+    member: Member,
+    config: Any,
+    deadline: float | None,
+    train: Callable[[Any, Path | None], tuple[_Saved, MemberOut]],
+    naming: Naming,
+) -> MemberEnd:
+    """Train a member, from its newest checkpoint if there is one, and write its files.
+
+    Args:
+        member: Which.
+        config: Settings that all members share.
+        deadline: When the time of the whole committee is up (s since the epoch of the clock); None for never.
+        train: Trains by settings, from a checkpoint or None.
+        naming: What checkpoints are called.
+    """
+    own, folder = settings_of(config, member), member.checkpoint_dir
+    if deadline is not None:
+        left = deadline - time.time()
+        if left <= 0:
+            return MemberEnd({}, interrupted="the time of the committee was up before it was begun")
+        own = replace(own, max_time=left)
+    return ended(member, *train(own, None if folder is None else newest_checkpoint(folder, naming)))

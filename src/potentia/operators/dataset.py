@@ -57,6 +57,11 @@ class Samples:
     def __len__(self) -> int:
         return len(self.fields)
 
+    def marks(self) -> list[str]:
+        """Return a mark of each sample, by its initial fields and parameters.  [samples]"""
+        whole = zip(self.initial, self.parameters, strict=True)
+        return [hashlib.sha256(field.tobytes() + values.tobytes()).hexdigest()[:16] for field, values in whole]
+
     @property
     def steps(self) -> int:
         """Steps behind the initial field."""

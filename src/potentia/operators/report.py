@@ -12,14 +12,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from potentia.checks import one_file
+from potentia.ensemble.reported import Reported
+from potentia.ensemble.reported_bars import error_bars_of
 from potentia.errors import DataError
-from potentia.operators.baselines import baselines_of
+from potentia.operators.baselines import Predictor, baselines_of
+from potentia.operators.committee import OperatorCommittee
 from potentia.operators.dataset import OperatorData, Samples
+from potentia.operators.estimator import NeuralOperator
 from potentia.operators.evaluation import Evaluation, evaluate
 from potentia.operators.figures import Film, error_growth, field_rows, space_time, spectra
 from potentia.operators.hdf5 import read_operator_data
-from potentia.operators.reported import Reported
-from potentia.operators.reported_bars import error_bars_of
 from potentia.operators.results import TrainOut
 from potentia.operators.training_config import OperatorTrainingConfig
 from potentia.plots import ParityPanel, parity_panels
@@ -57,14 +59,14 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
         FileFormatError: a file cannot be read.
         DataError: the data are of other fields.
     """
-    subject = Reported.of(path)
-    record = subject.record
+    subject = Reported[NeuralOperator, OperatorCommittee].of(path, OperatorCommittee, {NeuralOperator.kind})
+    record, word = subject.record, "operator" if subject.committee is None else "committee"
     found = read_operator_data(one_file(data)) if data else None
     same = found is not None and found.mark() == record.get("data", {}).get("mark")
     if not same and only_same:
         found = None
-    if found is not None and found.channels != subject.operator.fitted().known.channels:
-        known = ", ".join(subject.operator.fitted().known.channels)
+    if found is not None and found.channels != subject.one.fitted().known.channels:
+        known = ", ".join(subject.one.fitted().known.channels)
         raise DataError(
             f"{one_file(data)} has the fields {', '.join(found.channels)}, but {path} was trained on {known}"
         )
@@ -73,28 +75,28 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
         begun = time.perf_counter()
         predicted = subject.predictor.predict(found.test.initial, found.test.parameters, found.test.steps)
         times = {"prediction, per sample and step": (time.perf_counter() - begun) / len(predicted) / found.test.steps}
-        scored = evaluate({subject.word: subject.predictor, **baselines_of(found)}, found)
-        sections = _measured(subject, found, predicted, scored, same=same)
-        score = {name: float(scored.scores[name][subject.word, "all"]) for name in ("vrmse", "rel_l2")}
+        scored = evaluate({word: subject.predictor, **baselines_of(found)}, found)
+        sections = _measured({word: subject.predictor}, found, predicted, scored, same=same)
+        score = {name: float(scored.scores[name][word, "all"]) for name in ("vrmse", "rel_l2")}
         errors = f"VRMSE {score['vrmse']:.3g}, relative L2 {score['rel_l2']:.3g}"
         headline = f"{errors} over {found.test.steps} steps (held-out part)"
-    sections.append(error_bars_of(subject.committee, None if found is None else found.test))
     sections += closing_sections(
         TrainOut(rows_of(record.get("training_history", {}))),
         record,
-        bars=None,
+        bars=error_bars_of(OperatorCommittee, subject.committee, None if found is None else found.test),
         unit="normalised fields",
         times=times,
         settings=OperatorTrainingConfig,
-        recipe=subject.operator.recipe(),
+        recipe=subject.one.recipe(),
         path=subject.file,
         data={"grid": " × ".join(map(str, record.get("grid", ()))), "steps": record.get("n_steps", "")},
     )
-    return ModelReport(title=subject.title, family="operators", headline=headline, sections=sections)
+    title = subject.title("Neural operator", "neural operators", "fields")
+    return ModelReport(title=title, family="operators", headline=headline, sections=sections)
 
 
 def _measured(
-    subject: Reported, data: OperatorData, predicted: Fields, scored: Evaluation, *, same: bool
+    asked: Mapping[str, Predictor], data: OperatorData, predicted: Fields, scored: Evaluation, *, same: bool
 ) -> list[Section]:
     section = Section("Errors").table(
         "Held-out part, beside what costs no training", _joined(scored.scores[list(SCORES)])
@@ -109,8 +111,8 @@ def _measured(
         "takes the linear step that fits the training part best, “linear in parameters” one that also depends on the "
         "parameters."
     )
-    few, word = data.train.take(slice(TRAIN_SAMPLES)), subject.word
-    train = evaluate({word: subject.predictor}, _with_test(data, few))
+    few, word = data.train.take(slice(TRAIN_SAMPLES)), next(iter(asked))
+    train = evaluate(asked, _with_test(data, few))
     section.table(f"{len(few)} samples of the training part", _joined(train.scores[list(SCORES)]))
     section.says(whose_data(same=same))
     section.figure(

@@ -31,6 +31,11 @@ class RunDirectory(runs.RunDirectory):
         return self.path
 
     @property
+    def members(self) -> Path:
+        """Where members of a committee have their files, apart from those of the run."""
+        return self.path / "members"
+
+    @property
     def newest_checkpoint(self) -> Path | None:
         """The checkpoint that had come farthest; None where there is none."""
         return newest_checkpoint(self.checkpoints, StepNames())

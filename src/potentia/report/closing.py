@@ -1,4 +1,4 @@
-"""How reports on networks end: error bars that there are none of, learning, times, settings, origin, in this order."""
+"""How reports on networks end: error bars, learning, times, settings, origin, in this order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from potentia.report.error_bars import no_error_bars
 from potentia.report.learning import Curves, learning_section, time_section
 from potentia.report.origin import origin
 from potentia.report.sections import Section
@@ -19,7 +18,7 @@ def closing_sections(
     out: Curves,
     record: Mapping[str, Any],
     *,
-    bars: str | None,
+    bars: Section | None,
     unit: str = "",
     meant: Mapping[str, str] | None = None,
     times: Mapping[str, float],
@@ -33,7 +32,7 @@ def closing_sections(
     Args:
         out: The history of the training.
         record: How it was trained, as the estimator keeps it.
-        bars: How to get error bars, which this model has none of; None where they have their section already.
+        bars: On its error bars; None where they have been spoken of already.
         unit: Of the errors in the history.
         meant: What names of metrics mean in the history, see `potentia.words.in_words`.
         times: What a prediction takes, in words → s.
@@ -43,7 +42,7 @@ def closing_sections(
         data: What the family knows of the data besides.
     """
     return [
-        *([] if bars is None else [no_error_bars(bars)]),
+        *([] if bars is None else [bars]),
         learning_section(out, unit, meant),
         time_section(out.history, times),
         settings_section(record["training_config"], defaults_of(settings), recipe),

@@ -121,6 +121,11 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     @property
+    def members(self) -> Path:
+        """Where members of a committee have their files."""
+        return self.checkpoints
+
+    @property
     def newest_checkpoint(self) -> Path | None:
         """The checkpoint that had come farthest; None where there is none."""
         return newest_checkpoint(self.checkpoints)

@@ -72,6 +72,19 @@ class Trajectories:
         first: Floats = self.states[:, 0]
         return first
 
+    @property
+    def group(self) -> NDArray[np.int64]:
+        """Number of what each trajectory follows from: those that begin alike, parameters included, have one.
+
+        [trajectories]
+        """
+        found: NDArray[np.int64] = np.unique(_known(self), axis=0, return_inverse=True)[1].reshape(-1)
+        return found
+
+    def marks(self) -> list[str]:
+        """Return a mark of each trajectory, by what it follows from.  [trajectories]"""
+        return [hashlib.sha256(start).hexdigest()[:16] for start in _starts(self)]
+
     def take(self, which: Which) -> Self:
         """Return some of the trajectories."""
         parameters = None if self.parameters is None else self.parameters[which]
@@ -245,9 +258,14 @@ def _cut(
 
 
 def _starts(part: Trajectories) -> list[bytes]:
-    """Return what each trajectory follows from, as bytes; −0 is 0."""
+    """Return what each trajectory follows from, as bytes."""
+    return [row.tobytes() for row in _known(part)]
+
+
+def _known(part: Trajectories) -> Floats:
+    """Return initial states and parameters; −0 is 0.  [trajectories, quantities + parameters]"""
     known = part.initial_states if part.parameters is None else np.hstack([part.initial_states, part.parameters])
-    return [row.tobytes() for row in known + 0.0]
+    return known + 0.0
 
 
 def _check_shapes(part: Trajectories) -> None:

@@ -10,18 +10,20 @@ import numpy as np
 import pandas as pd
 
 from potentia.checks import one_file
+from potentia.ensemble.reported import Reported
+from potentia.ensemble.reported_bars import error_bars_of
 from potentia.plots import ParityPanel, error_distribution, parity_panels
 from potentia.report import (
     NOT_MEASURED,
     ModelReport,
     Section,
     closing_sections,
-    expected_kind,
     not_measured,
     whose_data,
 )
 from potentia.train.history import rows_of
 from potentia.trajectories.baselines import fit_baselines
+from potentia.trajectories.committee import TrajectoryCommittee
 from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.estimator import TrajectorySurrogate
 from potentia.trajectories.evaluation import Evaluation, evaluate
@@ -31,11 +33,12 @@ from potentia.trajectories.evaluation.accuracy_figures import (
     errors_of_one_in_time,
 )
 from potentia.trajectories.evaluation.looks import Looks
-from potentia.trajectories.evaluation.predictor import predicted
+from potentia.trajectories.evaluation.predictor import Floats, Predictor, predicted
 from potentia.trajectories.evaluation.table_rows import explained
 from potentia.trajectories.evaluation_settings import EvaluationSettings
 from potentia.trajectories.hdf5 import read_trajectories
 from potentia.trajectories.results import TrainOut
+from potentia.trajectories.scaling import Preprocessing
 from potentia.trajectories.surrogates import SURROGATES
 from potentia.trajectories.training_config import TrajectoryTrainingConfig
 from potentia.words import TRAJECTORIES
@@ -45,17 +48,13 @@ __all__ = ["report_on"]
 PANELS = 3
 """Quantities of which predicted states are drawn over true ones: those with the largest errors."""
 WORST = 15
-HOW = (
-    "A study with `uncertainty: {enabled: true, ensemble_size: 5}` trains several, and `potentia study evaluate` "
-    "calibrates and judges their spread."
-)
 
 
 def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False) -> ModelReport:
-    """Return the report on the surrogate in a file.
+    """Return the report on a surrogate or a committee.
 
     Args:
-        path: The file.
+        path: The file of either, or the directory of a committee.
         data: The file of the data set, if it is to be measured on.
         only_same: Whether to leave the data out if they are not those of the training.
 
@@ -63,17 +62,19 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
         FileFormatError: a file cannot be read.
         DataError: the data are not of the same quantities.
     """
-    kinds = {cls.kind: cls for cls in SURROGATES.values()}
-    surrogate = kinds[expected_kind(path, kinds)].load(path)
-    name, record = type(surrogate).__name__, surrogate.fitted().record
+    kinds = {cls.kind for cls in SURROGATES.values()}
+    subject = Reported[TrajectorySurrogate, TrajectoryCommittee].of(path, TrajectoryCommittee, kinds)
+    surrogate, record = subject.one, subject.record
+    name = type(surrogate).__name__ if subject.committee is None else "committee"
     found = read_trajectories(one_file(data)) if data else None
     same = found is not None and found.mark() == record.get("data", {}).get("mark")
     if not same and only_same:
         found = None
     sections, headline, times = [not_measured()], NOT_MEASURED, {}
     if found is not None:
-        scored = _evaluated(name, surrogate, found)
-        sections, times = _measured(name, surrogate, found, scored, same=same), _times(scored["val"], name)
+        scored = _evaluated({name: subject.predictor}, surrogate.preprocessing, found)
+        states = predicted(name, subject.predictor, found.val)
+        sections, times = _measured(name, states, found, scored, same=same), _times(scored["val"], name)
         rmse = scored["val"].metric(name, "accuracy", "root_mean_squared_error_real")
         headline = f"RMSE {rmse:.3g} (unit of the states), {_relative(name, scored['val'])} (held-out part)"
     history = rows_of(record.get("training_history", {}))
@@ -81,16 +82,16 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
     sections += closing_sections(
         out,
         record,
-        bars=HOW,
+        bars=error_bars_of(TrajectoryCommittee, subject.committee, None if found is None else found.val),
         unit="dex; of the states in their unit" if out.dex else "unit of the states",
         meant=TRAJECTORIES,
         times=times,
         settings=TrajectoryTrainingConfig,
         recipe=surrogate.recipe(),
-        path=path,
+        path=subject.file,
         data={"quantities": ", ".join(surrogate.scaling_.labels)},
     )
-    title = f"{name} of {record.get('data', {}).get('name', 'trajectories')}"
+    title = subject.title(type(surrogate).__name__, f"surrogates ({type(surrogate).__name__})", "trajectories")
     return ModelReport(title=title, family="trajectories", headline=headline, sections=sections)
 
 
@@ -101,20 +102,22 @@ def _relative(name: str, held_out: Evaluation) -> str:
     return f"mean relative error {100 * held_out.metric(name, 'accuracy', 'mean_relative_error'):.3g} %"
 
 
-def _evaluated(name: str, surrogate: TrajectorySurrogate, data: TrajectoryData) -> dict[str, Evaluation]:
+def _evaluated(
+    asked: Mapping[str, Predictor], preprocessing: Preprocessing, data: TrajectoryData
+) -> dict[str, Evaluation]:
     """Return the evaluations of all parts, the held-out one last."""
     settings = EvaluationSettings(timing=True, timing_batch_sizes=(1,), timing_runs=3, timing_seconds=3.0)
     fast = replace(settings, timing=False)
-    baselines = fit_baselines(data, surrogate.preprocessing)
+    baselines = fit_baselines(data, preprocessing)
     found = {
-        part: evaluate({name: surrogate}, replace(data, val=samples), fast, baselines=baselines)
+        part: evaluate(asked, replace(data, val=samples), fast, baselines=baselines)
         for part, samples in (("train", data.train), ("test", data.test))
     }
-    return {**found, "val": evaluate({name: surrogate}, data, settings, baselines=baselines)}
+    return {**found, "val": evaluate(asked, data, settings, baselines=baselines)}
 
 
 def _measured(
-    name: str, surrogate: TrajectorySurrogate, data: TrajectoryData, scored: Mapping[str, Evaluation], *, same: bool
+    name: str, states: Floats, data: TrajectoryData, scored: Mapping[str, Evaluation], *, same: bool
 ) -> list[Section]:
     held_out = scored["val"]
     section = Section("Errors").table("All parts", _by_part(scored))
@@ -134,7 +137,6 @@ def _measured(
     sizes = frames["accuracy_distribution"]
     figure = errors_by_size(sizes[sizes["kind"] == looks.kind], looks, held_out.scale.axis, "All errors")
     section.figure(figure, "Which share of all errors is smaller than which size.")
-    states = predicted(name, surrogate, data.val)
     return [section, _parity(data, states, held_out), _worst(data, states, held_out)]
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import final
 
+from potentia.errors import FileFormatError
+from potentia.runs.models import kind_of
 from potentia.trajectories.estimator import TrajectorySurrogate
 from potentia.trajectories.networks.fully_connected import FullyConnectedConfig
 from potentia.trajectories.networks.latent_neural_ode import LatentNeuralODEConfig
 from potentia.trajectories.networks.latent_poly import LatentPolyConfig
 from potentia.trajectories.networks.multi_onet import MultiONetConfig
 
-__all__ = ["SURROGATES", "FullyConnected", "LatentNeuralODE", "LatentPoly", "MultiONet"]
+__all__ = ["SURROGATES", "FullyConnected", "LatentNeuralODE", "LatentPoly", "MultiONet", "surrogate_in"]
 
 
 @final
@@ -66,3 +69,16 @@ SURROGATES: Mapping[str, type[TrajectorySurrogate]] = {
     cls.__name__: cls for cls in (MultiONet, FullyConnected, LatentNeuralODE, LatentPoly)
 }
 """By name of the class."""
+
+
+def surrogate_in(path: Path) -> TrajectorySurrogate:
+    """Read a surrogate of any class from its file, or from a checkpoint.
+
+    Raises:
+        FileFormatError: it holds none.
+    """
+    kind = kind_of(path)
+    for cls in SURROGATES.values():
+        if cls.kind == kind:
+            return cls.load(path)
+    raise FileFormatError(f"{path} holds a {kind}, not a surrogate of trajectories")

@@ -10,6 +10,8 @@ from typing import Any, Self
 
 from potentia.cli.families.base import FamilySettings, require_free
 from potentia.cli.families.files import anchored
+from potentia.ensemble import CommitteeConfig
+from potentia.errors import ConfigError
 from potentia.seeding import fresh_seed
 
 __all__ = ["OneFile", "OneFileSettings"]
@@ -21,6 +23,9 @@ class OneFile:
 
     file: str
     """HDF5 file with what is trained on, chosen by, and held out."""
+    calibrate: str | None = None
+    """HDF5 file, the same or another one, whose held-out part error bars of a committee are learned from, and on half
+    of it measured; null for none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +34,16 @@ class OneFileSettings(FamilySettings):
 
     data: OneFile
     """All parts of the data."""
+    committee: CommitteeConfig | None = None
+    """Several models that are trained side by side, their spread as error bar; null for one."""
 
     def __post_init__(self) -> None:
         require_free(self.config, {"checkpoint_dir": None})
+        if self.committee is not None:
+            require_free(self.committee, {"output_dir": None}, block="committee")
+        elif self.data.calibrate is not None:
+            text = "data.calibrate is for the error bars of a committee: leave it out, or add `committee`"
+            raise ConfigError(text)
 
     @property
     @abstractmethod
@@ -44,7 +56,13 @@ class OneFileSettings(FamilySettings):
 
     def at(self, root: Path) -> Self:
         """Return them with a relative path of the data taken from a directory."""
-        return replace(self, data=replace(self.data, file=anchored(self.data.file, root)))
+        held_out = None if self.data.calibrate is None else anchored(self.data.calibrate, root)
+        return replace(self, data=replace(self.data, file=anchored(self.data.file, root), calibrate=held_out))
+
+    def several(self, members: int) -> Self:
+        """Return them for a committee, whose error bars are learned from the held-out part of its own data."""
+        committee = CommitteeConfig(num_members=members)
+        return replace(self, committee=committee, data=replace(self.data, calibrate=self.data.file))
 
     def seeded(self, seed: int | None) -> Self:
         """Return them with a seed in any case."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from potentia.cli.families.base import Family, Look
+from potentia.cli.families.committees import FREE_OF_MEMBERS, as_committee, calibrated, committee_in
 from potentia.cli.families.files import family_of_hdf5, own_file, write_table
+from potentia.cli.families.one_file import OneFile
 from potentia.cli.families.operators_jobs import OperatorJob, job_of
-from potentia.cli.families.operators_models import opened, opened_committee
-from potentia.cli.families.operators_settings import FieldFile, OperatorSettings
-from potentia.ensemble import CommitteeConfig
+from potentia.cli.families.operators_models import opened
+from potentia.cli.families.operators_settings import OperatorSettings
 from potentia.operators.committee import OperatorCommittee
 from potentia.operators.dataset import OperatorData
 from potentia.operators.estimator import NeuralOperator
@@ -35,7 +35,7 @@ class OperatorFamily(Family):
     settings_class = OperatorSettings
     kinds = frozenset({NeuralOperator.kind, OperatorCommittee.kind})
     free = FREE
-    free_besides = frozenset({"committee.max_parallel", "committee.devices", "committee.threads_per_member"})
+    free_besides = FREE_OF_MEMBERS
     directory = RunDirectory
 
     def recognises(self, paths: Sequence[Path]) -> bool:
@@ -48,7 +48,7 @@ class OperatorFamily(Family):
         n, steps, grid = len(data.train), data.train.steps, data.train.grid
         epochs = int(np.clip(20_000 // n, 10, 200))
         settings = OperatorSettings(
-            data=FieldFile(file=named[0]),
+            data=OneFile(file=named[0]),
             network=FNOConfig(width=24 if n >= 100 else 12, modes=max(min(8, min(grid) // 2), 1)),
             training=OperatorTrainingConfig(
                 epochs=epochs, batch_size=4, lr=1e-3, bptt_window=min(8, steps), seed=1, show_progress=True
@@ -77,21 +77,7 @@ class OperatorFamily(Family):
 
     def as_committee(self, look: Look, members: int) -> Look:
         """Return settings of a committee, whose error bars are learned from the held-out part."""
-        assert isinstance(look.settings, OperatorSettings)
-        data = replace(look.settings.data, calibrate=look.settings.data.file)
-        settings = replace(look.settings, committee=CommitteeConfig(num_members=members), data=data)
-        shown = {
-            **look.shown,
-            "data": ("file", "calibrate"),
-            "committee": ("num_members", "max_parallel", "threads_per_member", "resample", "subset_fraction"),
-        }
-        why = {
-            **look.why,
-            "committee.num_members": "Members, each from the next seed; their spread is the error bar",
-            "data.calibrate": "Error bars are learned from half of the held-out part of this file, and measured on "
-            "the other half; null for none",
-        }
-        return replace(look, settings=settings, shown=shown, why=why)
+        return as_committee(look, members)
 
     def job(self, settings: OperatorSettings) -> OperatorJob:
         """Read the fields, and the tokenizer if there is one."""
@@ -119,10 +105,7 @@ class OperatorFamily(Family):
 
     def calibrate(self, model: Path, data: Sequence[Path], level: float) -> Mapping[str, pd.DataFrame]:
         """Learn the error bars of a committee from half of the held-out part, and write them into its file."""
-        committee = opened_committee(model)
-        found = committee.calibrate(self._read(data).test, level=level)
-        committee.save(model)
-        return found.measured.tables()
+        return calibrated(committee_in(model, OperatorCommittee, "operator"), model, self._read(data).test, level)
 
     def _read(self, data: Sequence[Path]) -> OperatorData:
         return read_operator_data(own_file(data, self.name))

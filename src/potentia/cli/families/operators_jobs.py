@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
 from potentia import runs
+from potentia.cli.families.committees import Members
 from potentia.cli.families.files import own_file
 from potentia.cli.families.operators_models import Alone, Together
 from potentia.cli.families.operators_settings import OperatorSettings
 from potentia.cli.lines import Lines
-from potentia.ensemble import CommitteeConfig, CommitteeCurves
 from potentia.errors import ConfigError
 from potentia.operators.advice import advise
 from potentia.operators.alignment import Alignment
-from potentia.operators.committee.calibrating import marks_of, require_enough
+from potentia.operators.committee import OperatorCommittee
 from potentia.operators.dataset import OperatorData, Samples
 from potentia.operators.hdf5 import read_operator_data
 from potentia.operators.results import TrainOut
 from potentia.train import Forecast
 
 __all__ = ["AloneJob", "OperatorJob", "TogetherJob", "job_of"]
-
-MEMBERS = "members"
-"""Directory of a committee in that of its run."""
 
 
 @dataclass(frozen=True)
@@ -77,37 +74,24 @@ class AloneJob(OperatorJob):
 class TogetherJob(OperatorJob):
     """A committee is to learn them."""
 
-    wanted: CommitteeConfig
-    """How many members, from which seeds, where."""
-    held_out: Samples | None
-    """What error bars are learned from and measured on."""
+    together: Members[Samples]
+    """What is asked of the committee."""
 
     def mark(self) -> dict[str, Any]:
         """Return hash and sizes, also of what error bars are learned from."""
-        found = super().mark()
-        if self.held_out is None:
-            return found
-        found["samples"] |= {"calibrate": len(self.held_out)}
-        return {**found, "calibrate": hashlib.sha256("".join(marks_of(self.held_out)).encode()).hexdigest()}
+        return self.together.mark(super().mark(), "samples")
 
     def forecast(self) -> Forecast:
         """Measure how long the training of all members would take."""
         committee, config = self.settings.untrained_committee(), self.settings.config
-        return committee.forecast(self.data, config, self.wanted, alignment=self.alignment)
+        return committee.forecast(self.data, config, self.together.wanted, alignment=self.alignment)
 
     def train(self, directory: runs.RunDirectory, resume_from: Path | None) -> runs.Trained:
         """Train the members, or those of them that are missing, each to its end; then learn the error bars."""
-        committee, folder = self.settings.untrained_committee(), directory.path / MEMBERS
-        config = replace(self.settings.config, checkpoint_dir=str(folder))
-        wanted = replace(self.wanted, output_dir=folder)
-        result = committee.train(self.data, config, wanted, alignment=self.alignment)
-        out = CommitteeCurves.of(result, TrainOut)
-        if out.resumable:
-            return runs.Trained(committee, out, None)
-        tables = {"members": result.comparison()}
-        if self.held_out is not None:
-            tables |= committee.calibrate(self.held_out, seed=result.first_seed).measured.tables()
-        return runs.Trained(committee, out, Together(committee).errors(self.data), tables)
+        committee = self.settings.untrained_committee()
+        train = partial(committee.train, self.data, alignment=self.alignment)
+        found = self.together.train(committee, directory, self.settings.config, train, TrainOut)
+        return found if found.out.resumable else replace(found, errors=Together(committee).errors(self.data))
 
 
 def job_of(settings: OperatorSettings, family: str) -> OperatorJob:
@@ -124,8 +108,8 @@ def job_of(settings: OperatorSettings, family: str) -> OperatorJob:
     data = read_operator_data(own_file(settings.files, family))
     if settings.committee is None:
         return AloneJob(settings, data, alignment)
-    held_out = None
-    if settings.data.calibrate is not None:
-        held_out = read_operator_data(own_file([Path(settings.data.calibrate)], family)).test
-        require_enough(held_out)
-    return TogetherJob(settings, data, alignment, settings.committee, held_out)
+    return TogetherJob(settings, data, alignment, Members.of(settings, OperatorCommittee, partial(_held_out, family)))
+
+
+def _held_out(family: str, path: Path) -> Samples:
+    return read_operator_data(own_file([path], family)).test

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from potentia.errors import ConfigError
+from potentia.cli.families.committees import bar_tables
 from potentia.operators.baselines import Predictor, baselines_of
 from potentia.operators.committee import OperatorCommittee
 from potentia.operators.dataset import OperatorData
@@ -20,7 +20,7 @@ from potentia.operators.evaluation import evaluate
 from potentia.operators.field_table import field_table
 from potentia.runs.models import kind_of
 
-__all__ = ["Alone", "Asked", "Rolled", "Together", "opened", "opened_committee"]
+__all__ = ["Alone", "Asked", "Rolled", "Together", "opened"]
 
 COLUMNS = ["rel_l2", "nrmse", "vrmse", "one_step_vrmse", "valid_time"]
 Fields: TypeAlias = NDArray[np.float32]
@@ -83,7 +83,7 @@ class Together(Asked):
     def predict(self, data: OperatorData) -> Rolled:
         """Roll out the held-out part: the mean, with the spread of the members, and intervals."""
         found = self.committee.predict(data.test.initial, data.test.parameters, data.test.steps)
-        bars = {"spread": found.fields_std} if self._differ else {}
+        bars = {"spread": found.fields_std} if len(found.member_fields) > 1 else {}
         bars |= {} if found.calibration is None else {"half_width": found.half_width}
         return Rolled(found.frame(), found.fields, bars)
 
@@ -93,12 +93,7 @@ class Together(Asked):
 
     def tables(self, data: OperatorData) -> dict[str, pd.DataFrame]:
         """Return ``"errors"``, and how good error bars are where there are several members."""
-        found = {"errors": self.errors(data)}
-        return found | self.committee.error_bars(data.test).tables() if self._differ else found
-
-    @property
-    def _differ(self) -> bool:
-        return len(self.committee.load_members()) > 1
+        return {"errors": self.errors(data), **bar_tables(self.committee, data.test)}
 
 
 def opened(path: Path) -> Asked:
@@ -106,17 +101,6 @@ def opened(path: Path) -> Asked:
     if kind_of(path) == OperatorCommittee.kind:
         return Together(OperatorCommittee.load(path))
     return Alone(NeuralOperator.load(path))
-
-
-def opened_committee(path: Path) -> OperatorCommittee:
-    """Read a committee from a file.
-
-    Raises:
-        ConfigError: it holds one operator.
-    """
-    if kind_of(path) != OperatorCommittee.kind:
-        raise ConfigError(f"{path} holds one operator, which has no spread: train a committee (settings: `committee`)")
-    return OperatorCommittee.load(path)
 
 
 def _errors(name: str, predictor: Predictor, data: OperatorData) -> pd.DataFrame:

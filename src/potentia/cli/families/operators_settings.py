@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Literal, Self
 
 from potentia.checks import integer
-from potentia.cli.families.base import require_free
 from potentia.cli.families.files import anchored
-from potentia.cli.families.one_file import OneFile, OneFileSettings
-from potentia.ensemble import CommitteeConfig
+from potentia.cli.families.one_file import OneFileSettings
 from potentia.errors import ConfigError
 from potentia.operators.alignment import Alignment
 from potentia.operators.committee import OperatorCommittee
@@ -21,16 +19,7 @@ from potentia.operators.run_directory import TOKENIZER
 from potentia.operators.tokenizer import BehaviorTokenizer
 from potentia.operators.training_config import OperatorTrainingConfig
 
-__all__ = ["AlignmentSettings", "FieldFile", "FirstWeights", "LineSettings", "OperatorSettings", "load_tokenizer"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FieldFile(OneFile):
-    """Where the fields are."""
-
-    calibrate: str | None = None
-    """HDF5 file, the same or another one, whose held-out part error bars of a committee are learned from, and on half
-    of it measured; null for none."""
+__all__ = ["AlignmentSettings", "FirstWeights", "LineSettings", "OperatorSettings", "load_tokenizer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +68,8 @@ class LineSettings:
 class OperatorSettings(OneFileSettings):
     """The training of a neural operator."""
 
-    data: FieldFile
-    """All parts of the data."""
     network: FieldNetworkConfig
     """Settings of the network, which makes one step."""
-    committee: CommitteeConfig | None = None
-    """Several operators that are trained side by side, their spread as error bar; null for one."""
     training: OperatorTrainingConfig
     """How to train."""
     alignment: AlignmentSettings | None = None
@@ -97,11 +82,7 @@ class OperatorSettings(OneFileSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.committee is None:
-            if self.data.calibrate is not None:
-                text = "data.calibrate is for the error bars of a committee: leave it out, or add `committee`"
-                raise ConfigError(text)
             return
-        require_free(self.committee, {"output_dir": None}, block="committee")
         require_fit(self.committee, self.training)
         for name in ("start", "lines"):
             if self.__dict__[name] is not None:
@@ -127,10 +108,8 @@ class OperatorSettings(OneFileSettings):
     def at(self, root: Path) -> Self:
         """Return them with relative paths taken from a directory."""
         alignment, start, moved = self.alignment, self.start, super().at(root)
-        held_out = self.data.calibrate
         return replace(
             moved,
-            data=replace(moved.data, calibrate=None if held_out is None else anchored(held_out, root)),
             alignment=alignment and replace(alignment, tokenizer=anchored(alignment.tokenizer, root)),
             start=start and replace(start, init_from=anchored(start.init_from, root)),
         )

@@ -2,95 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-import torch
 
 from potentia.cli.families.base import Family, Look
+from potentia.cli.families.committees import (
+    FREE_OF_MEMBERS,
+    Members,
+    as_committee,
+    bar_tables,
+    calibrated,
+    committee_in,
+)
 from potentia.cli.families.files import family_of_hdf5, own_file, write_table
-from potentia.cli.families.one_file import OneFile, OneFileSettings
-from potentia.errors import ConfigError
-from potentia.runs import Job, RunDirectory, Trained
+from potentia.cli.families.one_file import OneFile
+from potentia.cli.families.trajectories_jobs import AloneJob, TogetherJob, errors_alone, errors_of_mean
+from potentia.cli.families.trajectories_settings import TrajectorySettings
+from potentia.runs import Job, Trained
 from potentia.runs.models import kind_of
-from potentia.train import Forecast
 from potentia.train.loop_settings import FREE
-from potentia.trajectories.baselines import Baseline, fit_baselines
-from potentia.trajectories.dataset import PARTS, Trajectories, TrajectoryData
-from potentia.trajectories.estimator import TrajectorySurrogate
-from potentia.trajectories.evaluation.accuracy import relative_errors
+from potentia.trajectories.committee import TrajectoryCommittee
+from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.hdf5 import read_trajectories
-from potentia.trajectories.networks.base import NetworkConfig
 from potentia.trajectories.networks.fully_connected import FullyConnectedConfig
 from potentia.trajectories.scaling import Preprocessing
-from potentia.trajectories.surrogates import SURROGATES
+from potentia.trajectories.state_table import state_table
+from potentia.trajectories.surrogates import SURROGATES, surrogate_in
 from potentia.trajectories.training_config import TrajectoryTrainingConfig
 
 __all__ = ["FAMILY"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrajectorySettings(OneFileSettings):
-    """The training of a surrogate of trajectories."""
-
-    network: NetworkConfig
-    """Settings of the network; their class says which surrogate it is."""
-    preprocessing: Preprocessing = field(default_factory=Preprocessing)
-    """What states, parameters and times go through."""
-    training: TrajectoryTrainingConfig
-    """How to train."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.untrained()
-
-    @property
-    def config(self) -> TrajectoryTrainingConfig:
-        """Settings of the training."""
-        return self.training
-
-    def trained_by(self, config: TrajectoryTrainingConfig) -> Self:
-        """Return them with other settings of the training."""
-        return replace(self, training=config)
-
-    def untrained(self) -> TrajectorySurrogate:
-        """Return the surrogate.
-
-        Raises:
-            ConfigError: no surrogate has such a network.
-        """
-        for cls in SURROGATES.values():
-            if cls.config_class is type(self.network):
-                return cls(self.network, preprocessing=self.preprocessing)
-        raise ConfigError(f"network: no surrogate is made of {type(self.network).__name__}")
-
-
-@dataclass(frozen=True)
-class TrajectoryJob(Job[Trained]):
-    """Trajectories and a surrogate that is to learn them."""
-
-    settings: TrajectorySettings
-    data: TrajectoryData
-
-    def mark(self) -> dict[str, Any]:
-        """Return hash and sizes."""
-        parts = zip(PARTS, (self.data.train, self.data.test, self.data.val), strict=True)
-        return {"sha256": self.data.mark(), "trajectories": {name: len(part) for name, part in parts}}
-
-    def forecast(self) -> Forecast:
-        """Measure how long the training would take."""
-        return self.settings.untrained().forecast(self.data, self.settings.training)
-
-    def train(self, directory: RunDirectory, resume_from: Path | None) -> Trained:
-        """Train, or go on."""
-        surrogate = self.settings.untrained()
-        config = replace(self.settings.training, checkpoint_dir=str(directory.checkpoints))
-        out = surrogate.train(self.data, config, resume_from)
-        return Trained(surrogate, out, None if out.resumable else _errors(surrogate, self.data))
 
 
 class TrajectoryFamily(Family):
@@ -98,8 +41,9 @@ class TrajectoryFamily(Family):
 
     name = "trajectories"
     settings_class = TrajectorySettings
-    kinds = frozenset(cls.kind for cls in SURROGATES.values())
+    kinds = frozenset({TrajectoryCommittee.kind, *(cls.kind for cls in SURROGATES.values())})
     free = FREE
+    free_besides = FREE_OF_MEMBERS
 
     def recognises(self, paths: Sequence[Path]) -> bool:
         """Whether there are the three arrays."""
@@ -137,6 +81,7 @@ class TrajectoryFamily(Family):
             else "some states are not positive: no log10",
         )
         shown = {
+            "data": ("file",),
             "network": ("hard_initial_condition", "hidden_size", "num_hidden_layers", "activation"),
             "preprocessing": ("log10_transform", "log10_transform_params", "normalise", "tolerance", "log_timesteps"),
             "training": (
@@ -150,55 +95,48 @@ class TrajectoryFamily(Family):
         }
         return Look(saw, settings, shown, why)
 
+    def as_committee(self, look: Look, members: int) -> Look:
+        """Return settings of a committee, whose error bars are learned from the held-out part."""
+        return as_committee(look, members)
+
     def job(self, settings: TrajectorySettings) -> Job[Trained]:
         """Read the trajectories."""
-        return TrajectoryJob(settings, read_trajectories(own_file(settings.files, self.name)))
+        data = self._read(settings.files)
+        if settings.committee is None:
+            return AloneJob(settings, data)
+        together = Members.of(settings, TrajectoryCommittee, lambda path: self._read([path]).val)
+        return TogetherJob(settings, data, together)
 
     def predict(self, model: Path, data: Sequence[Path], out: Path | None) -> pd.DataFrame:
-        """Predict the held-out trajectories at their times."""
+        """Predict the held-out trajectories at their times; of a committee, mean, spread and intervals."""
         part = read_trajectories(own_file(data, self.name), allow_shared=True).val
-        states = _load(model).predict(part.initial_states, part.times, part.parameters)
-        rows = {
-            "trajectory": np.repeat(np.arange(len(part)), len(part.times)),
-            "time": np.tile(part.times, len(part)),
-            **{name: states[:, :, k].ravel() for k, name in enumerate(part.labels)},
-        }
-        table = pd.DataFrame(rows)
+        asked = (part.initial_states, part.times, part.parameters)
+        if kind_of(model) == TrajectoryCommittee.kind:
+            table = TrajectoryCommittee.load(model).predict(*asked).frame()
+        else:
+            table = state_table(surrogate_in(model).predict(*asked), part.times, part.labels)
         if out is not None:
             write_table(out, table)
         return table
 
     def evaluate(self, model: Path, data: Sequence[Path]) -> pd.DataFrame:
         """Compare with the held-out part; baselines are fitted to the training part."""
-        return _errors(_load(model), read_trajectories(own_file(data, self.name)))
+        return self.tables(model, data)["errors"]
 
+    def tables(self, model: Path, data: Sequence[Path]) -> Mapping[str, pd.DataFrame]:
+        """Compare with the held-out part; of a committee, also tell what its error bars hold."""
+        found = self._read(data)
+        if kind_of(model) != TrajectoryCommittee.kind:
+            return {"errors": errors_alone(surrogate_in(model), found)}
+        committee = TrajectoryCommittee.load(model)
+        return {"errors": errors_of_mean(committee, found), **bar_tables(committee, found.val)}
 
-def _load(model: Path) -> TrajectorySurrogate:
-    kind = kind_of(model)
-    return next(cls for cls in SURROGATES.values() if cls.kind == kind).load(model)
+    def calibrate(self, model: Path, data: Sequence[Path], level: float) -> Mapping[str, pd.DataFrame]:
+        """Learn the error bars of a committee from half of the held-out part, and write them into its file."""
+        return calibrated(committee_in(model, TrajectoryCommittee, "surrogate"), model, self._read(data).val, level)
 
-
-def _errors(surrogate: TrajectorySurrogate, data: TrajectoryData) -> pd.DataFrame:
-    """Return a row for the surrogate and each baseline: errors of scaled states, and relative ones."""
-    predictors: dict[str, TrajectorySurrogate | Baseline] = {
-        "surrogate": surrogate,
-        **fit_baselines(data, surrogate.preprocessing),
-    }
-    part: Trajectories = data.val
-    truth = surrogate.scaling_.states(torch.from_numpy(part.states))
-    rows = []
-    for name, one in predictors.items():
-        found = one.predict(part.initial_states, part.times, part.parameters)
-        scaled = surrogate.scaling_.states(torch.from_numpy(found)) - truth
-        relative = relative_errors(found, part.states)
-        rows.append({
-            "predictor": name,
-            "RMSE_scaled": float(scaled.square().mean().sqrt()),
-            "MAE": float(np.abs(found - part.states).mean()),
-            "median_relative": float(np.nanmedian(relative)),
-            "mean_relative": float(np.nanmean(relative)),
-        })  # fmt: skip
-    return pd.DataFrame(rows)
+    def _read(self, data: Sequence[Path]) -> TrajectoryData:
+        return read_trajectories(own_file(data, self.name))
 
 
 FAMILY = TrajectoryFamily()

@@ -12,22 +12,20 @@ from typing import Any, Self, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from potentia.calibration import SplitConformal
 from potentia.ensemble import (
+    CalibratedCommittee,
     CommitteeConfig,
     CommitteeTrainResult,
-    EstimatorCommittee,
+    HeldOut,
     MemberResult,
     SpreadCalibration,
+    Words,
     bars_of_members,
     forecast_of_all,
-    learned_from,
 )
 from potentia.errors import DataError, warn_user
-from potentia.estimator import Estimator
 from potentia.operators.alignment_terms import AlignmentTerms
-from potentia.operators.committee.calibrating import Method, learned, marks_of, require_enough
-from potentia.operators.committee.measured import CalibrateResult, MeasuredBars, measured
+from potentia.operators.committee.measured import held_out
 from potentia.operators.committee.member import MemberTraining, require_fit
 from potentia.operators.committee.prediction import CommitteePrediction
 from potentia.operators.dataset import OperatorData, Samples
@@ -42,7 +40,7 @@ __all__ = ["CommitteeMean", "OperatorCommittee"]
 
 
 @final
-class OperatorCommittee(EstimatorCommittee[NeuralOperator], Estimator):
+class OperatorCommittee(CalibratedCommittee[NeuralOperator, Samples]):
     """Neural operators of one recipe whose roll-outs are put together, with their spread.
 
     The members differ in the seed of their weights, batches and windows, and, if asked for, in the simulations they
@@ -57,6 +55,9 @@ class OperatorCommittee(EstimatorCommittee[NeuralOperator], Estimator):
     """
 
     kind = "committee of operators"
+    words = Words(
+        pieces="simulations", quantity="channel", of="field", by_step="lead_times", steps="step of the roll-out"
+    )
 
     def __init__(self, operator: NeuralOperator) -> None:
         super().__init__()
@@ -152,104 +153,25 @@ class OperatorCommittee(EstimatorCommittee[NeuralOperator], Estimator):
         self.load_members()
         return CommitteeMean(self)
 
-    def calibrate(
-        self,
-        samples: Samples,
-        *,
-        level: float = 0.9,
-        method: Method | None = None,
-        measure: float = 0.5,
-        seed: int = 0,
-    ) -> CalibrateResult:
-        """Learn from held-out simulations how wide intervals must be, and keep that with the members.
-
-        Each channel and each lead time is learned by itself: errors grow along a roll-out, and faster or slower than
-        the spread.
-
-        Args:
-            samples: Simulations that were used neither to train nor to choose the weights, such as ``data.test``.
-            level: Share of the true values that intervals are to hold.
-            method: `SplitConformal` (None is that), by the errors themselves, or `Scaling`, one factor.
-            measure: Part of the simulations, drawn by sets of parameters, that it is measured on instead.
-            seed: Of this draw.
-
-        Raises:
-            DataError: there are less than two sets of parameters, or no roll-out stays within the numbers.
-            ConfigError: there is one member only.
-
-        Warns:
-            PotentiaWarning: there are too few simulations for this level, or some cannot be rolled out by all members.
-        """
-        require_enough(samples)
-        groups, owner = np.unique(samples.group, return_inverse=True)
-        known = learned_from(len(groups), measure, seed)[owner]  # [samples]
-        own, others = samples.take(known), samples.take(~known)
-        found = learned(*self._asked(own), SplitConformal() if method is None else method, level, self._marks())
-        bars = measured(*self._asked(others), found)
-        self._keep(found)
-        places = [np.flatnonzero(part).tolist() for part in (known, ~known)]
-        return CalibrateResult(found, bars, *places)
-
-    def error_bars(self, samples: Samples) -> MeasuredBars:
-        """Measure what share of the errors the spread holds, and, where it is calibrated, the intervals.
-
-        Simulations that the calibration was learned from are left out.
-
-        Args:
-            samples: Held-out simulations.
-
-        Raises:
-            DataError: none is left.
-            ConfigError: there is one member only.
-        """
-        seen = () if self.calibration is None else self.calibration.seen
-        new = np.array([mark not in seen for mark in marks_of(samples)], dtype=bool)
-        if not new.any():
-            raise DataError(
-                f"all {len(samples)} simulations are those that the calibration was learned from, or there are none: "
-                "hold others out to measure it on"
-            )
-        return measured(*self._asked(samples.take(new)), self.calibration, int((~new).sum()))
-
-    def to(self, device: str) -> Self:
-        """Return the same trained committee with its members on another device."""
-        moved = type(self)(self.operator)
-        moved.member_model_paths, moved.directory = list(self.member_model_paths), self.directory
-        moved.calibration = self.calibration
-        moved._members = [member.to(device) for member in self.load_members()]
-        return moved
-
     def recipe(self) -> dict[str, Any]:
         """Return the settings of the network as plain values."""
         return self.operator.recipe()
 
-    def learned(self) -> dict[str, Any]:
-        """Return what each member has learned, and the calibration: `save` writes all members into one file."""
-        calibration = None if self.calibration is None else self.calibration.to_plain()
-        return {"members": [member.learned() for member in self.load_members()], "calibration": calibration}
-
     @classmethod
-    def from_parts(cls, recipe: Mapping[str, Any], learned: Mapping[str, Any]) -> Self:
-        """Build a trained committee, on the CPU, from `recipe` and `learned`."""
-        members = [NeuralOperator.from_parts(recipe, one) for one in learned["members"]]
-        for member in members:
-            member.fitted().record.update(learned.get("record", {}))  # what was noted when it was saved
-        committee = cls(NeuralOperator.from_recipe(recipe))
-        committee._members = members
-        if learned["calibration"] is not None:
-            committee.calibration = SpreadCalibration.from_plain(learned["calibration"])
-        return committee
+    def member_in(cls, path: Path) -> NeuralOperator:
+        """Read a member from its file."""
+        return NeuralOperator.load(path)
 
     def __repr__(self) -> str:
         return f"OperatorCommittee({self.operator!r}, members={self._n_members})"
 
-    def _asked(self, samples: Samples) -> tuple[CommitteePrediction, Samples]:
-        """Return the roll-outs over all steps of those samples that all members can roll out, and these samples."""
-        found = self.predict(samples.initial, samples.parameters, samples.steps)
+    def _asked(self, pieces: Samples, calibration: SpreadCalibration | None) -> HeldOut:
+        """Roll out, over all steps, those samples that all members can roll out."""
+        samples, found = pieces, self.predict(pieces.initial, pieces.parameters, pieces.steps)
         axes = (0, *range(2, found.member_fields.ndim))
         whole = np.asarray(np.isfinite(found.member_fields).all(axes))  # [samples]
         if whole.all():
-            return found, samples
+            return held_out(found, samples)
         if not whole.any():
             raise DataError(
                 f"not all members can roll out any of these {len(samples)} samples to its end: train them on longer "
@@ -257,11 +179,11 @@ class OperatorCommittee(EstimatorCommittee[NeuralOperator], Estimator):
             )
         text = f"{int((~whole).sum())} of {len(samples)} samples are left out of the error bars: not all members can "
         warn_user(text + "roll them out")
-        return replace(found, member_fields=found.member_fields[:, whole]), samples.take(whole)
+        return held_out(replace(found, member_fields=found.member_fields[:, whole]), samples.take(whole))
 
     @classmethod
-    def _read(cls, path: Path) -> NeuralOperator:
-        return NeuralOperator.load(path)
+    def _restored(cls, recipe: Mapping[str, Any], learned: Mapping[str, Any]) -> NeuralOperator:
+        return NeuralOperator.from_parts(recipe, learned)
 
     @classmethod
     def _like(cls, member: NeuralOperator) -> Self:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
-from potentia.ensemble import CommitteeConfig, Member, MemberEnd, drawn, ended, settings_of
+from potentia.ensemble import CommitteeConfig, Member, MemberEnd, carried_out, drawn
 from potentia.errors import ConfigError
 from potentia.operators.alignment_terms import AlignmentTerms
 from potentia.operators.dataset import OperatorData
 from potentia.operators.estimator import NeuralOperator
 from potentia.operators.networks.base import FieldNetworkConfig
+from potentia.operators.results import TrainOut
 from potentia.operators.training_config import OperatorTrainingConfig
-from potentia.train import StepNames, newest_checkpoint
+from potentia.train import StepNames
 
 __all__ = ["MemberTraining", "require_fit"]
 
@@ -34,16 +36,13 @@ class MemberTraining:
 
     def __call__(self, member: Member) -> MemberEnd:
         """Train a member, from its newest checkpoint if there is one, and write its files."""
-        config, folder = settings_of(self.config, member), member.checkpoint_dir
-        if self.deadline is not None:
-            left = self.deadline - time.time()
-            if left <= 0:
-                return MemberEnd({}, interrupted="the time of the committee was up before it was begun")
-            config = replace(config, max_time=left)
+        return carried_out(member, self.config, self.deadline, partial(self._train, member), StepNames())
+
+    def _train(
+        self, member: Member, config: OperatorTrainingConfig, newest: Path | None
+    ) -> tuple[NeuralOperator, TrainOut]:
         operator = NeuralOperator(self.network)
-        newest = None if folder is None else newest_checkpoint(folder, StepNames())
-        out = operator.train(self.part_of(member), config, newest, alignment=self.alignment)
-        return ended(member, operator, out)
+        return operator, operator.train(self.part_of(member), config, newest, alignment=self.alignment)
 
     def part_of(self, member: Member) -> OperatorData:
         """Return the data with the simulations that a member sees, those of one set of parameters together.

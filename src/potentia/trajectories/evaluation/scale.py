@@ -12,6 +12,9 @@ from potentia.trajectories.evaluation.predictor import Floats
 
 __all__ = ["ErrorScale"]
 
+SMALLEST = float(np.finfo(np.float64).tiny)
+"""Where no state is raised, log10 of this is the lowest."""
+
 
 @dataclass(frozen=True)
 class ErrorScale:
@@ -39,14 +42,18 @@ class ErrorScale:
             log10 = lowest > 0 or tolerance is not None
         if not log10:
             return cls(log10=False)
-        if tolerance is None and lowest <= 0:
-            where = part.states <= 0
-            k = int(np.argmax(where.any(axis=(0, 1))))
-            raise DataError(
-                f"log10 of {part.labels[k]} does not exist: {int(where[..., k].sum())} of its values are not above "
-                f"zero, the lowest is {part.states[..., k].min():g}; set log10=False, or a tolerance"
-            )
+        if tolerance is None:
+            _require_positive(part)
         return cls(log10=True, floor=lowest if tolerance is None else tolerance)
+
+    @classmethod
+    def learned(cls, *, log10: bool, tolerance: float | None) -> ErrorScale:
+        """Return the scale on which a surrogate has learned states, by its preprocessing.
+
+        >>> ErrorScale.learned(log10=True, tolerance=1e-3)(np.array([10.0, 0.0]))
+        array([ 1., -3.])
+        """
+        return cls(log10=log10, floor=SMALLEST if tolerance is None else tolerance)
 
     @property
     def suffix(self) -> str:
@@ -67,6 +74,16 @@ class ErrorScale:
         """Return states on this scale."""
         return np.log10(np.maximum(states, self.floor)) if self.log10 else states
 
+    def physical(self, values: Floats) -> Floats:
+        """Return the states that are at these places of the scale."""
+        with np.errstate(over="ignore"):
+            return np.power(10.0, values) if self.log10 else values
+
+    def require(self, part: Trajectories) -> None:
+        """Raise `DataError` if states of ``part`` have no place on the scale."""
+        if self.log10 and self.floor == SMALLEST:
+            _require_positive(part)
+
     def errors(self, prediction: Floats, truth: Floats) -> Floats:
         """Return the sizes of the errors; infinite where the prediction is not finite."""
         with np.errstate(invalid="ignore", over="ignore"):
@@ -76,3 +93,13 @@ class ErrorScale:
     def raised(self, prediction: Floats) -> int:
         """Return how many predictions have no log10, so that they count as the floor; 0 on the linear scale."""
         return int((prediction <= 0).sum()) if self.log10 else 0
+
+
+def _require_positive(part: Trajectories) -> None:
+    where = part.states <= 0
+    if where.any():
+        k = int(np.argmax(where.any(axis=(0, 1))))
+        raise DataError(
+            f"log10 of {part.labels[k]} does not exist: {int(where[..., k].sum())} of its values are not above "
+            f"zero, the lowest is {part.states[..., k].min():g}; set log10=False, or a tolerance"
+        )

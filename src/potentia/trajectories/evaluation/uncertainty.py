@@ -16,16 +16,16 @@ from scipy.special import ndtr
 
 from potentia.calibration import Calibration, NormalCalibration, Scaling, SplitConformal
 from potentia.coverage import caught, coverage_by_size, coverage_table, miscalibration_area, rank_correlation
-from potentia.errors import DataError
 from potentia.evaluate import Metric
 from potentia.plots.density import binned
 from potentia.trajectories.dataset import Trajectories, TrajectoryData
-from potentia.trajectories.evaluation.predictor import Floats, Predictor, predicted
+from potentia.trajectories.evaluation.ensembles import Ensemble, ensemble_of
+from potentia.trajectories.evaluation.predictor import Floats, Predictor
 from potentia.trajectories.evaluation.scale import ErrorScale
 from potentia.trajectories.evaluation.summaries import ErrorSummary, pearson, per_time
 from potentia.trajectories.evaluation_settings import EvaluationSettings
 
-__all__ = ["Ensemble", "Uncertainty", "crps", "ensemble_of", "negative_log_likelihood", "uncertainty"]
+__all__ = ["Uncertainty", "crps", "negative_log_likelihood", "uncertainty"]
 
 BLOCK = "UQ"
 WORST = (99, 90)
@@ -35,30 +35,6 @@ FLAGGED = (0.0, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 PIT_BINS = 20
 SMALLEST_ERROR = 1e-12
 """Denominator of the weighted difference, at least."""
-
-
-@dataclass(frozen=True, eq=False)
-class Ensemble:
-    """What the members say together, on the scale of the errors.  [trajectories, times, quantities] each"""
-
-    mean: Floats
-    """Over members."""
-    spread: Floats
-    """Standard deviation over members, divided by their number less one."""
-    truth: Floats
-    """What was to be predicted."""
-
-    @property
-    def errors(self) -> Floats:
-        """Sizes of the errors of the mean."""
-        return np.abs(self.mean - self.truth)
-
-    def foretold(self) -> tuple[Floats, Floats]:
-        """Return errors (with sign) and spreads of what was not given.  [trajectories, times · quantities] each"""
-        residual, spread = (
-            values[:, 1:].reshape(len(self.mean), -1) for values in (self.mean - self.truth, self.spread)
-        )
-        return residual, spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,27 +58,6 @@ class Uncertainty:
     """Counts of entries by spread (x) and error (y), see `binned`."""
     example: pd.DataFrame
     """The trajectory whose mean error is the median one: ``time``, ``quantity``, ``truth``, ``mean``, ``spread``."""
-
-
-def ensemble_of(
-    name: str, members: Sequence[Predictor], part: Trajectories, scale: ErrorScale
-) -> tuple[Ensemble, Floats]:
-    """Return what the members say together of ``part``, and what the first says alone, on the scale.
-
-    Raises:
-        DataError: there are less than two members, or one of them predicts what is not finite.
-    """
-    if len(members) < 2:
-        raise DataError(f"the ensemble of {name} must have two members or more, got {len(members)}")
-    said = np.stack([scale(predicted(f"member {k} of {name}", one, part)) for k, one in enumerate(members)])
-    bad = ~np.isfinite(said)
-    if bad.any():
-        k, n, t, q = np.argwhere(bad)[0].tolist()
-        raise DataError(
-            f"member {k} of {name} predicts no finite {part.labels[q]} of trajectory {n} at step {t} "
-            f"({int(bad.sum())} in all): train it again, or leave it out"
-        )
-    return Ensemble(said.mean(axis=0), said.std(axis=0, ddof=1), scale(part.states)), said[0]
 
 
 def uncertainty(
