@@ -74,6 +74,11 @@ COVERAGE: Mapping[str, str] = MappingProxyType({
     "caught": "worst 1 % among the 10 % least sure",
     "rank_correlation": "rank correlation",
     "miscalibration_area": "miscalibration area",
+    "error_bars": "error bars",
+    "raw_68": "raw, held at 68 %",
+    "raw_95": "raw, held at 95 %",
+    "calibrated_68": "calibrated, held at 68 %",
+    "calibrated_95": "calibrated, held at 95 %",
 })  # fmt: skip
 """What the columns of a table of coverage mean."""
 OUTSIDE: Mapping[str, str] = MappingProxyType({

@@ -26,9 +26,9 @@ from potentia.trajectories import (
 from potentia.trajectories.committee import CommitteePrediction
 from potentia.trajectories.committee.measured import held_out
 from potentia.trajectories.committee.windows import TimeWindows
+from potentia.trajectories.ensembles import ensemble_of
+from potentia.trajectories.error_scale import ErrorScale
 from potentia.trajectories.evaluation import EvaluationSettings, evaluate
-from potentia.trajectories.evaluation.ensembles import ensemble_of
-from potentia.trajectories.evaluation.scale import ErrorScale
 from trajectories import decays
 from trajectories.test_surrogates import SMALL
 

@@ -27,8 +27,8 @@ from potentia.trajectories import (
     TrajectoryTrainingConfig,
     make_data,
 )
+from potentia.trajectories.error_scale import ErrorScale
 from potentia.trajectories.evaluation import EvaluationSettings, roll_outs, time_predictions
-from potentia.trajectories.evaluation.scale import ErrorScale
 from potentia.trajectories.evaluation.timing import timing_metrics
 from potentia.trajectories.networks.base import SurrogateNetwork
 from processes import PATIENCE, environment
@@ -196,7 +196,7 @@ def test_the_main_training_stands_first_among_those_of_a_modality(tmp_path):
         ]
 
     assert shown("losses_main") == ["train", "test"]
-    assert shown("losses_sparse") == ["main train", "main test", "4 train", "4 test"]
+    assert shown("losses_sparse") == ["main train", "main test", "factor 4 train", "factor 4 test"]
 
 
 def test_times_of_predictions_are_means_of_whole_runs(monkeypatch):

@@ -10,6 +10,7 @@ from potentia.ensemble.calibrated import CalibratedCommittee
 from potentia.ensemble.measured import MeasuredBars
 from potentia.plots import Line, LinePanel, line_panels
 from potentia.report import Section, error_bar_section, foreseen, no_error_bars
+from potentia.words import COVERAGE
 
 __all__ = ["error_bars_of"]
 
@@ -44,13 +45,13 @@ def error_bars_of(
     pairs = {f"{words.of} {name}": (one.error, one.spread) for name, one in found.errors.items()}
     bars = [one for name, one in zip(found.bars, found.drawn(), strict=True) if name in shown]
     section = error_bar_section(said, foreseen(pairs), bars or None)
-    section.table("What error bars hold", found.coverage.set_index(words.quantity))
+    section.table("What error bars hold", found.coverage.set_index(words.quantity), meant=COVERAGE)
     section.says(
         "Raw error bars are the spread, taken for a standard deviation: one of them should hold 68 % of the errors, "
         "two of them 95 %."
     )
     section.figure(_over_time(found, shown), f"Error of the mean and spread of the members, by {words.steps}.")
-    return section.table(f"By {words.steps}", found.by_step.set_index(words.quantity), folded=True)
+    return section.table(f"By {words.steps}", found.by_step.set_index(words.quantity), meant=COVERAGE, folded=True)
 
 
 def _largest(found: MeasuredBars) -> list[str]:

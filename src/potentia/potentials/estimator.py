@@ -45,6 +45,7 @@ class TorchANNPotential(FittedEstimator[FittedPotential], AskedAlone):
             every answer has it.
 
     Example:
+        >>> from potentia import ChebyshevDescriptor
         >>> descriptor = ChebyshevDescriptor(["H"], rad_order=1, rad_cutoff=2.0, ang_order=0, ang_cutoff=2.0)
         >>> potential = TorchANNPotential({"H": [(4, "tanh")]}, descriptor=descriptor)
         >>> potential.is_trained()

@@ -33,10 +33,10 @@ from potentia.trajectories.evaluation.accuracy_figures import (
     errors_of_one_in_time,
 )
 from potentia.trajectories.evaluation.looks import Looks
-from potentia.trajectories.evaluation.predictor import Floats, Predictor, predicted
 from potentia.trajectories.evaluation.table_rows import explained
 from potentia.trajectories.evaluation_settings import EvaluationSettings
 from potentia.trajectories.hdf5 import read_trajectories
+from potentia.trajectories.predictor import Floats, Predictor, predicted
 from potentia.trajectories.results import TrainOut
 from potentia.trajectories.scaling import Preprocessing
 from potentia.trajectories.surrogates import SURROGATES

@@ -21,7 +21,7 @@ from potentia.trajectories.committee import TrajectoryCommittee
 from potentia.trajectories.dataset import PARTS, Trajectories, TrajectoryData
 from potentia.trajectories.estimator import TrajectorySurrogate
 from potentia.trajectories.evaluation.accuracy import relative_errors
-from potentia.trajectories.evaluation.predictor import Predictor
+from potentia.trajectories.predictor import Predictor
 from potentia.trajectories.results import TrainOut
 
 __all__ = ["AloneJob", "TogetherJob", "errors_alone", "errors_of_mean"]

@@ -61,6 +61,7 @@ class TorchCommitteePotential(Estimator, AskedTogether):
         repulsion: As for `TorchANNPotential`; the same for all members, so their spread is that of the networks.
 
     Example:
+        >>> from potentia import ChebyshevDescriptor
         >>> descriptor = ChebyshevDescriptor(["H"], rad_order=1, rad_cutoff=2.0, ang_order=0, ang_cutoff=2.0)
         >>> committee = TorchCommitteePotential({"H": [(4, "tanh")]}, descriptor=descriptor)
         >>> committee.is_trained()

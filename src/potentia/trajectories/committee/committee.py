@@ -31,8 +31,8 @@ from potentia.trajectories.committee.member import MemberTraining
 from potentia.trajectories.committee.prediction import CommitteePrediction
 from potentia.trajectories.committee.windows import TimeWindows
 from potentia.trajectories.dataset import Trajectories, TrajectoryData
+from potentia.trajectories.error_scale import ErrorScale
 from potentia.trajectories.estimator import TrajectorySurrogate
-from potentia.trajectories.evaluation.scale import ErrorScale
 from potentia.trajectories.surrogates import SURROGATES, surrogate_in
 from potentia.trajectories.training_config import TrajectoryTrainingConfig
 

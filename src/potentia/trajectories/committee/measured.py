@@ -6,7 +6,7 @@ from potentia.ensemble import Errors, HeldOut
 from potentia.trajectories.committee.prediction import CommitteePrediction
 from potentia.trajectories.committee.windows import TimeWindows
 from potentia.trajectories.dataset import Trajectories
-from potentia.trajectories.evaluation.ensembles import ensemble_from
+from potentia.trajectories.ensembles import ensemble_from
 
 __all__ = ["held_out"]
 

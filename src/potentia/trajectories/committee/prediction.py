@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from potentia.ensemble import SpreadCalibration
 from potentia.errors import ConfigError, NotFittedError, warn_user
 from potentia.trajectories.committee.windows import TimeWindows
-from potentia.trajectories.evaluation.ensembles import spread_of
-from potentia.trajectories.evaluation.scale import ErrorScale
+from potentia.trajectories.ensembles import spread_of
+from potentia.trajectories.error_scale import ErrorScale
 from potentia.trajectories.state_table import state_table
 
 __all__ = ["CommitteePrediction"]

@@ -10,10 +10,10 @@ import pandas as pd
 
 from potentia.evaluate import Metric
 from potentia.trajectories.dataset import Trajectories
-from potentia.trajectories.evaluation.predictor import Floats
-from potentia.trajectories.evaluation.scale import ErrorScale
+from potentia.trajectories.error_scale import ErrorScale
 from potentia.trajectories.evaluation.summaries import ErrorSummary, distribution, per_quantity, per_time
 from potentia.trajectories.evaluation_settings import EvaluationSettings
+from potentia.trajectories.predictor import Floats
 
 __all__ = ["Accuracy", "accuracy", "error_kinds", "relative_errors"]
 

@@ -20,10 +20,10 @@ from potentia.plots.page import Page
 from potentia.plots.style import finish
 from potentia.report import Section
 from potentia.storage import write_text
+from potentia.trajectories.error_scale import ErrorScale
 from potentia.trajectories.evaluation.error_bars import CALIBRATION, FORESEEN, error_bars_of
 from potentia.trajectories.evaluation.figure_list import FIGURES_OF_ONE, Drawing, figures_of_all, figures_of_one
 from potentia.trajectories.evaluation.looks import Looks
-from potentia.trajectories.evaluation.scale import ErrorScale
 from potentia.trajectories.evaluation.table_rows import explained, table_rows
 from potentia.trajectories.evaluation_settings import EvaluationSettings
 

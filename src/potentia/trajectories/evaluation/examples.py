@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from potentia.trajectories.dataset import Trajectories
-from potentia.trajectories.evaluation.predictor import Floats
-from potentia.trajectories.evaluation.scale import ErrorScale
+from potentia.trajectories.error_scale import ErrorScale
+from potentia.trajectories.predictor import Floats
 
 __all__ = ["example"]
 

@@ -11,9 +11,9 @@ from potentia.errors import DataError
 from potentia.evaluate import Metric
 from potentia.plots.density import binned
 from potentia.trajectories.dataset import Trajectories
-from potentia.trajectories.evaluation.predictor import Floats
-from potentia.trajectories.evaluation.scale import ErrorScale
+from potentia.trajectories.error_scale import ErrorScale
 from potentia.trajectories.evaluation.summaries import pearson
+from potentia.trajectories.predictor import Floats
 
 __all__ = ["Gradients", "gradients"]
 

@@ -10,7 +10,7 @@ from matplotlib.typing import LineStyleType
 
 from potentia.plots.lines import Line
 from potentia.plots.style import GREY, colour
-from potentia.trajectories.evaluation.scale import ErrorScale
+from potentia.trajectories.error_scale import ErrorScale
 
 __all__ = ["GREY_DASHES", "Looks"]
 

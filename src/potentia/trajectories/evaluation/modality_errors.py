@@ -13,10 +13,10 @@ from potentia.checks import did_you_mean, integer
 from potentia.errors import ConfigError
 from potentia.evaluate import Metric
 from potentia.trajectories.dataset import TrajectoryData
-from potentia.trajectories.evaluation.predictor import Floats, Predictor, predicted
-from potentia.trajectories.evaluation.scale import ErrorScale
+from potentia.trajectories.error_scale import ErrorScale
 from potentia.trajectories.evaluation.summaries import ErrorSummary, per_time
 from potentia.trajectories.evaluation_settings import EvaluationSettings
+from potentia.trajectories.predictor import Floats, Predictor, predicted
 
 __all__ = ["MODALITIES", "Modality", "ModalityErrors", "modality_errors"]
 

@@ -15,10 +15,10 @@ from potentia import progress
 from potentia.errors import DataError
 from potentia.evaluate import Metric
 from potentia.trajectories.dataset import Trajectories
-from potentia.trajectories.evaluation.predictor import Floats, Predictor
-from potentia.trajectories.evaluation.scale import ErrorScale
+from potentia.trajectories.error_scale import ErrorScale
 from potentia.trajectories.evaluation.summaries import ErrorSummary, distribution, per_time
 from potentia.trajectories.evaluation_settings import EvaluationSettings
+from potentia.trajectories.predictor import Floats, Predictor
 
 __all__ = ["RollOuts", "roll_out", "roll_outs"]
 

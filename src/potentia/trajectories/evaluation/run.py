@@ -13,6 +13,7 @@ from potentia.checks import did_you_mean
 from potentia.errors import ConfigError
 from potentia.evaluate import Metric, metric_frame
 from potentia.trajectories.dataset import TrajectoryData
+from potentia.trajectories.error_scale import ErrorScale
 from potentia.trajectories.evaluation.accuracy import accuracy
 from potentia.trajectories.evaluation.compute import Forward, compute_metrics
 from potentia.trajectories.evaluation.evaluation import Evaluation
@@ -20,12 +21,11 @@ from potentia.trajectories.evaluation.examples import example
 from potentia.trajectories.evaluation.gradients import gradients
 from potentia.trajectories.evaluation.histories import Histories, curves_table, training_metrics
 from potentia.trajectories.evaluation.modality_errors import MODALITIES, modality_errors
-from potentia.trajectories.evaluation.predictor import Floats, Predictor, predicted
 from potentia.trajectories.evaluation.roll_out import roll_outs
-from potentia.trajectories.evaluation.scale import ErrorScale
 from potentia.trajectories.evaluation.timing import Solve, speed_ups, time_predictions, time_solver, timing_metrics
 from potentia.trajectories.evaluation.uncertainty import uncertainty
 from potentia.trajectories.evaluation_settings import EvaluationSettings
+from potentia.trajectories.predictor import Floats, Predictor, predicted
 
 __all__ = ["evaluate"]
 

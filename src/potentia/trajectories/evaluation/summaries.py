@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from potentia.trajectories.evaluation.predictor import Floats
+from potentia.trajectories.predictor import Floats
 
 __all__ = ["ErrorSummary", "distribution", "pearson", "per_quantity", "per_time", "quantiles", "rows_summarised"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from potentia.evaluate import TableRow
-from potentia.trajectories.evaluation.scale import ErrorScale
+from potentia.trajectories.error_scale import ErrorScale
 
 __all__ = ["explained", "table_rows"]
 

@@ -16,9 +16,9 @@ import torch
 from potentia.errors import DataError
 from potentia.evaluate import Metric
 from potentia.trajectories.dataset import Trajectories
-from potentia.trajectories.evaluation.predictor import Floats, Predictor
-from potentia.trajectories.evaluation.scale import ErrorScale
+from potentia.trajectories.error_scale import ErrorScale
 from potentia.trajectories.evaluation_settings import EvaluationSettings
+from potentia.trajectories.predictor import Floats, Predictor
 
 __all__ = ["Solve", "speed_ups", "time_predictions", "time_solver", "timing_metrics"]
 

@@ -19,11 +19,11 @@ from potentia.coverage import caught, coverage_by_size, coverage_table, miscalib
 from potentia.evaluate import Metric
 from potentia.plots.density import binned
 from potentia.trajectories.dataset import Trajectories, TrajectoryData
-from potentia.trajectories.evaluation.ensembles import Ensemble, ensemble_of
-from potentia.trajectories.evaluation.predictor import Floats, Predictor
-from potentia.trajectories.evaluation.scale import ErrorScale
+from potentia.trajectories.ensembles import Ensemble, ensemble_of
+from potentia.trajectories.error_scale import ErrorScale
 from potentia.trajectories.evaluation.summaries import ErrorSummary, pearson, per_time
 from potentia.trajectories.evaluation_settings import EvaluationSettings
+from potentia.trajectories.predictor import Floats, Predictor
 
 __all__ = ["Uncertainty", "crps", "negative_log_likelihood", "uncertainty"]
 

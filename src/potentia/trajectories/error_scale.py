@@ -8,7 +8,7 @@ import numpy as np
 
 from potentia.errors import DataError
 from potentia.trajectories.dataset import Trajectories
-from potentia.trajectories.evaluation.predictor import Floats
+from potentia.trajectories.predictor import Floats
 
 __all__ = ["ErrorScale"]
 

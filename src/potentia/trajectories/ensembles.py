@@ -9,8 +9,8 @@ import numpy as np
 
 from potentia.errors import DataError
 from potentia.trajectories.dataset import Trajectories
-from potentia.trajectories.evaluation.predictor import Floats, Predictor, predicted
-from potentia.trajectories.evaluation.scale import ErrorScale
+from potentia.trajectories.error_scale import ErrorScale
+from potentia.trajectories.predictor import Floats, Predictor, predicted
 
 __all__ = ["Ensemble", "ensemble_from", "ensemble_of", "spread_of"]
 
