@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,6 +10,7 @@ import pandas as pd
 import pytest
 from ase.io import read, write
 
+from cli.committee_runs import told
 from potentia import TorchANNPotential, TorchCommitteeConfig, TorchCommitteePotential
 from potentia.cli import main
 from potentia.cli.run_settings import read_run_settings
@@ -42,14 +42,6 @@ def run(tmp_path_factory):
     more = ["--set", "data.calibrate=[held.xyz]"]
     assert main(["train", str(settings), *SET, *more, "--run-dir", str(folder / "run")]) == 0
     return SimpleNamespace(folder=folder, settings=settings, path=folder / "run", data=folder / "new.xyz")
-
-
-def told(capsys, *command):
-    capsys.readouterr()
-    code = main([*map(str, command), "--json"])
-    out, err = capsys.readouterr()
-    assert code == 0, err
-    return json.loads(out)
 
 
 def test_init_writes_members_with_what_they_mean(run):

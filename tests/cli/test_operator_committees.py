@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from cli.committee_runs import committee_of_three, told
 from operators import fields_data
 from potentia.cli import main
 from potentia.cli.run_settings import read_run_settings
@@ -25,26 +24,14 @@ MEMBER = "members/member_000/model.pt"
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Settings that `init` has written for three members, and a calibrated run of them."""
     folder = tmp_path_factory.mktemp("committee")
     write_operator_data(folder / "waves.hdf5", DATA)
-    settings = folder / "settings.yaml"
-    assert main(["init", str(folder / "waves.hdf5"), "-o", str(settings), "--members", "3"]) == 0
-    assert main(["train", str(settings), *SET, "--run-dir", str(folder / "run")]) == 0
-    return SimpleNamespace(folder=folder, settings=settings, path=folder / "run", data=folder / "waves.hdf5")
+    return committee_of_three(folder, folder / "waves.hdf5", SET)
 
 
 @pytest.fixture(scope="module")
 def committee(run):
     return OperatorCommittee.load(run.path / "model.safetensors")
-
-
-def told(capsys, *command):
-    capsys.readouterr()
-    code = main([*map(str, command), "--json"])
-    out, err = capsys.readouterr()
-    assert code == 0, err
-    return json.loads(out)
 
 
 def test_init_writes_members_with_what_they_mean(run):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
 
+from cli.committee_runs import committee_of_three, told
 from potentia.cli import main
 from potentia.cli.run_settings import read_run_settings
 from potentia.ensemble import CommitteeConfig
@@ -25,26 +23,14 @@ MEMBER = "checkpoints/member_000/model.pt"
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Settings that `init` has written for three members, and a calibrated run of them."""
     folder = tmp_path_factory.mktemp("committee")
     write_trajectories(folder / "decays.hdf5", DATA)
-    settings = folder / "settings.yaml"
-    assert main(["init", str(folder / "decays.hdf5"), "-o", str(settings), "--members", "3"]) == 0
-    assert main(["train", str(settings), *SET, "--run-dir", str(folder / "run")]) == 0
-    return SimpleNamespace(folder=folder, settings=settings, path=folder / "run", data=folder / "decays.hdf5")
+    return committee_of_three(folder, folder / "decays.hdf5", SET)
 
 
 @pytest.fixture(scope="module")
 def committee(run):
     return TrajectoryCommittee.load(run.path / "model.safetensors")
-
-
-def told(capsys, *command):
-    capsys.readouterr()
-    code = main([*map(str, command), "--json"])
-    out, err = capsys.readouterr()
-    assert code == 0, err
-    return json.loads(out)
 
 
 def same(one, other):

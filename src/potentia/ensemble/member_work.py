@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,35 +11,20 @@ from typing import Any, Protocol
 from potentia.ensemble.config import CommitteeConfig
 from potentia.ensemble.members import Member, MemberEnd
 from potentia.ensemble.run import METADATA, read_metadata
+from potentia.estimator import Estimator
+from potentia.outcome import Outcome
 from potentia.train import Naming, newest_checkpoint
 from potentia.train.history import export
 
 __all__ = ["MemberOut", "carried_out", "ended", "members_in", "resampling", "settings_of"]
 
 
-class MemberOut(Protocol):
-    """What the training of an estimator returns."""
-
-    @property
-    def history(self) -> Sequence[Mapping[str, float]]:
-        """One row for each epoch."""
-
-    @property
-    def ended(self) -> str:
-        """Why it ended before its last epoch; empty if it did not."""
-
-    @property
-    def resumable(self) -> bool:
-        """Whether it has only paused."""
+class MemberOut(Outcome, Protocol):
+    """What the training of a member returns."""
 
     @property
     def stats(self) -> Mapping[str, float]:
         """Final errors and the like by name."""
-
-
-class _Saved(Protocol):
-    def save(self, path: Path) -> None:
-        """Write the estimator."""
 
 
 def members_in(directory: Path, wanted: CommitteeConfig, config: Any) -> list[Member]:
@@ -75,7 +60,7 @@ def resampling(wanted: CommitteeConfig) -> dict[str, Any]:
     return {"resample": wanted.resample, **part}
 
 
-def ended(member: Member, estimator: _Saved, out: MemberOut) -> MemberEnd:
+def ended(member: Member, estimator: Estimator, out: MemberOut) -> MemberEnd:
     """Write the model, unless its training has only paused, and its history; return how it has ended."""
     if not out.resumable:
         estimator.save(member.model_path)
@@ -87,7 +72,7 @@ def carried_out(
     member: Member,
     config: Any,
     deadline: float | None,
-    train: Callable[[Any, Path | None], tuple[_Saved, MemberOut]],
+    train: Callable[[Any, Path | None], tuple[Estimator, MemberOut]],
     naming: Naming,
 ) -> MemberEnd:
     """Train a member, from its newest checkpoint if there is one, and write its files.

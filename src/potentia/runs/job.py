@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from potentia.config import differences
 from potentia.errors import ConfigError, DataError, FileFormatError
+from potentia.outcome import Outcome
 from potentia.runs.directory import RunDirectory
 from potentia.runs.provenance import provenance
 
@@ -22,20 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Curves", "Job", "Trained", "carry_out", "require_same_data", "require_same_settings"]
 
 
-class Curves(Protocol):
+class Curves(Outcome, Protocol):
     """What the training of any estimator returns."""
-
-    @property
-    def history(self) -> Sequence[Mapping[str, float]]:
-        """One row for each epoch."""
-
-    @property
-    def ended(self) -> str:
-        """Why it ended before its last epoch; empty if it did not."""
-
-    @property
-    def resumable(self) -> bool:
-        """Whether it has only paused."""
 
     @property
     def seed(self) -> int | None:
