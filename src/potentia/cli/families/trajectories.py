@@ -67,6 +67,7 @@ class TrajectoryFamily(Family):
                 epochs=200,
                 batch_size=int(np.clip(points // 50, 64, 4096)),
                 learning_rate=2e-3,
+                optimizer="soap",
                 seed=1,
                 show_progress=True,
             ),
