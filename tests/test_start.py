@@ -29,7 +29,7 @@ def test_a_training_does_not_load_what_draws_or_searches(family):
 NEVER = ["matplotlib", "PIL", "scipy.stats", "scipy.spatial", "scipy.linalg", "ase.io", "pydantic", "typer", "optuna"]
 NEVER += ["dask", "torch._dynamo", "torch.utils.tensorboard"]
 AFTER_IMPORT = {
-    "potentia.trajectories": [*NEVER, "scipy", "numba", "ase", "vesin", "msgpack"],
+    "potentia.trajectories": [*NEVER, "scipy", "pandas", "numba", "ase", "vesin", "msgpack"],
     "potentia.potentials": [*NEVER, "scipy.special"],
     "potentia.dynamics": [*NEVER, "scipy.special"],
     "potentia.operators": NEVER,

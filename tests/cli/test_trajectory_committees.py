@@ -10,7 +10,8 @@ from cli.committee_runs import committee_of_three, told
 from potentia.cli import main
 from potentia.cli.run_settings import read_run_settings
 from potentia.ensemble import CommitteeConfig
-from potentia.trajectories import FullyConnected, TrajectoryCommittee, TrajectoryData, write_trajectories
+from potentia.trajectories import FullyConnected, TrajectoryData, write_trajectories
+from potentia.trajectories.committee import TrajectoryCommittee
 from potentia.yaml_files import read_yaml
 from trajectories.decays import decays
 

@@ -20,10 +20,9 @@ from potentia.trajectories import (
     LatentPolyConfig,
     MultiONet,
     Preprocessing,
-    TrajectoryCommittee,
     TrajectoryTrainingConfig,
 )
-from potentia.trajectories.committee import CommitteePrediction
+from potentia.trajectories.committee import CommitteePrediction, TrajectoryCommittee
 from potentia.trajectories.committee.measured import held_out
 from potentia.trajectories.committee.windows import TimeWindows
 from potentia.trajectories.ensembles import ensemble_of

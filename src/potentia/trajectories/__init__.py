@@ -1,7 +1,6 @@
 """Surrogates of coupled ODE systems: from an initial state, a time and parameters to the state."""
 
 from potentia.trajectories.baselines import HoldInitialState, MeanTrajectory, NearestTrajectory, fit_baselines
-from potentia.trajectories.committee import TrajectoryCommittee
 from potentia.trajectories.dataset import Trajectories, TrajectoryData
 from potentia.trajectories.estimator import TrajectorySurrogate
 from potentia.trajectories.hdf5 import read_trajectories, write_trajectories
@@ -40,7 +39,6 @@ __all__ = [
     "TimeMap",
     "TrainOut",
     "Trajectories",
-    "TrajectoryCommittee",
     "TrajectoryData",
     "TrajectorySurrogate",
     "TrajectoryTrainingConfig",
