@@ -24,7 +24,7 @@ from potentia.ensemble import (
     SpreadCalibration,
     bars_of_members,
 )
-from potentia.errors import ConfigError, NotFittedError
+from potentia.errors import NotFittedError
 
 __all__ = ["DynamicsCommittee"]
 
@@ -76,8 +76,7 @@ class DynamicsCommittee(EstimatorCommittee[DynamicsParameterNet]):
         """
         config = DynamicsTrainingConfig() if config is None else config
         wanted = CommitteeConfig(num_members=5) if committee_config is None else committee_config
-        if wanted.batched:
-            raise ConfigError("batched=True is not for networks of dynamics: leave it out, and set max_parallel")
+        wanted.require_separate("networks of dynamics")
         recipe = type(self.net)(**self.net.get_params())
         work = MemberTraining(recipe, bars_of_members(config, wanted, executor), wanted, data, validation)
         return self._carry_out(work, wanted, config, executor, recipe=recipe.recipe(), identity=_identity(work))

@@ -10,12 +10,12 @@ from potentia.ensemble.held_out import Errors, HeldOut, Words
 from potentia.ensemble.learning import require_enough
 from potentia.ensemble.marks import mark_of_weights
 from potentia.ensemble.measured import CalibrateResult, MeasuredBars
-from potentia.ensemble.member_work import carried_out, ended, settings_of
+from potentia.ensemble.member_work import carried_out, ended, seen_by, settings_of
 from potentia.ensemble.members import Member, MemberEnd, MemberResult
 from potentia.ensemble.resampling import drawn, learned_from, multiplicity
 from potentia.ensemble.results import CommitteeTrainResult
 from potentia.ensemble.run import METADATA, Committee, OneByOne, Together, read_metadata, train_members
-from potentia.ensemble.spread import Aggregate, aggregated
+from potentia.ensemble.spread import Aggregate, aggregated, require_several
 
 __all__ = [
     "CALIBRATION",
@@ -51,6 +51,8 @@ __all__ = [
     "multiplicity",
     "read_metadata",
     "require_enough",
+    "require_several",
+    "seen_by",
     "settings_of",
     "train_members",
 ]

@@ -72,6 +72,11 @@ class CommitteeConfig:
         if self.batched and (self.max_parallel > 1 or (self.devices is not None and len(self.devices) > 1)):
             raise ConfigError("batched=True trains all members together on one device: leave max_parallel and devices")
 
+    def require_separate(self, members: str) -> None:
+        """Raise `ConfigError` if members, called so, are to be trained as one network, which theirs cannot be."""
+        if self.batched:
+            raise ConfigError(f"batched=True is not for {members}: leave it out, and set max_parallel")
+
     @property
     def directory(self) -> Path:
         """Where the members' files are."""

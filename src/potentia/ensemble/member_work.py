@@ -6,17 +6,21 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from potentia.ensemble.config import CommitteeConfig
 from potentia.ensemble.members import Member, MemberEnd
+from potentia.ensemble.resampling import drawn
 from potentia.ensemble.run import METADATA, read_metadata
 from potentia.estimator import Estimator
 from potentia.outcome import Outcome
 from potentia.train import Naming, newest_checkpoint
 from potentia.train.history import export
 
-__all__ = ["MemberOut", "carried_out", "ended", "members_in", "resampling", "settings_of"]
+__all__ = ["MemberOut", "carried_out", "ended", "members_in", "resampling", "seen_by", "settings_of"]
+
+
+Data = TypeVar("Data", bound=Any)
 
 
 class MemberOut(Outcome, Protocol):
@@ -52,6 +56,20 @@ def settings_of(config: Any, member: Member) -> Any:
     folder = member.checkpoint_dir
     where = None if folder is None else str(folder)
     return replace(config, seed=member.seed, device=member.device, checkpoint_dir=where)
+
+
+def seen_by(member: Member, data: Data, wanted: CommitteeConfig) -> Data:
+    """Return data with what a member sees of their training part; what is drawn several times is there as often.
+
+    Args:
+        member: Which.
+        data: Parts of which ``train`` has a ``group``, whose pieces are drawn together, and ``take``.
+        wanted: How to draw.
+    """
+    if wanted.resample == "none":
+        return data
+    seen: Data = replace(data, train=data.train.take(drawn(wanted, data.train.group, member.seed)))
+    return seen
 
 
 def resampling(wanted: CommitteeConfig) -> dict[str, Any]:

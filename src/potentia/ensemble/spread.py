@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from potentia.checks import choice
 from potentia.errors import ConfigError
 
-__all__ = ["AGGREGATIONS", "Aggregate", "aggregated", "checked_aggregation"]
+__all__ = ["AGGREGATIONS", "Aggregate", "aggregated", "checked_aggregation", "require_several"]
 
 AGGREGATIONS = ("mean", "reference")
 """What a committee answers: the mean of its members, or what one of them says."""
@@ -46,3 +46,9 @@ def checked_aggregation(aggregation: str, reference_member: int, num_members: in
     choice("aggregation", aggregation, AGGREGATIONS)
     if not 0 <= reference_member < num_members:
         raise ConfigError(f"reference_member must be one of the {num_members} members from 0, got {reference_member}")
+
+
+def require_several(num_members: int) -> None:
+    """Raise `ConfigError` unless there are members that can differ."""
+    if num_members < 2:
+        raise ConfigError("one member has no spread: train a committee of two or more (num_members)")

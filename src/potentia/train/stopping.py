@@ -19,7 +19,7 @@ from potentia.train import distributed
 from potentia.train.callbacks import Callback
 from potentia.train.run import Run
 
-__all__ = ["EarlyStopping", "StopOnSignal", "TimeBudget", "seconds_of"]
+__all__ = ["EarlyStopping", "StopOnSignal", "TimeBudget", "deadline_of", "seconds_of"]
 
 _REFERENCE = "early_stopping"
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
@@ -150,3 +150,12 @@ def seconds_of(duration: float | str, name: str = "duration") -> float:
     if seconds == 0:
         raise ConfigError(wanted)
     return seconds
+
+
+def deadline_of(max_time: float | str | None, begun: float) -> float | None:
+    """Return when the time is up that has begun at ``begun`` (s, by the same clock); None for no limit.
+
+    >>> deadline_of("1m", 20.0), deadline_of(None, 20.0)
+    (80.0, None)
+    """
+    return None if max_time is None else begun + seconds_of(max_time)

@@ -34,7 +34,7 @@ from potentia.operators.predicting import Parameters, predict
 from potentia.operators.training import Training
 from potentia.operators.training_config import OperatorTrainingConfig
 from potentia.train import Forecast
-from potentia.train.stopping import seconds_of
+from potentia.train.stopping import deadline_of
 
 __all__ = ["CommitteeMean", "OperatorCommittee"]
 
@@ -97,7 +97,7 @@ class OperatorCommittee(CalibratedCommittee[NeuralOperator, Samples]):
         require_fit(wanted, config)
         training = Training(self.operator.kind, self.operator.network, config, alignment)
         training.prepare(data, None, ())  # what is refused, is refused before there are files
-        deadline = None if config.max_time is None else begun + seconds_of(config.max_time)
+        deadline = deadline_of(config.max_time, begun)
         each = bars_of_members(config, wanted, executor)
         work = MemberTraining(self.operator.network, each, wanted, data, alignment, deadline)
         recipe = self.operator.recipe()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from potentia.ensemble import CommitteeConfig, Member, MemberEnd, carried_out, drawn
+from potentia.ensemble import CommitteeConfig, Member, MemberEnd, carried_out, seen_by
 from potentia.errors import ConfigError
 from potentia.operators.alignment_terms import AlignmentTerms
 from potentia.operators.dataset import OperatorData
@@ -45,20 +45,13 @@ class MemberTraining:
         return operator, operator.train(self.part_of(member), config, newest, alignment=self.alignment)
 
     def part_of(self, member: Member) -> OperatorData:
-        """Return the data with the simulations that a member sees, those of one set of parameters together.
-
-        One that is drawn several times is there as often.
-        """
-        if self.committee.resample == "none":
-            return self.data
-        train = self.data.train
-        return replace(self.data, train=train.take(drawn(self.committee, train.group, member.seed)))
+        """Return the data with the simulations that a member sees, those of one set of parameters together."""
+        return seen_by(member, self.data, self.committee)
 
 
 def require_fit(wanted: CommitteeConfig, config: OperatorTrainingConfig) -> None:
     """Raise `ConfigError` where a committee of operators cannot be trained so."""
-    if wanted.batched:
-        raise ConfigError("batched=True is not for operators: leave it out, and set max_parallel")
+    wanted.require_separate("operators")
     for name in ("n_samples", "n_realizations"):
         if wanted.resample != "none" and config.__dict__[name] is not None:
             raise ConfigError(

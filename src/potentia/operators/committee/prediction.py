@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from potentia.ensemble import SpreadCalibration
-from potentia.errors import ConfigError, NotFittedError, warn_user
+from potentia.ensemble import SpreadCalibration, require_several
+from potentia.errors import NotFittedError, warn_user
 from potentia.operators.field_table import field_table, over_points
 
 __all__ = ["CommitteePrediction", "step_name"]
@@ -45,8 +45,7 @@ class CommitteePrediction:
         Raises:
             ConfigError: there is one member only.
         """
-        if len(self.member_fields) < 2:
-            raise ConfigError("one member has no spread: train a committee of two or more (num_members)")
+        require_several(len(self.member_fields))
         return self._over_members(np.std)
 
     @cached_property

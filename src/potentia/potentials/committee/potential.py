@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch.utils.data import Dataset
 
-from potentia.ensemble import CommitteeConfig, Member, forecast_of_all, read_metadata, train_members
+from potentia.ensemble import CommitteeConfig, Member, bars_of_members, forecast_of_all, read_metadata, train_members
 from potentia.ensemble.members import COMPLETED
 from potentia.ensemble.run import Committee, OneByOne, Together, Way
 from potentia.errors import ConfigError, NotFittedError
@@ -42,7 +42,7 @@ from potentia.potentials.training_input import TrainingInput
 from potentia.potentials.uncertainty_export import write_uncertainty
 from potentia.study import threads_limited
 from potentia.train import Forecast
-from potentia.train.stopping import seconds_of
+from potentia.train.stopping import deadline_of
 
 __all__ = ["TorchCommitteePotential"]
 
@@ -134,10 +134,9 @@ class TorchCommitteePotential(Estimator, AskedTogether):
         directory.mkdir(parents=True, exist_ok=True)
         members, split_seed = self._members_in(directory, wanted, config)
         asked = config.show_progress
-        shown = asked and executor is None and wanted.max_parallel == 1
-        config = replace(config, show_progress=shown, show_batch_progress=shown and config.show_batch_progress)
+        config = bars_of_members(config, wanted, executor)
         with shared_data(given, template.training(config), split_seed, directory) as shared:
-            deadline = None if config.max_time is None else begun + seconds_of(config.max_time)
+            deadline = deadline_of(config.max_time, begun)
             work = MemberTraining(template.recipe(), config, wanted, shared, deadline)
             committee = Committee(
                 wanted, members, identity_of(template, config, wanted, shared, split_seed),

@@ -22,10 +22,10 @@ from potentia.ensemble import (
     Words,
     bars_of_members,
     forecast_of_all,
+    require_several,
 )
-from potentia.errors import ConfigError
 from potentia.train import Forecast
-from potentia.train.stopping import seconds_of
+from potentia.train.stopping import deadline_of
 from potentia.trajectories.committee.measured import held_out
 from potentia.trajectories.committee.member import MemberTraining
 from potentia.trajectories.committee.prediction import CommitteePrediction
@@ -97,7 +97,7 @@ class TrajectoryCommittee(CalibratedCommittee[TrajectorySurrogate, Trajectories]
         require_fit(wanted)
         surrogate = self.surrogate
         surrogate.preprocessing.fit(data.train, data.horizon)  # what is refused, is refused before there are files
-        deadline = None if config.max_time is None else begun + seconds_of(config.max_time)
+        deadline = deadline_of(config.max_time, begun)
         each = bars_of_members(config, wanted, executor)
         work = MemberTraining(type(surrogate), surrogate.recipe(), each, wanted, data, deadline)
         identity = {"recipe": self.recipe(), "config": config.fingerprint(), "data": data.mark()}
@@ -166,7 +166,7 @@ class TrajectoryCommittee(CalibratedCommittee[TrajectorySurrogate, Trajectories]
     def _asked(self, pieces: Trajectories, calibration: SpreadCalibration | None) -> HeldOut:
         windows = TimeWindows.of(pieces.times) if calibration is None else TimeWindows(calibration.edges)
         found = self.predict(pieces.initial_states, pieces.times, pieces.parameters)
-        found.require_several()
+        require_several(len(found.member_states))
         return held_out(found, pieces, windows)
 
     @classmethod
@@ -212,5 +212,4 @@ class CommitteeMean:
 
 def require_fit(wanted: CommitteeConfig) -> None:
     """Raise `ConfigError` where a committee of surrogates cannot be trained so."""
-    if wanted.batched:
-        raise ConfigError("batched=True is not for surrogates of trajectories: leave it out, and set max_parallel")
+    wanted.require_separate("surrogates of trajectories")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from potentia.ensemble import CommitteeConfig, Member, MemberEnd, carried_out, drawn
+from potentia.ensemble import CommitteeConfig, Member, MemberEnd, carried_out, seen_by
 from potentia.train import EpochNames
 from potentia.trajectories.dataset import TrajectoryData
 from potentia.trajectories.estimator import TrajectorySurrogate
@@ -45,11 +45,5 @@ class MemberTraining:
         return surrogate, surrogate.train(self.part_of(member), config, newest)
 
     def part_of(self, member: Member) -> TrajectoryData:
-        """Return the data with the trajectories that a member sees, those that begin alike together.
-
-        One that is drawn several times is there as often.
-        """
-        if self.committee.resample == "none":
-            return self.data
-        train = self.data.train
-        return replace(self.data, train=train.take(drawn(self.committee, train.group, member.seed)))
+        """Return the data with the trajectories that a member sees, those that begin alike together."""
+        return seen_by(member, self.data, self.committee)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from potentia.ensemble import SpreadCalibration
-from potentia.errors import ConfigError, NotFittedError, warn_user
+from potentia.ensemble import SpreadCalibration, require_several
+from potentia.errors import NotFittedError, warn_user
 from potentia.trajectories.committee.windows import TimeWindows
 from potentia.trajectories.ensembles import spread_of
 from potentia.trajectories.error_scale import ErrorScale
@@ -57,7 +57,7 @@ class CommitteePrediction:
         Raises:
             ConfigError: there is one member only.
         """
-        self.require_several()
+        require_several(len(self.member_states))
         return spread_of(self._said)
 
     @cached_property
@@ -114,11 +114,6 @@ class CommitteePrediction:
         }
         level = {} if self.calibration is None else {"level": self.calibration.level}
         return pd.concat([table, pd.DataFrame(more, index=table.index)], axis=1).assign(**level)
-
-    def require_several(self) -> None:
-        """Raise `ConfigError` if there is one member only."""
-        if len(self.member_states) < 2:
-            raise ConfigError("one member has no spread: train a committee of two or more (num_members)")
 
     @cached_property
     def _said(self) -> Floats:
