@@ -190,7 +190,11 @@ def _chosen_class(bases: list[Any], mapping: Mapping[str, Any]) -> Any:
     if name in known:
         return known[name]
     if name is not None:
-        raise ConfigError(f"there are no settings of class {name!r} here{did_you_mean(str(name), known)}")
+        near = did_you_mean(str(name), known)
+        raise ConfigError(
+            f"there are no settings of class {name!r} here{near}. A class of your own is known once its module is "
+            "imported, on the command line by potentia --import MODULE"
+        )
     own = [base for base in bases if base.__name__ in known]
     if len(own) != 1:
         raise ConfigError(f"say under {_CLASS!r} which settings are meant; known: {', '.join(known)}")

@@ -189,6 +189,12 @@ def test_help_imports_nothing_heavy():
     assert not {"torch", "numpy", "pandas", "matplotlib", "optuna"} & set(said.split())
 
 
+def test_an_interpreter_runs_the_package_as_the_command():
+    command = [sys.executable, "-m", "potentia", "study", "--help"]
+    said = subprocess.run(command, env=processes.environment(), check=True, capture_output=True, text=True).stdout
+    assert "potentia study [OPTIONS]" in said
+
+
 def test_an_interrupted_command_says_that_it_goes_on(call, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt

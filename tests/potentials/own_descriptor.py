@@ -5,6 +5,8 @@ Processes of committees and of builds import this module by its name.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from potentia import TorchANNPotential
@@ -16,7 +18,7 @@ from potentials.small_data import CUTOFF, SPECIES
 class RadialGaussians(Descriptor):
     """Σ_j exp(-η (r_ij - R)²) fc(r_ij) of the neighbours j of each species, for some η (1/Å²) and R (Å)."""
 
-    def __init__(self, species, functions, radius, device="cpu", dtype=torch.float64):
+    def __init__(self, species: Sequence[str], functions, radius, device="cpu", dtype=torch.float64):
         self.species, self.functions, self.radius = tuple(species), [tuple(pair) for pair in functions], radius
         self.device, self.dtype = torch.device(device), dtype
 

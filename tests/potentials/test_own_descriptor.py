@@ -7,9 +7,11 @@ import json
 import sys
 from dataclasses import replace
 
+import jsonschema
 import numpy as np
 import pytest
 import torch
+import yaml
 from ase.io import write
 
 from potentia import (
@@ -27,6 +29,7 @@ from potentia.potentials.datasets.base import DatasetError
 from potentia.potentials.descriptors import DESCRIPTORS, register_descriptor
 from potentia.potentials.descriptors.registry import descriptor_from, plain_of
 from potentia.potentials.lammps import MLIAPModel
+from potentia.runs import RunDirectory
 from potentia.testing.descriptors import check_descriptor
 from potentia.testing.potentials import check_potential
 from potentials import own_descriptor, small_data
@@ -319,8 +322,48 @@ def test_a_module_is_imported_before_the_command(saved, xyz, tmp_path, monkeypat
     assert "--import made_of_gausians: No module named 'made_of_gausians'" in capsys.readouterr().err
 
 
-def test_settings_of_a_training_have_no_words_for_it(database, hidden, xyz, tmp_path, capsys):
-    assert main(["init", str(database), "-o", str(tmp_path / "settings.yaml")]) == 2
-    assert "words for ChebyshevDescriptor only: train on it from Python" in capsys.readouterr().err
+@pytest.fixture(scope="module")
+def settings(database, tmp_path_factory):
+    """A file of settings that `potentia init` writes for the data set."""
+    path = tmp_path_factory.mktemp("settings") / "settings.yaml"
+    assert main(["init", str(database), "-o", str(path)]) == 0
+    return path
+
+
+def test_settings_of_a_training_name_it(settings, potential, tmp_path, capsys):
+    found = yaml.safe_load(settings.read_text())["descriptor"]
+    assert found["class"] == "RadialGaussians"
+    assert descriptor_from(found).settings() == OWN.settings()
+    short = ["--set", "training.iterations=2"]
+    assert main(["train", str(settings), *short, "--run-dir", str(tmp_path / "run"), "--json"]) == 0
+    capsys.readouterr()
+    assert repr(TorchANNPotential.load(RunDirectory(tmp_path / "run").model).descriptor) == repr(OWN)
+
+
+def test_settings_of_it_are_checked_by_name(settings, capsys):
+    wrong = {
+        "descriptor.radios=3.0": "descriptor: RadialGaussians has no setting 'radios'; did you mean 'radius'?",
+        "descriptor.class=RadialGausians": "of class 'RadialGausians' here; did you mean 'RadialGaussians'?",
+        "descriptor.species=Si": "descriptor: species must be a list, got 'Si'",
+        "descriptor.dtype=float16": "dtype must be float64 or float32, got 'float16'",
+    }
+    for override, message in wrong.items():
+        assert main(["train", str(settings), "--set", override, "--dry-run"]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_a_schema_knows_its_settings(settings, capsys):
+    assert main(["schema", "potentials"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    jsonschema.validate(yaml.safe_load(settings.read_text()), schema)
+    (own,) = (
+        one for one in schema["properties"]["descriptor"]["anyOf"]
+        if one["properties"]["class"] == {"const": "RadialGaussians"}
+    )  # fmt: skip
+    assert own["required"] == ["class", "species", "functions", "radius"]
+    assert own["properties"]["dtype"]["default"] == "float64"
+
+
+def test_a_file_of_an_unknown_descriptor_says_what_to_import(hidden, xyz, capsys):
     assert main(["predict", str(hidden), str(xyz)]) == 2
     assert "potentia --import potentials.own_descriptor" in capsys.readouterr().err

@@ -33,7 +33,11 @@ def first_sentence(text: str) -> str:
 
 
 def _own(settings: type) -> dict[str, str]:
-    tree = ast.parse(textwrap.dedent(inspect.getsource(settings)))
+    try:
+        source = inspect.getsource(settings)
+    except (OSError, TypeError):  # settings that are made of a constructor have none
+        return {}
+    tree = ast.parse(textwrap.dedent(source))
     assert isinstance(tree.body[0], ast.ClassDef)
     found = {}
     for entry, below in zip(tree.body[0].body, tree.body[0].body[1:], strict=False):

@@ -71,7 +71,7 @@ def _typed(hint: Any) -> dict[str, Any]:
         return {"type": "object", "additionalProperties": _typed(inner[1])}
     if inspect.isclass(origin) and issubclass(origin, Sequence):
         return _array(inner)
-    if inspect.isclass(hint) and (known := dataclasses_below(hint)):
+    if inspect.isclass(hint) and ((known := dataclasses_below(hint)) or inspect.isabstract(hint)):
         several = len(known) > 1 or hint.__name__ not in known
         return _any([_object(cls, named=several and cls is not hint) for cls in known.values()])
     return {}

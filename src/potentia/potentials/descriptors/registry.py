@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, TypeVar
@@ -12,8 +11,8 @@ from potentia.config import plain
 from potentia.errors import ConfigError, FileFormatError
 from potentia.potentials.descriptors.base import Descriptor
 from potentia.potentials.descriptors.chebyshev import ChebyshevDescriptor
+from potentia.potentials.descriptors.settings import made_of, offer
 from potentia.registry import Registry, home_of
-from potentia.train.device import DTYPES
 
 __all__ = [
     "DESCRIPTORS",
@@ -38,12 +37,13 @@ DESCRIPTORS: Registry[type[Descriptor]] = Registry("descriptor", (ChebyshevDescr
 
 
 def register_descriptor(cls: Own) -> Own:
-    """Let files name a descriptor of one's own by its class, and return it: a decorator.
+    """Let files, those of settings too, name a descriptor of one's own by its class, and return it: a decorator.
 
     Raises:
         ConfigError: another class has its name.
     """
     DESCRIPTORS.register(cls)
+    offer(cls)
     return cls
 
 
@@ -74,14 +74,7 @@ def descriptor_from(values: Mapping[str, Any]) -> Descriptor:
     Raises:
         ConfigError: its class is not registered, or cannot be made of these settings.
     """
-    cls, settings = _class(values), _settings(values)
-    if "dtype" in settings:
-        settings["dtype"] = DTYPES[settings["dtype"]]
-    try:
-        inspect.signature(cls).bind(**settings)
-    except TypeError as error:
-        raise ConfigError(f"{cls.__name__} cannot be made of these settings: {error}") from None
-    return cls(**settings)
+    return made_of(_class(values), _settings(values))
 
 
 def moved_to(device: str, values: Mapping[str, Any]) -> dict[str, Any]:

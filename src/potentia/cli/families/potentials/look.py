@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 
 from potentia.cli.families.base import Look
 from potentia.cli.families.potentials.data import database_among
-from potentia.cli.families.potentials.settings import Descriptor, PotentialSettings, StructureFiles
-from potentia.config import from_dict
-from potentia.errors import ConfigError, DataError
+from potentia.cli.families.potentials.settings import PotentialSettings, StructureFiles
+from potentia.errors import DataError
 from potentia.potentials.datasets import DatasetSummary, HDF5StructureDataset
 from potentia.potentials.datasets.base import summary_of
-from potentia.potentials.descriptors.base import Descriptor as AnyDescriptor
-from potentia.potentials.descriptors.chebyshev import ChebyshevDescriptor
+from potentia.potentials.descriptors.settings import AnyDescriptor, ChebyshevDescriptor, settings_of
 from potentia.potentials.formats.reading import read_structures
 from potentia.potentials.reference_energies import ReferenceEnergies
 from potentia.potentials.shortest_distances import shortest_distances
@@ -32,17 +30,22 @@ SOME = 500
 """Structures whose distances are looked at, spread over all."""
 SHOWN = {
     "data": ("train", "test"),
-    "descriptor": ("species", "rad_order", "rad_cutoff", "ang_order", "ang_cutoff", "min_cutoff"),
     "training.method": ("batchsize",),
     "training": (
         "iterations", "method", "testpercent", "split_by", "seed", "force_weight", "stress_weight", "atomic_energies",
         "save_best", "early_stopping", "device",
     ),
 }  # fmt: skip
+CHEBYSHEV = ("species", "rad_order", "rad_cutoff", "ang_order", "ang_cutoff", "min_cutoff")
 SIZES = ((300, 10, 8, 3), (3_000, 15, 10, 4), (30_000, 20, 12, 4))
 """Up to so many structures → nodes of a layer, radial and angular order."""
 LARGEST = (25, 14, 5)
-BUILT = "As the data set was built; others need another one"
+BUILT = {"descriptor": "As the data set was built; others need another one"}
+CHOSEN = {
+    "descriptor.rad_cutoff": "2.6 times the longest of the shortest bonds, within 4 and 7 Å",
+    "descriptor.ang_cutoff": "1.6 times these, within 3 and 5 Å",
+}
+"""Why settings of the descriptor are as they are."""
 KALMAN = 20_000
 """Structures up to which the Kalman filter, few dear epochs, is what to begin with."""
 
@@ -64,7 +67,7 @@ class Seen:
     """How these were found."""
     owned: bool = False
     """Whether a data set owns them, so that settings cannot have others."""
-    descriptor: Descriptor | None = None
+    descriptor: AnyDescriptor | None = None
     """The one that a data set was built with."""
 
     def __len__(self) -> int:
@@ -87,12 +90,13 @@ def look_at_structures(paths: Sequence[Path], named: Sequence[str]) -> Look:
     settings = PotentialSettings(
         data=StructureFiles(train=tuple(named)),
         descriptor=descriptor,
-        arch=dict.fromkeys(descriptor.species, ((nodes, "tanh"), (nodes, "tanh"))),
+        arch=dict.fromkeys(descriptor.build().species, ((nodes, "tanh"), (nodes, "tanh"))),
         training=_training(seen),
     )
     near = ", ".join(f"{a}-{b} {distance:.2f}" for (a, b), distance in distances.items()) or "none below 4"
     saw = (seen.told, f"species: {', '.join(seen.species)}", f"shortest distances (Å): {near}", seen.how)
-    return Look(saw, settings, SHOWN, _reasons(seen))
+    shown = SHOWN | ({"descriptor": CHEBYSHEV} if isinstance(descriptor, ChebyshevDescriptor) else {})
+    return Look(saw, settings, shown, _reasons(seen))
 
 
 def _seen_in_files(paths: Sequence[Path]) -> Seen:
@@ -126,24 +130,13 @@ def _seen_in_database(path: Path) -> Seen:
         "energies of free atoms: "
         + ("zeros, for the data set was built without" if free is None else "of the data set"),
         owned=True,
-        descriptor=None if known is None else _as_settings(known),
+        descriptor=None if known is None else settings_of(known),
     )
 
 
 def _of(labels: DatasetSummary, entries: NDArray[np.int64]) -> DatasetSummary:
     values = {name: value[entries] for name, value in labels.__dict__.items() if name != "species"}
     return DatasetSummary(species=labels.species, **values)
-
-
-def _as_settings(descriptor: AnyDescriptor) -> Descriptor:
-    """Return the settings of a descriptor that a data set was built with, to be used on the CPU."""
-    if not isinstance(descriptor, ChebyshevDescriptor):
-        raise ConfigError(
-            f"the data set was built with {type(descriptor).__name__}, and files of settings have words for "
-            "ChebyshevDescriptor only: train on it from Python",
-            page="extending.md#a-descriptor",
-        )
-    return from_dict(Descriptor, {**descriptor.settings(), "device": "cpu", "kernels": "auto"})
 
 
 def _no_energy(path: Path, n: int) -> DataError:
@@ -157,12 +150,12 @@ def _size(n: int) -> tuple[int, int, int]:
     return next((size for limit, *size in SIZES if n <= limit), LARGEST)  # type: ignore[return-value]
 
 
-def _descriptor(species: tuple[str, ...], distances: dict[tuple[str, str], float], n: int) -> Descriptor:
+def _descriptor(species: tuple[str, ...], distances: dict[tuple[str, str], float], n: int) -> ChebyshevDescriptor:
     """Choose cutoffs by how far the nearest neighbours of the species with the longest bonds are."""
     nearest = {name: min((d for pair, d in distances.items() if name in pair), default=3.0) for name in species}
     bond, shortest = max(nearest.values()), min(distances.values(), default=1.0)
     _, rad_order, ang_order = _size(n)
-    return Descriptor(
+    return ChebyshevDescriptor(
         species=species,
         rad_order=rad_order,
         rad_cutoff=round(float(np.clip(2.6 * bond, 4.0, 7.0)), 1),
@@ -199,12 +192,10 @@ def _free_atoms(structures: Sequence[Structure], species: Sequence[str]) -> tupl
 
 def _reasons(seen: Seen) -> dict[str, str]:
     n, n_forces, n_stress = len(seen), int(seen.labels.has_forces.sum()), int(seen.labels.has_stress.sum())
-    theirs = seen.descriptor is not None
     found = seen.how.partition(": ")[2]
     advice = "Others need another data set" if seen.owned else "Better: calculated ones"
     return {
-        "descriptor.rad_cutoff": BUILT if theirs else "2.6 times the longest of the shortest bonds, within 4 and 7 Å",
-        "descriptor.ang_cutoff": BUILT if theirs else "1.6 times these, within 3 and 5 Å",
+        **(BUILT if seen.descriptor is not None else CHOSEN),
         "arch": f"Hidden layers of each species, [nodes, activation]; more for more than {n} structures",
         "training.iterations": "Epochs",
         "training.method": "Kalman for small networks; {class: Adam, mu: 0.001, batchsize: 32} for large ones",

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from potentia.cli.families.base import FamilySettings, require_free
 from potentia.cli.families.files import anchored, expanded
 from potentia.errors import ConfigError, DataError
 from potentia.potentials.committee import TorchCommitteeConfig, TorchCommitteePotential
-from potentia.potentials.descriptors import ChebyshevDescriptor
+from potentia.potentials.descriptors.settings import AnyDescriptor
 from potentia.potentials.estimator import TorchANNPotential
 from potentia.potentials.repulsion import ZBL
 from potentia.potentials.training_config import TorchTrainingConfig
 from potentia.runs import RunDirectory
 from potentia.seeding import fresh_seed
-from potentia.train.device import DTYPES
 
-__all__ = ["Descriptor", "PotentialSettings", "StructureFiles"]
+__all__ = ["PotentialSettings", "StructureFiles"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,43 +35,13 @@ class StructureFiles:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Descriptor:
-    """The surroundings of an atom as numbers: the Chebyshev descriptor of ænet."""
-
-    species: tuple[str, ...]
-    """Chemical species; their order is part of the model."""
-    rad_order: int
-    """Highest order of the radial expansion."""
-    rad_cutoff: float
-    """Radial cutoff (Å)."""
-    ang_order: int
-    """Highest order of the angular expansion."""
-    ang_cutoff: float
-    """Angular cutoff (Å)."""
-    min_cutoff: float = 0.55
-    """Neighbours at this distance or closer are not seen (Å)."""
-    device: str = "cpu"
-    """torch device on which features are computed."""
-    dtype: Literal["float64", "float32"] = "float64"
-    """Precision of the features."""
-    kernels: Literal["auto", "numba", "torch"] = "auto"
-    """``"numba"`` (CPU only), ``"torch"`` (any device), or ``"auto"``: Numba where it can."""
-
-    def build(self) -> ChebyshevDescriptor:
-        """Return the descriptor."""
-        if self.dtype not in DTYPES:
-            raise ConfigError(f"dtype must be float64 or float32, got {self.dtype!r}")
-        return ChebyshevDescriptor(**{**self.__dict__, "dtype": DTYPES[self.dtype]})
-
-
-@dataclass(frozen=True, kw_only=True)
 class PotentialSettings(FamilySettings):
     """The training of a neural network potential."""
 
     data: StructureFiles
     """Structures with their labels."""
-    descriptor: Descriptor
-    """What the networks see of an atom."""
+    descriptor: AnyDescriptor
+    """What the networks see of an atom; ``class`` names a registered descriptor of your own."""
     arch: Mapping[str, tuple[tuple[int, str], ...]]
     """Hidden layers of each species: [nodes, activation] of each."""
     repulsion: ZBL | None = None
