@@ -99,12 +99,19 @@ class Estimator(ABC):
             state = unflatten(stored.settings["state"], stored.tensors)
             extra = state["extra"]
             require_checkpoint_of(cls.kind, extra, path)
+            cls.require_readable(extra["recipe"], path)
             return extra["recipe"], {**extra["learned"], "model": state["run"]["model"]}
+        cls.require_readable(stored.settings["recipe"], path)
         learned = unflatten(stored.settings["learned"], stored.tensors)
         notes = stored.settings["extra_metadata"]
         if notes:
             learned["record"] = {**learned.get("record", {}), "extra_metadata": notes}
         return stored.settings["recipe"], learned
+
+    @classmethod
+    def require_readable(cls, recipe: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+        """Raise `FileFormatError` unless what the recipe of a file names is known here; some name what users add."""
+        return
 
     def require_trained(self) -> None:
         """Raise `NotFittedError` unless `is_trained`."""

@@ -28,6 +28,10 @@ METRICS: Mapping[str, str] = MappingProxyType({
     "worst_feature": "worst feature",
     "worst_excess": "beyond (standard deviations)",
     "worst_distance": "distance (usual = 1)",
+    # states of trajectories
+    "RMSE_scaled": "RMSE of scaled states",
+    "mean_relative_error": "mean relative error",
+    "median_relative_error": "median relative error",
     # roll-outs of dynamics
     "scaled_error": "scaled error",
     "ade": "ADE (m)",

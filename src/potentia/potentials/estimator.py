@@ -179,15 +179,9 @@ class TorchANNPotential(FittedEstimator[FittedPotential], AskedAlone):
         }
 
     @classmethod
-    def parts_in(cls, path: str | os.PathLike[str]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        """Read recipe and learned, the arguments of `from_parts`, from a file of `save` or a checkpoint.
-
-        Raises:
-            FileFormatError: the file is truncated, foreign, of another kind, or its descriptor is not registered here.
-        """
-        recipe, learned = super().parts_in(path)
+    def require_readable(cls, recipe: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+        """Raise `FileFormatError` unless the descriptor that a file names is registered here."""
         require_known(recipe["descriptor"], str(path))
-        return recipe, learned
 
     @classmethod
     def from_recipe(cls, recipe: Mapping[str, Any]) -> Self:

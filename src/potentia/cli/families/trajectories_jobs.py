@@ -106,7 +106,7 @@ def _errors(asked: Mapping[str, Predictor], like: TrajectorySurrogate, data: Tra
             "predictor": name,
             "RMSE_scaled": float(scaled.square().mean().sqrt()),
             "MAE": float(np.abs(found - part.states).mean()),
-            "median_relative": float(np.nanmedian(relative)),
-            "mean_relative": float(np.nanmean(relative)),
+            "median_relative_error": float(np.nanmedian(relative)),
+            "mean_relative_error": float(np.nanmean(relative)),
         })  # fmt: skip
     return pd.DataFrame(rows)

@@ -331,15 +331,9 @@ class TorchCommitteePotential(Estimator, AskedTogether):
         return {"members": [member.learned() for member in self.load_members()], "calibration": calibration}
 
     @classmethod
-    def parts_in(cls, path: str | os.PathLike[str]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        """Read recipe and learned, the arguments of `from_parts`, from a file of `save`.
-
-        Raises:
-            FileFormatError: the file is truncated, foreign, of another kind, or its descriptor is not registered here.
-        """
-        recipe, learned = super().parts_in(path)
+    def require_readable(cls, recipe: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+        """Raise `FileFormatError` unless the descriptor that a file names is registered here."""
         require_known(recipe["descriptor"], str(path))
-        return recipe, learned
 
     @classmethod
     def from_parts(cls, recipe: Mapping[str, Any], learned: Mapping[str, Any]) -> Self:
