@@ -45,6 +45,7 @@ for family, unused in json.loads(sys.argv[1]).items():
 """
 
 
+@pytest.mark.slow
 def test_a_family_that_is_imported_does_not_load_what_draws_searches_or_reads_foreign_files():
     command = [sys.executable, "-c", IMPORTING, json.dumps(AFTER_IMPORT)]
     end = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)

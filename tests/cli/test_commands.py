@@ -155,6 +155,7 @@ def test_a_search_can_be_looked_at_before_it_begins(tmp_path, capsys):
     assert "has settings of a study: give it to potentia study run" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_search_from_a_file(tmp_path, capsys):
     root_with(tmp_path)
     write_yaml(tmp_path / "tune.yaml", {**SEARCH, "trials": 1})

@@ -29,6 +29,7 @@ def call(tmp_path, capsys):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*pass no gradient on")
 def test_train_diagnose_validate_tokens(call, tmp_path):
     run, align = tmp_path / "run", ["--vqvae-path", tmp_path, "--enable-latent-loss", "--lambda-latent", "0.5"]

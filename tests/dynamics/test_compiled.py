@@ -24,7 +24,7 @@ from potentia.dynamics.compiled.derivative import partials
 from potentia.dynamics.compiled.graph import ARITHMETIC, Graph, Program
 from potentia.seeding import torch_stream
 
-FAST = ("unicycle", "singletrack")
+FAST = ("unicycle",)
 MODELS = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in list_model_specs()]
 every_model = pytest.mark.parametrize("name", MODELS)
 

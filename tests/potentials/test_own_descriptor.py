@@ -189,11 +189,13 @@ def committee(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 def test_a_member_of_another_process_is_the_single_potential(committee, potential):
     assert [type(one.descriptor) for one in committee.load_members()] == [RadialGaussians] * 2
     assert small_data.weights(committee.load_members()[0]) == small_data.weights(potential)
 
 
+@pytest.mark.slow
 def test_a_committee_is_opened_from_its_directory_and_from_one_file(committee, tmp_path):
     committee.save(tmp_path / "committee")
     expected = committee.predict(small_data.frames(3)).energy_std
@@ -204,6 +206,7 @@ def test_a_committee_is_opened_from_its_directory_and_from_one_file(committee, t
         assert np.array_equal(again.predict(small_data.frames(3)).energy_std, expected)
 
 
+@pytest.mark.slow
 def test_a_process_that_does_not_know_the_descriptor_says_so(tmp_path):
     unknown = TorchCommitteePotential(ARCH, Unregistered(SPECIES, [(2.0, 1.8)], CUTOFF))
     wanted = TorchCommitteeConfig(2, base_seed=1, output_dir=tmp_path, max_parallel=2)
@@ -274,6 +277,7 @@ def test_names_that_files_need_cannot_be_settings():
 # ----------------------------------------------------------------------------------------- what only Chebyshev's has
 
 
+@pytest.mark.slow
 def test_other_programs_that_have_no_words_for_it_are_told(potential, committee, tmp_path):
     for one in (potential, committee):
         with pytest.raises(ConfigError, match="words for ChebyshevDescriptor only, and this potential has RadialGauss"):
@@ -303,6 +307,7 @@ def xyz(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_commands_ask_it(saved, committee, xyz, capsys, tmp_path):
     for model in (saved, tmp_path / "committee"):
         if not model.exists():

@@ -185,6 +185,7 @@ def published(file):
     return read_structures(DATA / file).structures
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA.exists(), reason="the reference data is not beside this checkout")
 @pytest.mark.parametrize("file", SETS)
 def test_published_data_gives_no_finding(file):
@@ -197,6 +198,7 @@ def test_published_stress_in_gpa_is_told(file):
     assert any("GPa" in finding for finding in unit_findings(scaled(published(file), stress=GPA)))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA.exists(), reason="the reference data is not beside this checkout")
 @pytest.mark.parametrize(
     "file", ["tio2/structures.xyz", "mlearn/Si_train.xyz", "mlearn/Ni_train.xyz", "mlearn/Cu_train.xyz"]

@@ -114,6 +114,7 @@ def test_operators(operator):
     assert rows["linear"] == pytest.approx(scores["linear", "all"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_run_of_dynamics_needs_no_data_to_be_named(run, tmp_path):
     report = potentia.dynamics.report.report_on(run)
     report.to_html(tmp_path / "page.html")
@@ -174,6 +175,7 @@ def committee(run, tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 def test_a_committee_of_dynamics_tells_of_its_error_bars(committee, run, tmp_path, capsys):
     logs = run.parents[2] / "logs"
     assert main(["report", str(committee.directory), "--data", str(logs), "--json"]) == 0
@@ -210,6 +212,7 @@ def operators(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 def test_a_committee_of_operators_tells_of_its_error_bars(operators, tmp_path, capsys):
     held_out = operators.directory.parent / "held.h5"
     assert main(["report", str(operators.directory), "--data", str(held_out), "--json"]) == 0

@@ -154,6 +154,7 @@ def test_energy_over_volume_has_the_bulk_modulus_of_its_curve(report):
         assert row["bulk modulus (GPa)"] is None or 0 < row["bulk modulus (GPa)"] < 1e4
 
 
+@pytest.mark.slow
 def test_a_committee_tells_of_its_error_bars(folder, briefly, tmp_path):
     potential = small_data.fresh()
     committee = TorchCommitteePotential(potential.arch, potential.descriptor)

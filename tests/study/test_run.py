@@ -143,6 +143,7 @@ def kill_and_finish(path, kills, seed):
     assert len(did) <= 6 + kills
 
 
+@pytest.mark.slow
 def test_killed_three_times_it_goes_on_where_it_was(tmp_path):
     kill_and_finish(tmp_path, 3, seed=1)
 

@@ -38,6 +38,7 @@ def test_a_front_and_its_area_by_hand():
     assert growth["relative"].iloc[-1] == 1
 
 
+@pytest.mark.slow
 def test_of_two_objectives_the_whole_front_is_told_and_one_is_chosen(tmp_path):
     root = root_with(tmp_path)
     tuning = Tuning.from_config(wanted(trials=3, **TWO), root=root)
@@ -59,6 +60,7 @@ def test_of_two_objectives_the_whole_front_is_told_and_one_is_chosen(tmp_path):
     assert read_yaml(tuning.promote({"FullyConnected": 1}))["FullyConnected"].keys() >= SPACE.keys()
 
 
+@pytest.mark.slow
 def test_fronts_of_several_surrogates_are_drawn_side_by_side(tmp_path):
     plan = wanted(trials=1, **TWO)
     poly = {"coder_width": 8, "coder_layers": 1}
@@ -96,6 +98,7 @@ def test_the_model_of_each_trial_is_kept(tmp_path):
     assert about["error"] == tuning.scores("FullyConnected")["error"].item()
 
 
+@pytest.mark.slow
 def test_defaults_stay_those_that_a_search_began_with(tmp_path):
     root = root_with(tmp_path)
     file = defaults_of(root, activation="tanh")
