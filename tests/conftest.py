@@ -1,4 +1,4 @@
-"""What holds for all tests: one thread, kernels that belong to the sources that are tested, little collecting."""
+"""What holds for all tests: one thread, kernels of the sources that are tested, little collecting; and a small disk."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import ast
 import functools
 import gc
 import os
+import shutil
+import subprocess
 from collections.abc import Generator
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,6 +44,19 @@ def pytest_collection() -> Generator[None, Any, Any]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 256 kB, where one can be had."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    command = [mount or "mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no disk can be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
 
 
 @functools.cache

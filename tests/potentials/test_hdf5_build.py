@@ -6,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import shutil
 import subprocess
 import sys
 import warnings
@@ -244,19 +243,6 @@ def test_a_killed_build_leaves_the_old_file_whole(kills, tmp_path):
     killed_builds.build(path, -1)
     assert killed_builds.state(path) == {"whole": True, "version": -1.0}
     assert list(path.parent.iterdir()) == [path]
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 256 kB, where one can be had."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    command = [mount or "mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("no disk can be mounted here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk_is_one_clear_error(small_disk):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -117,19 +116,6 @@ def disturbed(folder, error, *, epochs, **settings):
     for name in whole:
         load_checkpoint(folder / name)
     return whole
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 256 kB, where one can be had."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    command = [mount or "mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("no disk can be mounted here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk_is_one_clear_error_and_what_is_there_goes_on(small_disk, unbroken):
