@@ -206,7 +206,7 @@ def test_no_log_is_in_two_parts():
     data = many()
     for seed in range(5):
         parts = split_groups(data, (0.5, 0.25, 0.25), seed)
-        groups = [set(part.groups.tolist()) for part in parts]
+        groups = [set(part.group.tolist()) for part in parts]
         assert [len(one) for one in groups] == [6, 3, 3]
         assert set.union(*groups) == set(range(12))
         assert sum(len(part) for part in parts) == len(data)
@@ -227,7 +227,7 @@ def test_stretches_of_time_share_no_row():
     assert not rows[0] & rows[1]
     assert not (rows[0] | rows[1]) & rows[2]
     for group in (0, 1):
-        first = [part.initial_states[part.groups == group, 0] for part in parts]
+        first = [part.initial_states[part.group == group, 0] for part in parts]
         assert first[0].max() < first[1].min() <= first[1].max() < first[2].min()
         assert first[1].min() - first[0].max() == 8  # history + horizon + 1 rows
     assert len(parts[0]) == pytest.approx(3 * len(parts[1]), abs=4)

@@ -114,7 +114,7 @@ def test_each_window_has_one_fate_and_logs_are_groups():
     assert counts.loc["bad"].to_dict() == {**dict.fromkeys(counts.columns, 0), "not_finite": 16}
     assert counts.loc["short", "too_short"] == 1
     assert windows.dataset.group_names == ("good", "bad", "short")
-    assert set(windows.dataset.groups) == {0}
+    assert set(windows.dataset.group) == {0}
 
 
 def test_the_speed_that_counts_is_the_models():

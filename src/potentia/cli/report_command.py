@@ -28,6 +28,7 @@ FAMILIES = {
     "latent_poly": "trajectories",
     "committee of trajectory surrogates": "trajectories",
     "dynamics parameter network": "dynamics",
+    "committee of parameter networks": "dynamics",
     "neural operator": "operators",
     "committee of operators": "operators",
 }

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from potentia.checks import integer
+from potentia.checks import choice, integer
 from potentia.errors import ConfigError, DataError
 
-__all__ = ["FeatureDataset", "truncate_dataset_timesteps"]
+__all__ = ["Blocks", "FeatureDataset", "truncate_dataset_timesteps"]
 
 Floats: TypeAlias = NDArray[np.float64]
+Blocks: TypeAlias = Literal["windows", "logs"]
 Which: TypeAlias = slice | Sequence[int] | NDArray[np.int64] | NDArray[np.bool_]
 
 
@@ -44,8 +45,8 @@ class FeatureDataset:
     held after it.  [windows, past, states + controls]"""
     mask: NDArray[np.bool_] | None = field(default=None, repr=False)
     """Which targets count; None for all.  [windows, steps]"""
-    group: NDArray[np.int64] | None = field(default=None, repr=False)
-    """Number of the log of each window; None for one log.  [windows]"""
+    group: NDArray[np.int64] = field(default=cast(Any, None), repr=False)
+    """Number of the log of each window; all of one log if it is not given.  [windows]"""
     group_names: tuple[str, ...] = ("log",)
     """Name of each log."""
 
@@ -81,12 +82,6 @@ class FeatureDataset:
         return self.mask
 
     @property
-    def groups(self) -> NDArray[np.int64]:
-        """Number of the log of each window.  [windows]"""
-        assert self.group is not None
-        return self.group
-
-    @property
     def step_lengths(self) -> Floats:
         """Length of each step (s).  [windows, steps]"""
         return np.broadcast_to(self.dt, self.targets.shape[:2])
@@ -99,6 +94,19 @@ class FeatureDataset:
         }
         dt = self.dt if self.dt.ndim == 0 else self.dt[which]
         return replace(self, dt=dt, **changed)  # type: ignore[arg-type]  # a mapping of its own fields
+
+    def in_blocks(self, blocks: Blocks) -> Self:
+        """Return the windows with what is independent of each other as their groups: windows, or whole logs."""
+        if choice("blocks", blocks, ("windows", "logs")) == "logs":
+            return self
+        names = tuple(f"window {k}" for k in range(len(self)))
+        return replace(self, group=np.arange(len(self)), group_names=names)
+
+    def marks(self) -> list[str]:
+        """Return a mark of each window, by where it begins, its controls and what followed.  [windows]"""
+        seen = (self.initial_states, self.controls, np.where(self.counted[..., None], self.targets, 0.0))
+        rows = np.concatenate([one.reshape(len(self), -1) for one in seen], axis=1)
+        return [hashlib.sha256(row.tobytes()).hexdigest()[:16] for row in rows]
 
     def mark(self) -> str:
         """Return a hash of all that it holds."""
@@ -137,7 +145,7 @@ class FeatureDataset:
                 raise DataError(f"`{name}` must have shape ({axes}), got {found}")
         if not windows or steps < 1:
             raise DataError("there are no windows: read longer logs, or ask for a shorter horizon")
-        if self.groups.min() < 0 or self.groups.max() >= len(self.group_names):
+        if self.group.min() < 0 or self.group.max() >= len(self.group_names):
             raise DataError(f"`group` must be numbers of the {len(self.group_names)} group_names")
 
     def _check_values(self) -> None:

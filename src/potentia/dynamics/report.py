@@ -10,21 +10,21 @@ import numpy as np
 import pandas as pd
 
 from potentia.dynamics.baselines import Baseline, ConstantParameters, ConstantTurn, Persistence, predict_all
+from potentia.dynamics.committee import DynamicsCommittee
 from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.estimator import DynamicsParameterNet
 from potentia.dynamics.evaluation import RolloutEvaluation, evaluate_rollouts, scenario_figures
 from potentia.dynamics.reported import Reported
-from potentia.dynamics.reported_bars import error_bars_of, moving_states
 from potentia.dynamics.results import TrainOut
 from potentia.dynamics.spec import ModelSpec
 from potentia.dynamics.training_config import DynamicsTrainingConfig
+from potentia.ensemble.reported_bars import error_bars_of
 from potentia.plots import ParityPanel, parity_panels
 from potentia.report import (
     NOT_MEASURED,
     ModelReport,
     Section,
     closing_sections,
-    no_error_bars,
     not_measured,
     whose_data,
 )
@@ -65,16 +65,17 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
     same = bool(parts) and all(windows.mark() in marks for windows in parts.values())
     if not same and only_same:
         parts = {}
-    sections, headline, times = [not_measured()], NOT_MEASURED, {}
+    sections, headline, times, measured_on = [not_measured()], NOT_MEASURED, {}, None
     if parts:
         name, windows = list(parts.items())[-1]
+        measured_on = windows
         scored = {part: _evaluated(subject, one) for part, one in parts.items()}
         sections, times = _measured(subject, parts, scored, same=same), _times(subject, windows)
         headline = _headline(scored[name], subject.word, name)
     sections += closing_sections(
         TrainOut(rows_of(record.get("training_history", {})), saturation=record.get("saturation", {})),
         record,
-        bars=no_error_bars(HOW) if subject.committee is None else None,
+        bars=error_bars_of(DynamicsCommittee, subject.committee, measured_on, HOW),
         times=times,
         settings=DynamicsTrainingConfig,
         recipe=net.recipe(),
@@ -146,8 +147,7 @@ def _measured(
         drawn["parameters"],
         "Predicted parameters over what they follow most: dashed their defaults, solid lines their bounds.",
     )
-    bars = [] if subject.committee is None else [error_bars_of(part, windows, subject.committee)]
-    return [section, parity, worst, parameters, *bars]
+    return [section, parity, worst, parameters]
 
 
 def _with_units(table: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
@@ -169,7 +169,7 @@ def _parity(spec: ModelSpec, windows: FeatureDataset, states: np.ndarray) -> Sec
     last = windows.counted.shape[1] - 1 - np.argmax(windows.counted[:, ::-1], axis=1)
     rows = np.arange(len(windows))
     true, found = windows.targets[rows, last], states[rows, last]
-    kept = moving_states(spec)
+    kept = [k for k, state in enumerate(spec.states) if not state.pose] or list(range(len(spec.states)))
     panels = [
         ParityPanel(
             quantity=f"state {spec.states[k].name}",
@@ -186,7 +186,7 @@ def _worst(windows: FeatureDataset, found: RolloutEvaluation, word: str) -> Sect
     """Return the section with the windows of the largest errors, named by log and number."""
     errors = found.by_window
     order = np.argsort(-np.nan_to_num(errors[word].to_numpy(), nan=np.inf), kind="stable")[:WORST]
-    groups = windows.groups
+    groups = windows.group
     number = np.array([int((groups[:k] == groups[k]).sum()) for k in order.tolist()])
     names = [
         f"{windows.group_names[groups[k]]}, window {n}" for k, n in zip(order.tolist(), number.tolist(), strict=True)

@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from potentia.dynamics.committee import DynamicsCommittee
-from potentia.dynamics.committee_prediction import CommitteePrediction
+from potentia.dynamics.committee import CommitteePrediction, DynamicsCommittee
 from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.estimator import DynamicsParameterNet
 from potentia.dynamics.load import load_feature_dataset_group
@@ -42,15 +41,17 @@ class Reported:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """Read the file of a network, or the directory of a run or a committee.
+        """Read the file of a network or a committee, or the directory of a run or a committee.
 
         Raises:
             FileFormatError: it is none of them.
             NotFittedError: no member of the committee is trained.
         """
         if not path.is_dir():
-            expected_kind(path, {DynamicsParameterNet.kind})
-            return cls(DynamicsParameterNet.load(path), path)
+            if expected_kind(path, {DynamicsParameterNet.kind, DynamicsCommittee.kind}) == DynamicsParameterNet.kind:
+                return cls(DynamicsParameterNet.load(path), path)
+            committee = DynamicsCommittee.load(path)
+            return cls(committee.load_members()[0], path, committee=committee)
         if (path / METADATA).is_file():
             committee = DynamicsCommittee.from_directory(path)
             return cls(committee.load_members()[0], committee.member_model_paths[0], committee=committee)
@@ -66,7 +67,7 @@ class Reported:
     def title(self) -> str:
         """What it is, in words."""
         title = f"Parameters of {self.net.spec_.name}"
-        return title if self.committee is None else f"{title} by {len(self.committee.member_model_paths)} networks"
+        return title if self.committee is None else f"{title} by {len(self.committee.load_members())} networks"
 
     def windows(self, data: Sequence[Path]) -> dict[str, FeatureDataset]:
         """Return the windows of the given logs, else those of the run by part, else none."""

@@ -29,7 +29,7 @@ def split_groups(dataset: FeatureDataset, fractions: Sequence[float], seed: int)
         PotentiaWarning: logs are so large that the size of a part is far from what was wanted.
     """
     shares = _require_fractions(fractions)
-    logs = len(np.unique(dataset.groups))
+    logs = len(np.unique(dataset.group))
     if logs < len(shares):
         raise ConfigError(
             f"{len(shares)} parts of whole logs need as many logs, and there is {logs}: cut long logs in time with "
@@ -39,7 +39,7 @@ def split_groups(dataset: FeatureDataset, fractions: Sequence[float], seed: int)
     parts = []
     for k in range(len(shares) - 1, 0, -1):
         percent = 100 * shares[k] / sum(shares[: k + 1])
-        split = holdout_groups(dataset.groups[rest].tolist(), percent, seed)
+        split = holdout_groups(dataset.group[rest].tolist(), percent, seed)
         parts.append(rest[split.test])
         rest = rest[split.train]
     return tuple(dataset.take(part) for part in [rest, *reversed(parts)])
@@ -62,8 +62,8 @@ def split_blocks(dataset: FeatureDataset, fractions: Sequence[float], *, stride:
     rows = dataset.past + dataset.n_steps + 1  # of a window
     left_out = -(-rows // integer("stride", stride, low=1)) - 1
     chosen: list[list[np.ndarray]] = [[] for _ in shares]
-    for group in np.unique(dataset.groups):
-        own = np.flatnonzero(dataset.groups == group)
+    for group in np.unique(dataset.group):
+        own = np.flatnonzero(dataset.group == group)
         usable = len(own) - left_out * (len(shares) - 1)
         ends = np.round(np.cumsum(shares) * max(usable, 0)).astype(int)
         for k, (begin, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):

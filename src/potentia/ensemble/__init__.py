@@ -6,8 +6,9 @@ from potentia.ensemble.config import CommitteeConfig
 from potentia.ensemble.curves import CommitteeCurves
 from potentia.ensemble.estimators import EstimatorCommittee, bars_of_members
 from potentia.ensemble.forecast import forecast_of_all
-from potentia.ensemble.held_out import Errors, HeldOut, Words
-from potentia.ensemble.learning import require_enough
+from potentia.ensemble.held_out import Errors, HeldOut, Words, step_name
+from potentia.ensemble.intervals import learned_calibration, told_infinite
+from potentia.ensemble.learning import Method, require_enough
 from potentia.ensemble.marks import mark_of_weights
 from potentia.ensemble.measured import CalibrateResult, MeasuredBars
 from potentia.ensemble.member_work import carried_out, ended, seen_by, settings_of
@@ -35,6 +36,7 @@ __all__ = [
     "Member",
     "MemberEnd",
     "MemberResult",
+    "Method",
     "OneByOne",
     "Pieces",
     "SpreadCalibration",
@@ -46,6 +48,7 @@ __all__ = [
     "drawn",
     "ended",
     "forecast_of_all",
+    "learned_calibration",
     "learned_from",
     "mark_of_weights",
     "multiplicity",
@@ -54,5 +57,7 @@ __all__ = [
     "require_several",
     "seen_by",
     "settings_of",
+    "step_name",
+    "told_infinite",
     "train_members",
 ]

@@ -76,6 +76,18 @@ class SpreadCalibration:
     edges: tuple[float, ...] = ()
     """Where intervals go by parts of a line, such as windows of time: their ends."""
 
+    def along(self, quantity: str, spread: NDArray[np.float64], steps: Sequence[str]) -> NDArray[np.float64]:
+        """Return half-widths for spreads [pieces, steps, …]; infinite where a spread is not finite.
+
+        Args:
+            quantity: Which.
+            spread: Of the members.
+            steps: What was learned of each step stands under its name; of others nothing is known.
+        """
+        by_step, known = np.moveaxis(spread, 1, 0), np.moveaxis(np.isfinite(spread), 1, 0)
+        width = self.of[quantity].half_width(np.where(known, by_step, 0.0), self.level, steps)
+        return np.moveaxis(np.where(known, width, np.inf), 0, 1)
+
     def is_of(self, marks: Sequence[str]) -> bool:
         """Whether it was learned with members of these marks."""
         return sorted(marks) == sorted(self.members)

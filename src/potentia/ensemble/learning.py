@@ -59,7 +59,7 @@ def require_enough(groups: NDArray[np.int64], words: Words) -> None:
 
 
 def _by_step(method: Method, found: Errors) -> ByGroup:
-    return ByGroup({name: _fit(method, *found.at(name), found.group) for name in found.names})
+    return ByGroup({name: _fit(method, *found.at(name)) for name in found.names})
 
 
 def _fit(

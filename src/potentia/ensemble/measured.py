@@ -49,8 +49,6 @@ class MeasuredBars:
     """Quantity → calibrated error bars, by step too; empty where they are not calibrated."""
     errors: Mapping[str, Errors]
     """Quantity → what was measured on."""
-    unit: str
-    """Of errors and widths."""
     words: Words
     """What the family calls all that."""
 
@@ -130,7 +128,6 @@ def measured(held: HeldOut, calibration: SpreadCalibration | None, words: Words,
         by_step=pd.concat(by_step, ignore_index=True),
         bars={} if calibration is None else {name: _bars(name, held, calibration, words) for name in errors},
         errors=errors,
-        unit=held.unit,
         words=words,
     )
 
@@ -138,7 +135,7 @@ def measured(held: HeldOut, calibration: SpreadCalibration | None, words: Words,
 def _bars(quantity: str, held: HeldOut, calibration: SpreadCalibration, words: Words) -> ErrorBars:
     error, spread, step, group = held.errors[quantity].rows()
     known = (calibration.of[quantity], calibration.level, step, group)
-    return ErrorBars.measured(f"{words.of} {quantity}", held.unit, error, spread, *known)
+    return ErrorBars.measured(f"{words.of} {quantity}", held.errors[quantity].unit, error, spread, *known)
 
 
 def _by_step(
@@ -149,8 +146,8 @@ def _by_step(
     columns = {
         **quantity,
         **{str(name): steps.loc[found.names, name].to_numpy() for name in steps.columns},
-        "RMSE": [float(np.sqrt(np.square(error).mean())) for error, _ in pairs],
-        "spread": [float(np.sqrt(np.square(spread).mean())) for _, spread in pairs],
+        "RMSE": [float(np.sqrt(np.square(error).mean())) for error, _, _ in pairs],
+        "spread": [float(np.sqrt(np.square(spread).mean())) for _, spread, _ in pairs],
     }
     for kind, table in tables.items():
         wide = table.pivot(index="group", columns="level", values="coverage").loc[found.names]

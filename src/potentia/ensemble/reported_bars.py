@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from potentia.ensemble.calibrated import CalibratedCommittee
@@ -23,7 +24,10 @@ DRAWN = 3
 
 
 def error_bars_of(
-    kind: type[CalibratedCommittee[Any, Any]], committee: CalibratedCommittee[Any, Any] | None, held_out: Any | None
+    kind: type[CalibratedCommittee[Any, Any]],
+    committee: CalibratedCommittee[Any, Any] | None,
+    held_out: Any | None,
+    how: str = HOW,
 ) -> Section:
     """Return the section on the error bars of a committee, on pieces that it was not calibrated on.
 
@@ -31,10 +35,11 @@ def error_bars_of(
         kind: Class of committees of the family.
         committee: The committee; None for a single model.
         held_out: The pieces; None where there are none to measure on.
+        how: How one comes to have several; ``{committee}`` stands for the class.
     """
     members = 0 if committee is None else len(committee.load_members())
     if committee is None or members < 2:
-        return no_error_bars(HOW.format(committee=kind.__name__))
+        return no_error_bars(how.format(committee=kind.__name__))
     if held_out is None:
         return Section("Error bars").says(f"Nothing was measured of the spread of {members} members, for want of data.")
     found, words = committee.error_bars(held_out), kind.words
@@ -42,7 +47,7 @@ def error_bars_of(
     if found.left_out:
         said += f" {found.left_out} more are left out: the calibration was learned from them."
     shown = _largest(found)
-    pairs = {f"{words.of} {name}": (one.error, one.spread) for name, one in found.errors.items()}
+    pairs = {f"{words.of} {name}": one.rows()[:2] for name, one in found.errors.items() if one.spread.any()}
     bars = [one for name, one in zip(found.bars, found.drawn(), strict=True) if name in shown]
     section = error_bar_section(said, foreseen(pairs), bars or None)
     section.table("What error bars hold", found.coverage.set_index(words.quantity), meant=COVERAGE)
@@ -56,7 +61,7 @@ def error_bars_of(
 
 def _largest(found: MeasuredBars) -> list[str]:
     """Return the quantities that are drawn, in their order."""
-    sizes = {name: float((one.error**2).mean()) for name, one in found.errors.items()}
+    sizes = {name: float(np.nanmean(one.error**2)) for name, one in found.errors.items()}
     largest = sorted(sizes, key=lambda name: -sizes[name])[:DRAWN]
     return [name for name in sizes if name in largest]
 
@@ -69,5 +74,6 @@ def _over_time(found: MeasuredBars, shown: list[str]) -> Figure:
             Line(label="error (RMSE)", x=own["time"], y=own["RMSE"]),
             Line(label="spread", x=own["time"], y=own["spread"], dash=(0, (3, 1.5))),
         ]
-        panels.append(LinePanel(title=f"{found.words.of} {name}", x_label="time", y_label=found.unit, lines=lines))
+        unit = found.errors[name].unit
+        panels.append(LinePanel(title=f"{found.words.of} {name}", x_label="time", y_label=unit, lines=lines))
     return line_panels(panels)

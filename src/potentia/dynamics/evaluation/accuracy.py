@@ -175,8 +175,8 @@ def _over_time(name: str, spec: ModelSpec, dataset: FeatureDataset, errors: Wind
 
 def _by_group(name: str, dataset: FeatureDataset, errors: WindowErrors, scales: Floats) -> pd.DataFrame:
     rows = []
-    for number in np.unique(dataset.groups).tolist():
-        own = dataset.groups == number
+    for number in np.unique(dataset.group).tolist():
+        own = dataset.group == number
         row: dict[str, object] = {
             "prediction": name,
             "group": dataset.group_names[number],

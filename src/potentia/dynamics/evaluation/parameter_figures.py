@@ -38,7 +38,7 @@ def parameters_over_columns(spec: ModelSpec, dataset: FeatureDataset, params: Ma
         dataset: Windows that were predicted.
         params: Of each window.  [windows, *shape]
     """
-    table = parameter_spread(spec, params, dataset.groups)
+    table = parameter_spread(spec, params, dataset.group)
     vector, names = vector_of(spec, params), entry_names(spec)
     units = {one.name: one.unit for one in spec.parameters}
     defaults = vector_of(spec, spec.default_params)

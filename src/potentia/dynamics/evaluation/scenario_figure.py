@@ -54,7 +54,7 @@ def draw_scenario(
     rows = -(-len(shown) // COLUMNS)
     figure = new_figure(9.4, 3.6 + 2.0 * rows)
     grid = figure.add_gridspec(rows + 1, COLUMNS, height_ratios=[1.7, *[1.0] * rows])
-    log = dataset.group_names[int(dataset.groups[one.window])]
+    log = dataset.group_names[int(dataset.group[one.window])]
     title = f"{one.name}: window {one.window} of {log}"
     if motion is not None:
         top = figure.add_subplot(grid[0, :2])

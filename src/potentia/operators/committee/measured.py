@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from potentia.ensemble import Errors, HeldOut
-from potentia.operators.committee.prediction import CommitteePrediction, step_name
+from potentia.ensemble import Errors, HeldOut, step_name
+from potentia.operators.committee.prediction import CommitteePrediction
 from potentia.operators.dataset import Samples
 from potentia.seeding import stream
 
@@ -20,7 +20,7 @@ def held_out(predicted: CommitteePrediction, samples: Samples) -> HeldOut:
     """Return what the members say of held-out simulations, at each lead time by itself."""
     steps = np.arange(1, samples.steps + 1)
     table = pd.DataFrame({"step": steps, "time": steps * predicted.time_step}, index=[*map(step_name, steps.tolist())])
-    return HeldOut(errors_of(predicted, samples), "unit of the data", table, samples.marks())
+    return HeldOut(errors_of(predicted, samples), table, samples.marks())
 
 
 def errors_of(predicted: CommitteePrediction, samples: Samples) -> dict[str, Errors]:
@@ -37,6 +37,6 @@ def errors_of(predicted: CommitteePrediction, samples: Samples) -> dict[str, Err
     error, wide = found.astype(np.float64) - truth, spread.astype(np.float64)
     steps = [step_name(step + 1) for step in range(samples.steps)]
     return {
-        channel: Errors(error[:, :, k], wide[:, :, k], samples.group, steps)
+        channel: Errors(error[:, :, k], wide[:, :, k], samples.group, steps, "unit of the data")
         for k, channel in enumerate(predicted.channels)
     }

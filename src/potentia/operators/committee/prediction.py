@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from potentia.ensemble import SpreadCalibration, require_several
-from potentia.errors import NotFittedError, warn_user
+from potentia.ensemble import SpreadCalibration, learned_calibration, require_several, step_name, told_infinite
 from potentia.operators.field_table import field_table, over_points
 
-__all__ = ["CommitteePrediction", "step_name"]
+__all__ = ["CommitteePrediction"]
 
 Fields: TypeAlias = NDArray[np.float32]
 
@@ -62,21 +61,13 @@ class CommitteePrediction:
         Warns:
             PotentiaWarning: there are more steps than were calibrated.
         """
-        if self.calibration is None:
-            text = "this committee has no intervals yet; call `calibrate` with held-out simulations first"
-            raise NotFittedError(text, page="operators.md#committees-and-error-bars")
+        known = learned_calibration(self.calibration, "simulations", "operators.md#committees-and-error-bars")
         spread = self.fields_std.astype(np.float64)
         width = np.zeros_like(self.fields_std)
         steps = [step_name(step) for step in range(1, spread.shape[1])]
         for k, channel in enumerate(self.channels):
-            by_step = spread[:, 1:, k].swapaxes(0, 1)  # [steps, samples, *grid]
-            found = self.calibration.of[channel].half_width(by_step, self.calibration.level, steps)
-            width[:, 1:, k] = found.swapaxes(0, 1)
-        if np.isinf(width).any():
-            warn_user(
-                f"intervals at the level {self.calibration.level:g} are infinite at some of these {len(steps)} steps: "
-                "calibrate with simulations that are as long, with more of them, or for less"
-            )
+            width[:, 1:, k] = known.along(channel, spread[:, 1:, k], steps)
+        told_infinite(width, known.level, f"{len(steps)} steps", "simulations")
         return width
 
     def frame(self) -> pd.DataFrame:
@@ -99,12 +90,3 @@ class CommitteePrediction:
             for n in range(len(found)):
                 found[n] = figure(self.member_fields[:, n], axis=0, dtype=np.float64)
         return found
-
-
-def step_name(step: int) -> str:
-    """Return what calibrations and tables call a lead time: so many steps behind the initial field.
-
-    >>> step_name(3)
-    'step 3'
-    """
-    return f"step {step}"

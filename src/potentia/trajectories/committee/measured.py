@@ -24,7 +24,7 @@ def held_out(predicted: CommitteePrediction, part: Trajectories, windows: TimeWi
     group, later = part.group, part.times[1:]
     steps = windows.names(later).tolist()
     errors = {
-        name: Errors(residual[..., k : k + 1], spread[..., k : k + 1], group, steps)
+        name: Errors(residual[..., k : k + 1], spread[..., k : k + 1], group, steps, scale.unit)
         for k, name in enumerate(part.labels)
     }
-    return HeldOut(errors, scale.unit, windows.table(later), part.marks(), windows.edges)
+    return HeldOut(errors, windows.table(later), part.marks(), windows.edges)

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from potentia.ensemble import SpreadCalibration, require_several
-from potentia.errors import NotFittedError, warn_user
+from potentia.ensemble import SpreadCalibration, learned_calibration, require_several, told_infinite
 from potentia.trajectories.committee.windows import TimeWindows
 from potentia.trajectories.ensembles import spread_of
 from potentia.trajectories.error_scale import ErrorScale
@@ -72,20 +71,14 @@ class CommitteePrediction:
         Warns:
             PotentiaWarning: there are times that were not calibrated.
         """
-        if self.calibration is None:
-            text = "this committee has no intervals yet; call `calibrate` with held-out trajectories first"
-            raise NotFittedError(text, page="trajectories.md#committees-and-error-bars")
-        level, spread = self.calibration.level, self.spread
+        known = learned_calibration(self.calibration, "trajectories", "trajectories.md#committees-and-error-bars")
+        spread = self.spread
         each = np.broadcast_to(self.times, spread.shape[:2]).ravel()  # [trajectories · times]
-        windows = TimeWindows(self.calibration.edges).names(each)
-        found = [self.calibration.of[name].half_width(spread[..., k].ravel(), level, windows)
+        windows = TimeWindows(known.edges).names(each)
+        found = [known.of[name].half_width(spread[..., k].ravel(), known.level, windows)
                  for k, name in enumerate(self.labels)]  # fmt: skip
         width = np.stack(found, axis=-1).reshape(spread.shape)
-        if np.isinf(width).any():
-            warn_user(
-                f"intervals at the level {level:g} are infinite at some of these times: calibrate with trajectories "
-                "that are as long, with more of them, or for less"
-            )
+        told_infinite(width, known.level, "times", "trajectories")
         return width
 
     @property

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from potentia.dynamics.dataset import FeatureDataset
 from potentia.dynamics.estimator import DynamicsParameterNet
+from potentia.dynamics.results import TrainOut
 from potentia.dynamics.training_config import DynamicsTrainingConfig
-from potentia.ensemble import CommitteeConfig, Member, MemberEnd, drawn, ended, settings_of
-from potentia.train import newest_checkpoint
+from potentia.ensemble import CommitteeConfig, Member, MemberEnd, carried_out, drawn
+from potentia.train import EpochNames
 
 __all__ = ["MemberTraining"]
 
@@ -28,12 +31,18 @@ class MemberTraining:
     """Windows to fit, of which a member may see a part."""
     validation: FeatureDataset | None
     """Windows that the weights of all members are chosen by."""
+    deadline: float | None = None
+    """When the time of the whole committee is up (s since the epoch of the clock)."""
 
     def __call__(self, member: Member) -> MemberEnd:
         """Train a member, from its newest checkpoint if there is one, and write its files."""
-        net, config = type(self.net)(**self.net.get_params()), settings_of(self.config, member)
-        newest = None if member.checkpoint_dir is None else newest_checkpoint(member.checkpoint_dir)
-        return ended(member, net, net.train(self.part_of(member), config, self.validation, newest))
+        return carried_out(member, self.config, self.deadline, partial(self._train, member), EpochNames())
+
+    def _train(
+        self, member: Member, config: DynamicsTrainingConfig, newest: Path | None
+    ) -> tuple[DynamicsParameterNet, TrainOut]:
+        net = type(self.net)(**self.net.get_params())
+        return net, net.train(self.part_of(member), config, self.validation, newest)
 
     def part_of(self, member: Member) -> FeatureDataset:
         """Return the windows that a member sees; one that is drawn several times is there as often."""
