@@ -56,14 +56,14 @@ def anchors(page):
 
 
 def pages_named_in_messages():
-    """Return what ``page=`` is wherever an error is made or a warning given."""
+    """Return what ``page=`` is wherever a page of the documentation is named."""
     found = []
     for path in sorted((ROOT / "src").rglob("*.py")):
         text = path.read_text(encoding="utf-8")
         for node in ast.walk(ast.parse(text)) if "page=" in text else ():
             named = [word.value for word in getattr(node, "keywords", ()) if word.arg == "page"]
-            if isinstance(node, ast.Call) and named and re.search(r"(Error|warn_user)$", ast.unparse(node.func)):
-                found += [(path.stem, ast.literal_eval(value)) for value in named]
+            told = [value.value for value in named if isinstance(value, ast.Constant)]
+            found += [(path.stem, page) for page in told if isinstance(page, str)]
     return found
 
 

@@ -11,7 +11,7 @@ from potentia.errors import NotFittedError, warn_user
 __all__ = ["learned_calibration", "told_infinite"]
 
 
-def learned_calibration(calibration: SpreadCalibration | None, pieces: str, page: str) -> SpreadCalibration:
+def learned_calibration(calibration: SpreadCalibration | None, pieces: str, *, page: str) -> SpreadCalibration:
     """Return the calibration of a committee.
 
     Args:

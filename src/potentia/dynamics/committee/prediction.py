@@ -76,7 +76,7 @@ class CommitteePrediction:
         Warns:
             PotentiaWarning: there are steps that were not calibrated.
         """
-        known = learned_calibration(self.calibration, "windows", "dynamics.md#committees-and-intervals")
+        known = learned_calibration(self.calibration, "windows", page="dynamics.md#committees-and-intervals")
         spread = self.states_std
         steps = [step_name(step) for step in range(1, spread.shape[1] + 1)]
         found = [known.along(name, spread[..., k], steps) for k, name in enumerate(self.spec.state_names)]

@@ -61,7 +61,7 @@ class CommitteePrediction:
         Warns:
             PotentiaWarning: there are more steps than were calibrated.
         """
-        known = learned_calibration(self.calibration, "simulations", "operators.md#committees-and-error-bars")
+        known = learned_calibration(self.calibration, "simulations", page="operators.md#committees-and-error-bars")
         spread = self.fields_std.astype(np.float64)
         width = np.zeros_like(self.fields_std)
         steps = [step_name(step) for step in range(1, spread.shape[1])]

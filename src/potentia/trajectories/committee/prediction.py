@@ -71,7 +71,7 @@ class CommitteePrediction:
         Warns:
             PotentiaWarning: there are times that were not calibrated.
         """
-        known = learned_calibration(self.calibration, "trajectories", "trajectories.md#committees-and-error-bars")
+        known = learned_calibration(self.calibration, "trajectories", page="trajectories.md#committees-and-error-bars")
         spread = self.spread
         each = np.broadcast_to(self.times, spread.shape[:2]).ravel()  # [trajectories · times]
         windows = TimeWindows(known.edges).names(each)
