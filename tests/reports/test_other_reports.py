@@ -72,9 +72,8 @@ def run(tmp_path_factory):
 def test_every_family_is_known_to_the_command():
     kinds = {cls.kind for cls in SURROGATES.values()}
     single = {TorchANNPotential.kind, DynamicsParameterNet.kind, NeuralOperator.kind}
-    assert {*kinds, *single, TorchCommitteePotential.kind, OperatorCommittee.kind, TrajectoryCommittee.kind} == set(
-        FAMILIES
-    )
+    committees = (TorchCommitteePotential, OperatorCommittee, TrajectoryCommittee, DynamicsCommittee)
+    assert {*kinds, *single, *(cls.kind for cls in committees)} == set(FAMILIES)
 
 
 def test_trajectories(surrogate):

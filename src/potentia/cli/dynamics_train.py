@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from potentia.cli.families.dynamics import FAMILY, DynamicsSettings
+from potentia.cli.families.dynamics import FAMILY
+from potentia.cli.families.dynamics_settings import DynamicsSettings
 from potentia.cli.many_values import ManyValues
 from potentia.cli.options import given_values, with_options
 from potentia.cli.run_settings import read_run_settings
@@ -70,4 +71,6 @@ def _in_file(file: Path) -> RunConfig:
     family, settings = read_run_settings(file, ())
     if not isinstance(settings, DynamicsSettings):
         raise ConfigError(f"{file} has settings of {family.name}: give it to potentia train")
+    if settings.committee is not None:
+        raise ConfigError(f"{file} has settings of a committee: give it to potentia train")
     return settings.config

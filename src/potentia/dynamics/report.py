@@ -40,7 +40,6 @@ EXPLAINED = (
     "a window, FDE that at its last step; the scaled error is in parts of how far states move within a window."
 )
 PANELS = 3
-HOW = "Train several with `DynamicsCommittee`, call its `calibrate`, and report on its directory with logs (--data)."
 
 
 def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False) -> ModelReport:
@@ -65,17 +64,17 @@ def report_on(path: Path, data: Sequence[Path] = (), *, only_same: bool = False)
     same = bool(parts) and all(windows.mark() in marks for windows in parts.values())
     if not same and only_same:
         parts = {}
-    sections, headline, times, measured_on = [not_measured()], NOT_MEASURED, {}, None
+    sections, headline, times = [not_measured()], NOT_MEASURED, {}
     if parts:
         name, windows = list(parts.items())[-1]
-        measured_on = windows
         scored = {part: _evaluated(subject, one) for part, one in parts.items()}
         sections, times = _measured(subject, parts, scored, same=same), _times(subject, windows)
         headline = _headline(scored[name], subject.word, name)
+    bars = None if subject.committee is None else subject.windows_of_bars(data)
     sections += closing_sections(
         TrainOut(rows_of(record.get("training_history", {})), saturation=record.get("saturation", {})),
         record,
-        bars=error_bars_of(DynamicsCommittee, subject.committee, measured_on, HOW),
+        bars=error_bars_of(DynamicsCommittee, subject.committee, bars),
         times=times,
         settings=DynamicsTrainingConfig,
         recipe=net.recipe(),

@@ -56,7 +56,7 @@ class Reported:
             committee = DynamicsCommittee.from_directory(path)
             return cls(committee.load_members()[0], committee.member_model_paths[0], committee=committee)
         run = OpenedRun.of(path)
-        return cls(run.net, run.directory.model, run)
+        return cls(run.net, run.directory.model, run, run.committee)
 
     @property
     def word(self) -> str:
@@ -85,6 +85,16 @@ class Reported:
             horizon=steps, stride=steps, history=features.settings.history or 0, features=features.feature_names
         )
         return {"data": load_feature_dataset_group([str(path) for path in data], self.net.spec_, settings).dataset}
+
+    def windows_of_bars(self, data: Sequence[Path]) -> FeatureDataset | None:
+        """Return the windows that error bars are measured on; None where there are none."""
+        if self.run is not None:
+            logs = [str(path) for path in data] or self.run.calibrated_by
+            try:
+                return self.run.windows_apart(logs) if logs else None
+            except (DataError, FileFormatError):  # they are gone: the report says that nothing was measured
+                return None
+        return self.windows(data).get("data")
 
     def prediction(self, windows: FeatureDataset) -> CommitteePrediction | None:
         """Return what all members of a committee say; None of a single network."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -27,11 +27,12 @@ from potentia.dynamics.polish import FitSettings
 from potentia.dynamics.run_config import RunConfig
 from potentia.dynamics.run_directory import RunDirectory
 from potentia.dynamics.run_inputs import RunInputs, read_windows
+from potentia.dynamics.spec import ModelSpec
 from potentia.errors import TrainingError, warn_user
 from potentia.seeding import stream
 from potentia.storage import write_text
 
-__all__ = ["Analysis", "analyse", "baselines_of", "evaluated"]
+__all__ = ["NETWORK", "Analysis", "Predictor", "analyse", "baselines_of", "evaluated"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -43,6 +44,13 @@ FITTED_NUMBERS = 1_000_000
 """Steps of these windows times entries of the parameters are no more either: a network inside a model has hundreds."""
 ROUGH_ITERATIONS, ROUGH = 15, 1e-5
 """Iterations and tolerance of that fit: to be compared with, it need not be exact."""
+
+
+class Predictor(Protocol):
+    """What was trained: a network, or the mean of several."""
+
+    def predict(self, dataset: FeatureDataset, /) -> Floats:
+        """Return the states after each step.  [windows, steps, states]"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +75,7 @@ def analyse(
     baselines = baselines_of(net, inputs.training, config)
     found = {}
     for part, windows in inputs.parts.items():
-        evaluation = evaluated(net, windows, baselines)
+        evaluation = evaluated(net.spec_, {NETWORK: net}, windows, baselines)
         found[part] = Analysis(evaluation, net.identifiability(windows))
         write_text(directory.evaluation(part), evaluation.metrics.to_csv(index=False, float_format="%.17g"))
         _draw(config, _drawn_windows(config, inputs, part), net, baselines, directory.analysis(part))
@@ -98,11 +106,11 @@ def baselines_of(net: DynamicsParameterNet, training: FeatureDataset, config: Ru
 
 
 def evaluated(
-    net: DynamicsParameterNet, windows: FeatureDataset, baselines: Mapping[str, Baseline]
+    spec: ModelSpec, asked: Mapping[str, Predictor], windows: FeatureDataset, baselines: Mapping[str, Baseline]
 ) -> RolloutEvaluation:
-    """Return errors of the network beside those of baselines."""
-    predictions = {NETWORK: net.predict(windows), **predict_all(baselines, windows)}
-    return evaluate_rollouts(net.spec_, windows, predictions, baselines=list(baselines))
+    """Return errors of what was trained beside those of baselines."""
+    predictions = {**{name: one.predict(windows) for name, one in asked.items()}, **predict_all(baselines, windows)}
+    return evaluate_rollouts(spec, windows, predictions, baselines=list(baselines))
 
 
 def _drawn_windows(config: RunConfig, inputs: RunInputs, part: str) -> FeatureDataset:

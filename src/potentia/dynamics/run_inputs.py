@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +18,7 @@ from potentia.dynamics.spec import ModelSpec
 from potentia.dynamics.windows import Windows
 from potentia.errors import ConfigError, DataError
 
-__all__ = ["RunInputs", "read_inputs", "read_windows", "spec_of"]
+__all__ = ["RunInputs", "read_apart", "read_held_out", "read_inputs", "read_windows", "spec_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ def read_inputs(config: RunConfig) -> RunInputs:
         raise ConfigError(
             "there is nothing to train on: give --dataset, in settings train under `data`, a folder or file of logs"
         )
-    _require_apart(config)
+    _require_apart(config, "val_dataset", config.val_dataset, "the weights would be chosen by what they were fitted to")
     found = {"training": read_windows(config, spec, config.dataset, validation=False)}
     if config.val_dataset:
         found["validation"] = read_windows(config, spec, config.val_dataset, validation=True)
@@ -78,6 +78,25 @@ def read_windows(config: RunConfig, spec: ModelSpec, paths: Sequence[str], *, va
     )
 
 
+def read_apart(config: RunConfig, paths: Sequence[str]) -> FeatureDataset:
+    """Read logs and cut them as those of the training, but into windows that share no row, past included."""
+    apart = replace(config, stride=max(config.stride, config.horizon + config.history))
+    whole = replace(apart, val_dataset_cache=None, val_samples=None)
+    return read_windows(whole, spec_of(config), paths, validation=True).dataset
+
+
+def read_held_out(config: RunConfig, paths: Sequence[str]) -> FeatureDataset:
+    """Read logs that no training sees, as `read_apart` does.
+
+    Raises:
+        ConfigError: a training sees one of them.
+        DataError: folders or files are not there, or logs cannot be used.
+    """
+    _require_there(config, paths)
+    _require_apart(config, "calibrate", paths, "error bars would be learned from what the networks have seen")
+    return read_apart(config, paths)
+
+
 def spec_of(config: RunConfig) -> ModelSpec:
     """Return the model of a run."""
     if config.dynamics_hidden_size is None:
@@ -95,14 +114,18 @@ def _require_there(config: RunConfig, paths: Sequence[str]) -> None:
         )
 
 
-def _require_apart(config: RunConfig) -> None:
-    training, validation = (
-        {file.resolve(): path for path in paths for file in log_files(Path(config.root) / path)}
-        for paths in (config.dataset, config.val_dataset)
-    )
-    for file in training:
-        if file in validation:
-            raise ConfigError(
-                f"{file} is in dataset ({training[file]}) and in val_dataset ({validation[file]}): the weights would "
-                "be chosen by what they were fitted to; hold logs out"
-            )
+def _require_apart(config: RunConfig, name: str, held_out: Sequence[str], wrong: str) -> None:
+    """Raise `ConfigError` if a log that is to be held out is in another part too."""
+    files = _files(config, held_out)
+    for part in ("dataset", "val_dataset"):
+        seen = {} if part == name else _files(config, config.__dict__[part])
+        for file in seen:
+            if file in files:
+                raise ConfigError(
+                    f"{file} is in {part} ({seen[file]}) and in {name} ({files[file]}): {wrong}; hold logs out"
+                )
+
+
+def _files(config: RunConfig, paths: Sequence[str]) -> dict[Path, str]:
+    """Return each log with the path it was named by."""
+    return {file.resolve(): path for path in paths for file in log_files(Path(config.root) / path)}

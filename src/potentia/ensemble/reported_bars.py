@@ -27,7 +27,6 @@ def error_bars_of(
     kind: type[CalibratedCommittee[Any, Any]],
     committee: CalibratedCommittee[Any, Any] | None,
     held_out: Any | None,
-    how: str = HOW,
 ) -> Section:
     """Return the section on the error bars of a committee, on pieces that it was not calibrated on.
 
@@ -35,11 +34,10 @@ def error_bars_of(
         kind: Class of committees of the family.
         committee: The committee; None for a single model.
         held_out: The pieces; None where there are none to measure on.
-        how: How one comes to have several; ``{committee}`` stands for the class.
     """
     members = 0 if committee is None else len(committee.load_members())
     if committee is None or members < 2:
-        return no_error_bars(how.format(committee=kind.__name__))
+        return no_error_bars(HOW.format(committee=kind.__name__))
     if held_out is None:
         return Section("Error bars").says(f"Nothing was measured of the spread of {members} members, for want of data.")
     found, words = committee.error_bars(held_out), kind.words

@@ -96,13 +96,9 @@ class Family(ABC):
             named: What settings call them: folders and patterns as they were given.
         """
 
+    @abstractmethod
     def as_committee(self, look: Look, members: int) -> Look:
-        """Return settings of a committee with so many members, instead of those of one model.
-
-        Raises:
-            ConfigError: the family has none here.
-        """
-        raise ConfigError(f"{self.name} have no committees on the command line: leave --members out")
+        """Return settings of a committee with so many members, instead of those of one model."""
 
     @abstractmethod
     def job(self, settings: Any) -> Job[Trained]:
@@ -120,13 +116,13 @@ class Family(ABC):
         """Return ``"errors"``, and other tables of what labels tell of a model."""
         return {"errors": self.evaluate(model, data)}
 
+    @abstractmethod
     def calibrate(self, model: Path, data: Sequence[Path], level: float) -> Mapping[str, pd.DataFrame]:
-        """Learn error bars from labelled data, keep them with the model, and return how good they are.
+        """Learn error bars of a committee from labelled data, keep them in its file, and return how good they are.
 
         Raises:
-            ConfigError: models of the family tell no spread here.
+            ConfigError: the model is a single one, which has no spread.
         """
-        raise ConfigError(f"{self.name} have no error bars on the command line to calibrate")
 
     def export(self, model: Path, to: str, out: Path) -> Sequence[Path]:
         """Write a model for another program, and return the files.

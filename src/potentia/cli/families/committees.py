@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar, final
 
 import pandas as pd
 
-from potentia.cli.families.base import Look
+from potentia.cli.families.base import FamilySettings, Look
 from potentia.cli.families.one_file import OneFileSettings
 from potentia.ensemble import (
     CalibratedCommittee,
@@ -24,7 +24,7 @@ from potentia.errors import ConfigError
 from potentia.runs import RunDirectory, Trained
 from potentia.runs.models import kind_of
 
-__all__ = ["FREE_OF_MEMBERS", "Members", "as_committee", "bar_tables", "calibrated", "committee_in"]
+__all__ = ["FREE_OF_MEMBERS", "Members", "as_committee", "bar_tables", "calibrated", "committee_in", "several"]
 
 FREE_OF_MEMBERS = frozenset({"committee.max_parallel", "committee.devices", "committee.threads_per_member"})
 """Fields that may be others when a run goes on."""
@@ -35,18 +35,26 @@ Several = TypeVar("Several", bound=CalibratedCommittee[Any, Any])
 def as_committee(look: Look, members: int) -> Look:
     """Return settings of a committee, whose error bars are learned from the held-out part."""
     assert isinstance(look.settings, OneFileSettings)
-    shown = {
-        **look.shown,
-        "data": ("file", "calibrate"),
-        "committee": ("num_members", "max_parallel", "threads_per_member", "resample", "subset_fraction"),
-    }
+    told = "Error bars are learned from half of the held-out part of this file, and measured on half; null for none"
+    return several(look, look.settings.several(members), ("file", "calibrate"), told)
+
+
+def several(look: Look, settings: FamilySettings, data: Sequence[str], calibrate: str) -> Look:
+    """Return settings of a committee instead of those of one model.
+
+    Args:
+        look: What was seen, and settings of one.
+        settings: Those of several.
+        data: Fields of the block of the data that are shown.
+        calibrate: Why ``data.calibrate`` is as it is.
+    """
+    members = ("num_members", "max_parallel", "threads_per_member", "resample", "subset_fraction")
     why = {
-        **look.why,
         "committee.num_members": "Members, each from the next seed; their spread is the error bar",
-        "data.calibrate": "Error bars are learned from half of the held-out part of this file, and measured on "
-        "the other half; null for none",
+        "data.calibrate": calibrate,
     }
-    return replace(look, settings=look.settings.several(members), shown=shown, why=why)
+    shown = {**look.shown, "data": data, "committee": members}
+    return replace(look, settings=settings, shown=shown, why={**look.why, **why})
 
 
 @final

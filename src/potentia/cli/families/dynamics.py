@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from potentia.cli.families.base import Family, FamilySettings, Look, require_free
-from potentia.cli.families.files import anchored, expanded, write_table
+from potentia.cli.families.base import Family, Look
+from potentia.cli.families.committees import FREE_OF_MEMBERS, Members, bar_tables, calibrated, committee_in, several
+from potentia.cli.families.dynamics_jobs import TogetherJob, error_table
+from potentia.cli.families.dynamics_settings import DynamicsSettings, LogFiles
+from potentia.cli.families.files import write_table
+from potentia.dynamics.committee import DynamicsCommittee
 from potentia.dynamics.estimator import DynamicsParameterNet
 from potentia.dynamics.job import DynamicsJob
 from potentia.dynamics.logs.reading import LOG_SUFFIXES, MAP_NAME, read_logs
@@ -19,75 +23,12 @@ from potentia.dynamics.models import MODEL_SPECS
 from potentia.dynamics.opened_run import OpenedRun
 from potentia.dynamics.run_config import FREE, RunConfig
 from potentia.dynamics.run_directory import RunDirectory
+from potentia.dynamics.run_inputs import read_held_out
+from potentia.ensemble import CommitteeConfig, require_enough
 from potentia.errors import ConfigError, DataError
-from potentia.evaluate import wide
 from potentia.runs import Job, Trained
 
 __all__ = ["FAMILY"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LogFiles:
-    """Where the logs are."""
-
-    train: tuple[str, ...]
-    """Folders, files or patterns of logs to train on."""
-    validation: tuple[str, ...] = ()
-    """Those of other logs, to choose the best weights by."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DynamicsSettings(FamilySettings):
-    """The training of a network of parameters, through the simulation of a model."""
-
-    data: LogFiles
-    """Logs."""
-    training: RunConfig
-    """Model, windows, network and training."""
-
-    def __post_init__(self) -> None:
-        if self.training.dataset or self.training.val_dataset:
-            raise ConfigError("training: the logs stand under `data`, as train and validation")
-        require_free(self.training, {"run_dir": None})
-        if self.training.root != ".":
-            raise ConfigError("training: paths begin at the folder of the file of settings: leave root out")
-
-    @classmethod
-    def of(cls, config: RunConfig) -> Self:
-        """Return what a run of dynamics has as the blocks of a file; all paths are absolute."""
-        whole = replace(config.rooted(), run_dir=None)
-        data = LogFiles(train=whole.dataset, validation=whole.val_dataset)
-        return cls(data=data, training=replace(whole, dataset=(), val_dataset=()))
-
-    @property
-    def config(self) -> RunConfig:
-        """Settings as a run of dynamics has them, with its logs."""
-        return replace(self.training, dataset=self.data.train, val_dataset=self.data.validation)
-
-    def at(self, root: Path) -> Self:
-        """Return them with relative paths taken from a directory."""
-        train, validation = (_matching(part, root) for part in (self.data.train, self.data.validation))
-        return self.of(replace(self.config, dataset=train, val_dataset=validation, root=str(root)))
-
-    def plain(self) -> dict[str, Any]:
-        """Return all of them as plain values, block by block."""
-        blocks = self.config.blocks()
-        del blocks["family"]
-        return blocks
-
-    def seeded(self, seed: int | None) -> Self:
-        """Return them as they are: there always is a seed."""
-        return self
-
-    @property
-    def seed(self) -> int | None:
-        """Seed of the training."""
-        return self.training.seed
-
-    @property
-    def files(self) -> Sequence[Path]:
-        """All files of logs."""
-        return expanded((*self.data.train, *self.data.validation))
 
 
 class DynamicsFamily(Family):
@@ -95,8 +36,9 @@ class DynamicsFamily(Family):
 
     name = "dynamics"
     settings_class = DynamicsSettings
-    kinds = frozenset({DynamicsParameterNet.kind})
+    kinds = frozenset({DynamicsParameterNet.kind, DynamicsCommittee.kind})
     free = FREE
+    free_besides = FREE_OF_MEMBERS
     directory = RunDirectory
 
     def recognises(self, paths: Sequence[Path]) -> bool:
@@ -129,6 +71,7 @@ class DynamicsFamily(Family):
             f"models whose states and controls are there: {', '.join(spec.name for spec in fitting)}",
         )
         shown = {
+            "data": ("train", "validation"),
             "training": (
                 "model", "epochs", "batch_size", "lr", "scheduler", "early_stopping", "seed", "dt", "horizon", "stride",
                 "feature_mode", "model_hidden", "fix", "bounds", "polish", "progress",
@@ -137,20 +80,38 @@ class DynamicsFamily(Family):
         why = {"data.validation": "Other logs, to choose the best weights by: move some of those above here"}
         return Look(saw, settings, shown, why)
 
+    def as_committee(self, look: Look, members: int) -> Look:
+        """Return settings of a committee."""
+        assert isinstance(look.settings, DynamicsSettings)
+        settings = replace(look.settings, committee=CommitteeConfig(num_members=members))
+        told = (
+            "Again others, that no training sees: error bars are learned from half of their windows, measured on half"
+        )
+        return several(look, settings, (*look.shown["data"], "calibrate"), told)
+
     def job(self, settings: DynamicsSettings) -> Job[Trained]:
-        """Read nothing yet: the windows are cut when they are asked for."""
-        return DynamicsJob(settings.config)
+        """Read nothing yet but what error bars are learned from: windows are cut when they are asked for."""
+        alone, held_out = DynamicsJob(settings.config), None
+        if settings.committee is None:
+            return alone
+        if settings.data.calibrate:
+            held_out = read_held_out(settings.config, settings.data.calibrate)
+            require_enough(np.arange(len(held_out)), DynamicsCommittee.words)
+        return TogetherJob(settings.config, alone, Members(settings.committee, held_out))
 
     def predict(self, model: Path, data: Sequence[Path], out: Path | None) -> pd.DataFrame:
-        """Predict the parameters of each window of logs."""
+        """Predict the parameters of each window of logs; of a committee, mean and spread, and intervals of states."""
         run = _run_of(model)
         windows = run.windows([str(path) for path in _given_logs(data)])
         columns: dict[str, Any] = {"window": np.arange(len(windows))}
-        if windows.group is not None:
-            columns["log"] = np.array(windows.group_names, dtype=object)[windows.group]
-        for name, values in run.net.predict_params(windows).items():
-            flat = values.reshape(len(values), -1)
-            columns |= {name if flat.shape[1] == 1 else f"{name}[{k}]": flat[:, k] for k in range(flat.shape[1])}
+        columns["log"] = np.array(windows.group_names, dtype=object)[windows.group]
+        if run.committee is None:
+            for name, values in run.net.predict_params(windows).items():
+                flat = values.reshape(len(values), -1)
+                columns |= {name if flat.shape[1] == 1 else f"{name}[{k}]": flat[:, k] for k in range(flat.shape[1])}
+        else:
+            frame = run.committee.predict(windows).frame()
+            columns |= {str(name): frame[name].to_numpy() for name in frame.columns}
         table = pd.DataFrame(columns)
         if out is not None:
             write_table(out, table)
@@ -158,18 +119,21 @@ class DynamicsFamily(Family):
 
     def evaluate(self, model: Path, data: Sequence[Path]) -> pd.DataFrame:
         """Compare predicted states with logs; constants are fitted to the windows of the training."""
-        run = _run_of(model)
-        found = run.evaluate(run.windows([str(path) for path in _given_logs(data)]))
-        return wide(found.metrics).reset_index().rename_axis(columns=None)
+        return self.tables(model, data)["errors"]
 
+    def tables(self, model: Path, data: Sequence[Path]) -> Mapping[str, pd.DataFrame]:
+        """Compare predicted states with logs; of a committee, also tell what its error bars hold."""
+        run, logs = _run_of(model), [str(path) for path in _given_logs(data)]
+        errors = {"errors": error_table(run.evaluate(run.windows(logs)))}
+        if run.committee is None:
+            return errors
+        return errors | bar_tables(run.committee, run.windows_apart(logs))
 
-def _matching(paths: Sequence[str], root: Path) -> tuple[str, ...]:
-    """Return paths from a directory on, and in place of a pattern the files that it fits."""
-    found: list[str] = []
-    for path in (anchored(one, root) for one in paths):
-        pattern = not Path(path).exists() and any(sign in path for sign in "*?[")
-        found += [str(file) for file in expanded([path])] if pattern else [path]
-    return tuple(found)
+    def calibrate(self, model: Path, data: Sequence[Path], level: float) -> Mapping[str, pd.DataFrame]:
+        """Learn the error bars of a committee from half of the windows of logs, and write them into its file."""
+        run, logs = _run_of(model), [str(path) for path in _given_logs(data)]
+        committee = committee_in(model, DynamicsCommittee, "network")
+        return calibrated(committee, model, run.windows_apart(logs), level)
 
 
 def _run_of(model: Path) -> OpenedRun:

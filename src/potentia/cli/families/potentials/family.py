@@ -11,6 +11,7 @@ import pandas as pd
 from ase.io import write
 
 from potentia.cli.families.base import Family, Look
+from potentia.cli.families.committees import several
 from potentia.cli.families.files import hdf5_keys, write_table
 from potentia.cli.families.potentials.data import database_among, structures_in
 from potentia.cli.families.potentials.jobs import job_of
@@ -56,13 +57,9 @@ class Potentials(Family):
         """Return settings of a committee."""
         assert isinstance(look.settings, PotentialSettings)
         committee = TorchCommitteeConfig(num_members=members)
-        shown = {
-            **look.shown,
-            "data": (*look.shown["data"], "calibrate"),
-            "committee": ("num_members", "max_parallel", "threads_per_member", "resample", "subset_fraction"),
-        }
-        why = {**look.why, "committee.num_members": "Members, each from the next seed; their spread is the error bar"}
-        return replace(look, settings=replace(look.settings, committee=committee), shown=shown, why=why)
+        settings = replace(look.settings, committee=committee)
+        told = "Files, seen by neither, that error bars are learned from, and on half of them measured"
+        return several(look, settings, (*look.shown["data"], "calibrate"), told)
 
     def job(self, settings: PotentialSettings) -> Job[Trained]:
         """Read or open the structures."""
