@@ -245,14 +245,24 @@ def test_there_is_no_such_compression(settings, message, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_leftovers_of_dead_processes_are_removed_and_no_others(path, tmp_path):
+@pytest.fixture(params=["asked how it ended", "not asked yet"])
+def dead_process(request):
+    """Return the number of a process that has ended; until its parent asks how, the system keeps the number for it."""
     process = multiprocessing.get_context("fork").Process(target=os._exit, args=(0,))
     process.start()
+    if request.param == "asked how it ended" or not hasattr(os, "waitid"):
+        process.join()
+    else:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    yield process.pid
     process.join()
+
+
+def test_leftovers_of_dead_processes_are_removed_and_no_others(path, tmp_path, dead_process):
     with write_ragged(path, "thing", {}):
         (alive,) = [p for p in tmp_path.iterdir() if p.suffix == ".tmp"]
-        dead = alive.with_name(alive.name.replace(f"-{os.getpid()}-", f"-{process.pid}-"))
-        elsewhere = alive.with_name(f".a.h5.00000000-{process.pid}-abc.tmp")
+        dead = alive.with_name(alive.name.replace(f"-{os.getpid()}-", f"-{dead_process}-"))
+        elsewhere = alive.with_name(f".a.h5.00000000-{dead_process}-abc.tmp")
         other = alive.with_name(dead.name.replace("a.h5", "b.h5"))
         for left in (dead, elsewhere, other):
             left.touch()

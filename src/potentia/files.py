@@ -82,7 +82,16 @@ def _runs(pid: int) -> bool:
         return False
     except PermissionError:  # it runs for another user
         return True
-    return True
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Tell whether a process has ended and only waits for its parent to ask how."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:  # no such system, or the process ended just now
+        return False
+    return status.rpartition(b")")[2].split()[0] == b"Z"
 
 
 def _sync(path: Path, flags: int) -> None:
