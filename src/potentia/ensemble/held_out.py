@@ -30,6 +30,8 @@ class Words:
     """Name of the table along the time: ``"lead_times"``."""
     steps: str
     """What it goes by: ``"step of the roll-out"``."""
+    time: str = "time"
+    """Name of the axis of time, with the unit where it has one: ``"time (s)"``."""
 
 
 @final

@@ -73,5 +73,6 @@ def _over_time(found: MeasuredBars, shown: list[str]) -> Figure:
             Line(label="spread", x=own["time"], y=own["spread"], dash=(0, (3, 1.5))),
         ]
         unit = found.errors[name].unit
-        panels.append(LinePanel(title=f"{found.words.of} {name}", x_label="time", y_label=unit, lines=lines))
+        title = f"{found.words.of} {name}"
+        panels.append(LinePanel(title=title, x_label=found.words.time, y_label=unit, lines=lines))
     return line_panels(panels)

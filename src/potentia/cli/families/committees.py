@@ -24,7 +24,7 @@ from potentia.errors import ConfigError
 from potentia.runs import RunDirectory, Trained
 from potentia.runs.models import kind_of
 
-__all__ = ["FREE_OF_MEMBERS", "Members", "as_committee", "bar_tables", "calibrated", "committee_in", "several"]
+__all__ = ["FREE_OF_MEMBERS", "Members", "as_committee", "calibrated", "committee_in", "several", "spread_tables"]
 
 FREE_OF_MEMBERS = frozenset({"committee.max_parallel", "committee.devices", "committee.threads_per_member"})
 """Fields that may be others when a run goes on."""
@@ -143,6 +143,6 @@ def calibrated(
     return found.measured.tables()
 
 
-def bar_tables(committee: CalibratedCommittee[Any, Held], held_out: Held) -> dict[str, pd.DataFrame]:
+def spread_tables(committee: CalibratedCommittee[Any, Held], held_out: Held) -> dict[str, pd.DataFrame]:
     """Return how good error bars are where there are several members."""
     return committee.error_bars(held_out).tables() if len(committee.load_members()) > 1 else {}

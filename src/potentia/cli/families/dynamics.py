@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from potentia.cli.families.base import Family, Look
-from potentia.cli.families.committees import FREE_OF_MEMBERS, Members, bar_tables, calibrated, committee_in, several
+from potentia.cli.families.committees import FREE_OF_MEMBERS, Members, calibrated, committee_in, several, spread_tables
 from potentia.cli.families.dynamics_jobs import TogetherJob, error_table
 from potentia.cli.families.dynamics_settings import DynamicsSettings, LogFiles
 from potentia.cli.families.files import write_table
@@ -127,7 +127,7 @@ class DynamicsFamily(Family):
         errors = {"errors": error_table(run.evaluate(run.windows(logs)))}
         if run.committee is None:
             return errors
-        return errors | bar_tables(run.committee, run.windows_apart(logs))
+        return errors | spread_tables(run.committee, run.windows_apart(logs))
 
     def calibrate(self, model: Path, data: Sequence[Path], level: float) -> Mapping[str, pd.DataFrame]:
         """Learn the error bars of a committee from half of the windows of logs, and write them into its file."""

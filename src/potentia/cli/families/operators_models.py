@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from potentia.cli.families.committees import bar_tables
+from potentia.cli.families.committees import spread_tables
 from potentia.operators.baselines import Predictor, baselines_of
 from potentia.operators.committee import OperatorCommittee
 from potentia.operators.dataset import OperatorData
@@ -93,7 +93,7 @@ class Together(Asked):
 
     def tables(self, data: OperatorData) -> dict[str, pd.DataFrame]:
         """Return ``"errors"``, and how good error bars are where there are several members."""
-        return {"errors": self.errors(data), **bar_tables(self.committee, data.test)}
+        return {"errors": self.errors(data), **spread_tables(self.committee, data.test)}
 
 
 def opened(path: Path) -> Asked:

@@ -13,9 +13,9 @@ from potentia.cli.families.committees import (
     FREE_OF_MEMBERS,
     Members,
     as_committee,
-    bar_tables,
     calibrated,
     committee_in,
+    spread_tables,
 )
 from potentia.cli.families.files import family_of_hdf5, own_file, write_table
 from potentia.cli.families.one_file import OneFile
@@ -130,7 +130,7 @@ class TrajectoryFamily(Family):
         if kind_of(model) != TrajectoryCommittee.kind:
             return {"errors": errors_alone(surrogate_in(model), found)}
         committee = TrajectoryCommittee.load(model)
-        return {"errors": errors_of_mean(committee, found), **bar_tables(committee, found.val)}
+        return {"errors": errors_of_mean(committee, found), **spread_tables(committee, found.val)}
 
     def calibrate(self, model: Path, data: Sequence[Path], level: float) -> Mapping[str, pd.DataFrame]:
         """Learn the error bars of a committee from half of the held-out part, and write them into its file."""

@@ -54,7 +54,14 @@ class DynamicsCommittee(CalibratedCommittee[DynamicsParameterNet, FeatureDataset
     """
 
     kind = "committee of parameter networks"
-    words = Words(pieces="windows", quantity="state", of="state", by_step="lead_times", steps="step of the window")
+    words = Words(
+        pieces="windows",
+        quantity="state",
+        of="state",
+        by_step="lead_times",
+        steps="step of the window",
+        time="time (s)",
+    )
 
     def __init__(self, net: DynamicsParameterNet) -> None:
         super().__init__()
