@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+pytest.register_assert_rewrite("cli.committee_laws")
 ROOT = Path(find_spec("potentia").origin).parent
 collect_ignore = ["potentials/own_descriptor.py"]
 """Tests and their processes import it by this name; collecting it would define its classes once more by another."""

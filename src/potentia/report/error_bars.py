@@ -61,17 +61,14 @@ def foreseen(pairs: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> pd.DataFrame:
     return frame.rename_axis("of")
 
 
-def error_bar_section(
-    said: str, known: pd.DataFrame, bars: Sequence[Bars] | None, *, drawn: bool = True, apart: bool = False
-) -> Section:
+def error_bar_section(said: str, known: pd.DataFrame, bars: Sequence[Bars] | None, *, drawn: bool = True) -> Section:
     """Return the section on the error bars of several models that are asked together.
 
     Args:
         said: Whose spread it is, and on which data.
         known: What `foreseen` returns.
-        bars: Calibrated ones; None where the spread is not calibrated.
+        bars: Calibrated ones, on others than they were learned from; None where the spread is not calibrated.
         drawn: Whether there are figures.
-        apart: Whether the data are others than those of the calibration, for certain.
     """
     section = Section(TITLE).says(said)
     section.table("Whether large errors are foreseen", known)
@@ -82,9 +79,7 @@ def error_bar_section(
             section.figure(one.plot(), _CAPTION.format(one.quantity))
         table = one.coverage.set_index("group")
         section.table(f"Coverage of {one.quantity} errors ({one.unit})", table, meant=COVERAGE)
-    if apart:
-        return section
-    return section.says("What the calibration was learned from is covered too well: hold other data out for this.")
+    return section
 
 
 def no_error_bars(how: str) -> Section:

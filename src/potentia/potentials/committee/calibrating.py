@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, TypeAlias, final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,10 @@ from potentia.checks import choice
 from potentia.ensemble import learned_from, mark_of_weights
 from potentia.error_bars import ErrorBars
 from potentia.errors import DataError
-from potentia.potentials.committee.calibration import CommitteeCalibration, force_spread
+from potentia.potentials.committee.calibration import CommitteeCalibration
+from potentia.potentials.committee.errors import CommitteeErrors
 from potentia.potentials.committee.predictions import TorchCommitteePredictResult
+from potentia.potentials.datasets.contents import geometry_marks
 from potentia.potentials.networks import AtomicNetworks
 from potentia.potentials.structure import Structure
 
@@ -74,50 +76,45 @@ def calibrated(  # all that a calibration goes by
 ) -> TorchCommitteeCalibrateResult:
     """Learn intervals from a part of ``structures`` that is drawn, whole ones, and measure them on the others."""
     known = learned_from(len(structures), measure, seed)  # [structures]
-    error, spread = _energies(predicted, structures)
-    energy = _fit(method, error[known], spread[known], None, None, level)
-    bars = ErrorBars.measured("energy", "eV/atom", error[~known], spread[~known], energy, level)
-    forces, force_bars = None, None
-    atoms = _Atoms.of(predicted, structures)
-    if atoms is not None:
-        learned = known[atoms.owner]
-        if learned.all() or not learned.any():
-            raise DataError(
-                "too few structures have forces: none is in one of the two parts; hold out more, or take another seed"
-            )
-        old, new = atoms.part(learned), atoms.part(~learned)
-        forces = _fit(method, old.error, old.spread, old.species, old.owner, level)
-        force_bars = ErrorBars.measured(
-            "force", "eV/Å", new.error, new.spread, forces, level, new.species, new.owner
-        )  # fmt: skip
-    measured = {"energy": bars.plain()} | ({} if force_bars is None else {"forces": force_bars.plain()})
-    marks = tuple(sorted(mark_of_weights(model) for model in models))
-    calibration = CommitteeCalibration(energy, forces, level, marks, int(known.sum()), measured)
+    errors = CommitteeErrors.of(predicted, structures)
+    old, new = errors.part(known), errors.part(~known)
+    if errors.forces is not None and (old.forces is None or new.forces is None):
+        raise DataError(
+            "too few structures have forces: none is in one of the two parts; hold out more, or take another seed"
+        )
+    energy = _fit(method, old.energy, old.energy_spread, None, None, level)
+    forces = None
+    if old.forces is not None:
+        forces = _fit(method, old.forces.error, old.forces.spread, old.forces.species, old.forces.owner, level)
+    members = tuple(sorted(mark_of_weights(model) for model in models))
+    seen = tuple(sorted(geometry_marks(structures[k] for k in np.flatnonzero(known).tolist())))
+    calibration = CommitteeCalibration(energy, forces, level, members, seen)
+    bars = new.bars(calibration)
+    measured = dict(zip(("energy", "forces"), (one.plain() for one in bars), strict=False))
     places = [np.flatnonzero(part).tolist() for part in (known, ~known)]
-    return TorchCommitteeCalibrateResult(calibration, bars, force_bars, *places)
+    return TorchCommitteeCalibrateResult(
+        replace(calibration, measured=measured), bars[0], bars[1] if forces is not None else None, *places
+    )
 
 
 def error_bars(
     predicted: TorchCommitteePredictResult, structures: Sequence[Structure], calibration: CommitteeCalibration
 ) -> list[ErrorBars]:
-    """Measure the intervals of a calibration on ``structures``, which it should not have been learned from.
+    """Measure the intervals of a calibration on those of the ``structures`` that it was not learned from.
 
     Returns:
         Those of the energies; behind them those of the forces, where structures have some and it knows of forces.
+
+    Raises:
+        DataError: it was learned from all of them.
     """
-    (error, spread), level = _energies(predicted, structures), calibration.level
-    bars = [ErrorBars.measured("energy", "eV/atom", error, spread, calibration.energy, level)]
-    atoms = _Atoms.of(predicted, structures)
-    if atoms is not None and calibration.forces is not None:
-        own = (calibration.forces, level, atoms.species, atoms.owner)
-        bars.append(ErrorBars.measured("force", "eV/Å", atoms.error, atoms.spread, *own))
-    return bars
-
-
-def _energies(predicted: TorchCommitteePredictResult, structures: Sequence[Structure]) -> tuple[Floats, Floats]:
-    """Return errors of the mean and spreads, eV/atom.  [structures] each"""
-    error = (predicted.energy_mean - [s.energy for s in structures]) / predicted.n_atoms
-    return error, predicted.energy_std / predicted.n_atoms
+    new = calibration.unseen(structures)
+    if not new.any():
+        raise DataError(
+            f"all {len(structures)} structures are those that the calibration was learned from: hold others out to "
+            "measure it on"
+        )
+    return CommitteeErrors.of(predicted, structures).part(new).bars(calibration)
 
 
 def require_labels(structures: Sequence[Structure]) -> None:
@@ -129,38 +126,6 @@ def require_labels(structures: Sequence[Structure]) -> None:
     for k, structure in enumerate(structures):
         if structure.energy is None:
             raise DataError(f"structure {k} ({structure.label}) has no energy: calibrating compares with labels")
-
-
-@dataclass(frozen=True, eq=False)
-class _Atoms:
-    """Force errors of the atoms of all structures that have forces."""
-
-    error: NDArray[np.float64]
-    """[atoms, 3], eV/Å"""
-    spread: NDArray[np.float64]
-    """[atoms], eV/Å"""
-    species: NDArray[np.str_]
-    """[atoms]"""
-    owner: NDArray[np.int64]
-    """Which structure an atom is of.  [atoms]"""
-
-    @classmethod
-    def of(cls, predicted: TorchCommitteePredictResult, structures: Sequence[Structure]) -> Self | None:
-        """Return them; None where no structure has forces."""
-        errors, spreads, species, owner = [], [], [], []
-        for k, (found, structure) in enumerate(zip(predicted, structures, strict=True)):
-            if structure.forces is not None and found.forces_mean is not None and found.forces_std is not None:
-                errors.append(found.forces_mean - structure.forces)
-                spreads.append(force_spread(found.forces_std))
-                species.extend(structure.species)
-                owner.extend([k] * structure.n_atoms)
-        if not errors:
-            return None
-        return cls(np.concatenate(errors), np.concatenate(spreads), np.array(species), np.array(owner))
-
-    def part(self, chosen: NDArray[np.bool_]) -> _Atoms:
-        """Return those of some atoms."""
-        return _Atoms(self.error[chosen], self.spread[chosen], self.species[chosen], self.owner[chosen])
 
 
 def _fit(

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from potentia.calibration import Calibration
 from potentia.ensemble import mark_of_weights
 from potentia.errors import ConfigError, FileFormatError
+from potentia.potentials.datasets.contents import geometry_marks
 from potentia.potentials.networks import AtomicNetworks
+from potentia.potentials.structure import Structure
 from potentia.storage import read_json, write_json
 
 __all__ = ["CALIBRATION", "CommitteeCalibration", "force_spread"]
@@ -41,8 +43,8 @@ class CommitteeCalibration:
     """Share of the errors that the intervals in tables and results shall hold."""
     members: tuple[str, ...]
     """Marks of the members it was learned with (`mark_of_weights`), sorted."""
-    structures: int
-    """How many it was learned from."""
+    seen: tuple[str, ...]
+    """Marks of the structures that it was learned from (`geometry_marks`), sorted."""
     measured: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """What was found on other structures: for ``"energy"`` and ``"forces"`` coverage at the level, its standard error,
     and more, by name."""
@@ -71,6 +73,11 @@ class CommitteeCalibration:
                 f"{len(models)}): call `calibrate` again, or load the committee it belongs to"
             )
 
+    def unseen(self, structures: Sequence[Structure]) -> NDArray[np.bool_]:
+        """Return which structures it was not learned from: only of these its intervals tell something.  [structures]"""
+        seen = frozenset(self.seen)
+        return np.array([mark not in seen for mark in geometry_marks(structures)], dtype=np.bool_)
+
     def to_plain(self) -> dict[str, Any]:
         """Return all of it as plain values; `from_plain` is the inverse."""
         found = {
@@ -79,7 +86,7 @@ class CommitteeCalibration:
         }
         return {
             "level": self.level,
-            "structures": self.structures,
+            "seen": list(self.seen),
             "members": list(self.members),
             "measured": found,
             "energy": self.energy.to_plain(),
@@ -96,7 +103,7 @@ class CommitteeCalibration:
         }
         return cls(
             Calibration.from_plain(plain["energy"]), forces, float(plain["level"]), tuple(plain["members"]),
-            int(plain["structures"]), measured,
+            tuple(plain["seen"]), measured,
         )  # fmt: skip
 
     def to_json(self, path: str | os.PathLike[str]) -> None:

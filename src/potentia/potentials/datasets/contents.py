@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from potentia.potentials.groups import group_of
 from potentia.potentials.structure import Structure
 
-__all__ = ["Contents"]
+__all__ = ["Contents", "geometry_marks"]
 
 BYTES = 16
 """Of each mark."""
@@ -75,6 +75,11 @@ class Contents:
         for places in parts:
             mark.update(struct.pack("<q", len(places)) + self.digests[places].tobytes())
         return mark.hexdigest()
+
+
+def geometry_marks(structures: Iterable[Structure]) -> list[str]:
+    """Return a mark of the geometry of each structure: the same for copies to the last bit, whatever their labels."""
+    return [_digest(_geometry(structure)).hex()[:16] for structure in structures]
 
 
 def _geometry(structure: Structure) -> bytes:

@@ -64,4 +64,4 @@ def error_bars_of(
     if not names:
         return no_error_bars(HOW)
     bars = [EnsembleBars.of(frames, name, unit) for name in names]
-    return error_bar_section(SAID, known, bars, drawn=drawn, apart=True)
+    return error_bar_section(SAID, known, bars, drawn=drawn)
