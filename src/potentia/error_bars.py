@@ -107,9 +107,16 @@ class ErrorBars:
         return "\n".join(lines)
 
 
-def bar_tables(bars: Sequence[ErrorBars]) -> dict[str, pd.DataFrame]:
-    """Return ``"calibration"``, a row for each quantity, and ``"coverage"`` at several levels, by group too."""
-    rows = [{"quantity": one.quantity, "unit": one.unit, "level": one.level, **one.plain()} for one in bars]
+def bar_tables(bars: Sequence[ErrorBars], measured_on: int, left_out: int) -> dict[str, pd.DataFrame]:
+    """Return ``"calibration"``, a row for each quantity, and ``"coverage"`` at several levels, by group too.
+
+    Args:
+        bars: Of each quantity.
+        measured_on: How many pieces they were measured on.
+        left_out: How many were left out, because they were learned from.
+    """
+    counts = {"measured_on": measured_on, "left_out": left_out}
+    rows = [{"quantity": one.quantity, "unit": one.unit, "level": one.level, **counts, **one.plain()} for one in bars]
     coverage = [one.coverage.assign(quantity=one.quantity) for one in bars]
     joined = pd.concat(coverage, ignore_index=True)
     return {

@@ -75,6 +75,8 @@ COVERAGE: Mapping[str, str] = MappingProxyType({
     "error": "± of the share",
     "half_width": "mean half-width",
     "n": "errors",
+    "measured_on": "measured on",
+    "left_out": "left out, for learned from",
     "caught": "worst 1 % among the 10 % least sure",
     "rank_correlation": "rank correlation",
     "miscalibration_area": "miscalibration area",

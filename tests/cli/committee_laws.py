@@ -138,6 +138,10 @@ class CommitteeLaws(ABC):
     def test_evaluate_tells_what_error_bars_hold_on_the_other_half(self, run, capsys):
         found = told(capsys, "evaluate", run.path, run.held)
         assert {row["level"] for row in found["calibration"]} == {0.9}
+        then = pd.read_csv(run.path / "calibration.csv")
+        assert (then["left_out"] > 0).all()
+        for name in ("measured_on", "left_out"):
+            assert [row[name] for row in found["calibration"]] == then[name].tolist()
         written = pd.read_csv(run.path / "coverage.csv")  # when it was learned: the same half
         np.testing.assert_allclose([row["coverage"] for row in found["coverage"]], written["coverage"])
         assert main(["evaluate", str(run.path), str(run.held)]) == 0

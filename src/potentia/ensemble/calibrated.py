@@ -92,7 +92,7 @@ class CalibratedCommittee(EstimatorCommittee[Model], Estimator, Generic[Model, H
         known = learned_from(len(groups), measure, seed)[owner]  # [samples]
         own = self._asked(samples.take(known), None)
         found = learned(own, SplitConformal() if method is None else method, level, self._marks(), self.words)
-        bars = measured(self._asked(samples.take(~known), found), found, self.words)
+        bars = measured(self._asked(samples.take(~known), found), found, self.words, int(known.sum()))
         self._keep(found)
         places = [np.flatnonzero(part).tolist() for part in (known, ~known)]
         return CalibrateResult(found, bars, *places)

@@ -77,7 +77,10 @@ class MeasuredBars:
         found = {"coverage": self.coverage, self.words.by_step: self.by_step}
         if not self.bars:
             return found
-        rows = [{self.words.quantity: name, "level": one.level, **one.plain()} for name, one in self.bars.items()]
+        counts = {"measured_on": self.samples, "left_out": self.left_out}
+        rows = [
+            {self.words.quantity: name, "level": one.level, **counts, **one.plain()} for name, one in self.bars.items()
+        ]
         return {"calibration": pd.DataFrame(rows), **found}
 
     def __str__(self) -> str:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias, final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from potentia.calibration import Calibration, Scaling, SplitConformal
 from potentia.checks import choice
 from potentia.ensemble import learned_from, mark_of_weights
-from potentia.error_bars import ErrorBars
+from potentia.error_bars import ErrorBars, bar_tables
 from potentia.errors import DataError
 from potentia.potentials.committee.calibration import CommitteeCalibration
 from potentia.potentials.committee.errors import CommitteeErrors
@@ -60,9 +61,17 @@ class TorchCommitteeCalibrateResult:
         known = {"energy": self.energy} | ({} if self.forces is None else {"forces": self.forces})
         return known[choice("quantity", quantity, tuple(known))].plot(outfile)
 
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Return ``"calibration"``, a row for each quantity, and ``"coverage"`` at several levels, by species too."""
+        return bar_tables(self._bars, len(self.measured_on), len(self.learned_from))
+
+    @property
+    def _bars(self) -> list[ErrorBars]:
+        return [self.energy, *([] if self.forces is None else [self.forces])]
+
     def __str__(self) -> str:
         head = f"learned from {len(self.learned_from)} structures, measured on {len(self.measured_on)} others"
-        return "\n".join([head, str(self.energy), *([] if self.forces is None else [str(self.forces)])])
+        return "\n".join([head, *map(str, self._bars)])
 
 
 def calibrated(  # all that a calibration goes by

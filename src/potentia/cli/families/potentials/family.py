@@ -18,7 +18,6 @@ from potentia.cli.families.potentials.jobs import job_of
 from potentia.cli.families.potentials.look import look_at_structures
 from potentia.cli.families.potentials.models import Predicted, opened, opened_committee
 from potentia.cli.families.potentials.settings import PotentialSettings
-from potentia.error_bars import bar_tables
 from potentia.potentials.committee import TorchCommitteeConfig, TorchCommitteePotential
 from potentia.potentials.training import KIND
 from potentia.potentials.training_config import DECISIVE, TorchTrainingConfig
@@ -87,7 +86,7 @@ class Potentials(Family):
         committee = opened_committee(model)
         found = committee.calibrate(structures_in(data), level=level)
         committee.save(model)
-        return bar_tables([found.energy] if found.forces is None else [found.energy, found.forces])
+        return found.tables()
 
     def _export(self, model: Path, to: str, out: Path) -> Sequence[Path]:
         return opened(model).export(out)

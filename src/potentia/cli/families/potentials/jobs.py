@@ -15,7 +15,6 @@ from potentia.cli.families.potentials.errors import error_rows
 from potentia.cli.families.potentials.models import Alone, Together
 from potentia.cli.families.potentials.settings import PotentialSettings
 from potentia.ensemble import CommitteeCurves
-from potentia.error_bars import bar_tables
 from potentia.potentials.committee import TorchCommitteeConfig
 from potentia.potentials.results import TrainOut
 from potentia.potentials.structure import Structure
@@ -110,7 +109,7 @@ class TogetherJob(PotentialJob):
         tables = {"members": result.comparison()}
         if self.calibration:
             found = committee.calibrate(self.calibration, seed=result.first_seed)
-            tables |= bar_tables([found.energy] if found.forces is None else [found.energy, found.forces])
+            tables |= found.tables()
         asked = Together(committee)
         parts = {"validation": data.at(result.test_indices), "test": self.held_out}
         rows = [row for name, part in parts.items() if part for row in asked.errors(name, part)]

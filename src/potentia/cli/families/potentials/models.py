@@ -121,7 +121,8 @@ class Together(Asked):
         found = {"errors": pd.DataFrame(_with_spread("data", predicted, structures))}
         if known is None or predicted.spread is None:
             return found
-        return found | bar_tables(error_bars(predicted.spread, structures, known))
+        new = int(known.unseen(structures).sum())
+        return found | bar_tables(error_bars(predicted.spread, structures, known), new, len(structures) - new)
 
     def export(self, out: Path) -> list[Path]:
         """Write ``.nn.ascii`` and ``.nn`` of each species for each member, and what error bars need beside them."""
