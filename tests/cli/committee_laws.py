@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -32,6 +33,8 @@ class CommitteeLaws(ABC):
 
     committee_class: ClassVar[type[Any]]
     member_class: ClassVar[type[Any]]
+    data: ClassVar[Any]
+    """What Python trains on."""
     short: ClassVar[Sequence[str]]
     """Settings of a training of two epochs."""
     first: ClassVar[str]
@@ -52,6 +55,8 @@ class CommitteeLaws(ABC):
     """Directory of the members."""
     loss: ClassVar[str]
     """Column of the history that is the mean of the members'."""
+    along: ClassVar[Sequence[str]] = ()
+    """Table of error bars over the time, where there is one."""
     counted: ClassVar[Mapping[str, Any]]
     """What a forecast tells of the data."""
     title: ClassVar[str]
@@ -68,9 +73,11 @@ class CommitteeLaws(ABC):
     def write(cls, folder: Path) -> None:
         """Write all data into a folder."""
 
-    @abstractmethod
     def trained_in_python(self, run: SimpleNamespace, settings: Any, output: Path) -> Any:
         """Return the committee that `train` of Python makes by the settings of the run."""
+        found = settings.untrained_committee()
+        found.train(self.data, settings.training, replace(self.wanted, output_dir=output))
+        return found
 
     def same(self, one: Any, other: Any) -> bool:
         """Return whether two members have the same weights."""
@@ -109,7 +116,7 @@ class CommitteeLaws(ABC):
     def test_init_writes_members_with_what_they_mean(self, run):
         content = read_yaml(run.settings)
         assert content["committee"]["num_members"] == 3
-        assert {name: content["data"][name] for name in self.data_block} == self.data_block
+        assert content["data"] == self.data_block
         text = run.settings.read_text()
         assert "# Members, each from the next seed; their spread is the error bar\n  num_members: 3\n" in text
         assert f"class: {type(self.wanted).__name__}" not in text
@@ -130,7 +137,7 @@ class CommitteeLaws(ABC):
         assert members["status"].tolist() == ["completed"] * 3
         own = [pd.read_csv(run.path / self.members / f"member_{k:03d}/history.csv")[self.loss] for k in range(3)]
         np.testing.assert_allclose(pd.read_csv(run.path / "history.csv")[self.loss], np.mean(own, axis=0))
-        assert self.committee_class.from_directory(run.path / self.members).calibration is not None
+        assert self.committee_class.from_directory(run.path / self.members).calibration.level == 0.9
 
     def test_a_member_is_a_single_model(self, run, committee):
         assert self.same(self.member_class.load(run.member), committee.load_members()[0])
@@ -145,7 +152,8 @@ class CommitteeLaws(ABC):
         written = pd.read_csv(run.path / "coverage.csv")  # when it was learned: the same half
         np.testing.assert_allclose([row["coverage"] for row in found["coverage"]], written["coverage"])
         assert main(["evaluate", str(run.path), str(run.held)]) == 0
-        assert "coverage:\n" in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert all(f"{name}:\n" in out for name in ("coverage", *self.along))
 
     def reported_bars(self, run, capsys, *data):
         """Return what the section on error bars of a report has, on data of its own or on these."""

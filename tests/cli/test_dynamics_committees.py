@@ -25,6 +25,7 @@ class TestDynamics(CommitteeLaws):
     calibrated, uncalibrated = "data.calibrate=[held]", "data.calibrate=[]"
     data_block = {"train": ["logs"], "validation": [], "calibrate": []}
     files = {"loss_history.json", "pct_network_loss.png", "lead_times.csv"}
+    along = ("lead_times",)
     loss = "train_loss"
     counted = {}
     title = "Parameters of unicycle by 3 networks"
@@ -72,6 +73,9 @@ class TestDynamics(CommitteeLaws):
         assert {"committee", "persistence"} <= set(told(capsys, "evaluate", run.path, run.held)["errors"][0])
         told_too = told(capsys, "dynamics", "evaluate", run.path, "--dataset", run.held)
         assert {"committee", "persistence"} <= {row["surrogate"] for row in told_too}
+
+    def test_a_forecast_tells_of_all_windows(self, run, capsys):
+        assert set(told(capsys, "train", *run.given, "--dry-run")["data"]) == {"training", "calibrate"}
 
     @pytest.mark.slow
     def test_a_report_is_of_all_members(self, run, capsys):

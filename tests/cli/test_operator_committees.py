@@ -11,6 +11,7 @@ from cli.answers import told
 from cli.committee_laws import CommitteeLaws
 from operators import fields_data
 from potentia.cli import main
+from potentia.cli.run_settings import read_run_settings
 from potentia.operators import NeuralOperator, OperatorCommittee, write_operator_data
 
 DATA = fields_data.data(n_other=24)
@@ -20,11 +21,13 @@ class TestOperators(CommitteeLaws):
     committee_class, member_class = OperatorCommittee, NeuralOperator
     short = ("training.epochs=2", "training.show_progress=false", "network.width=4", "network.layers=1",
              "network.modes=3")  # fmt: skip
+    data = DATA
     first = held = new = "waves.hdf5"
     calibrated, uncalibrated = "data.calibrate=waves.hdf5", "data.calibrate=null"
     data_block = {"file": "waves.hdf5", "calibrate": "waves.hdf5"}
     files = {"losses.png", "lead_times.csv"}
     members = "members"
+    along = ("lead_times",)
     loss = "val_loss"
     counted = {"samples": {"train": 10, "val": 24, "test": 24, "calibrate": 24}}
     title = "Committee of 3 neural operators of waves"
@@ -43,10 +46,8 @@ class TestOperators(CommitteeLaws):
         write_operator_data(folder / "waves.hdf5", DATA)
         write_operator_data(folder / "few.hdf5", replace(DATA, test=DATA.test.take([0])))
 
-    def trained_in_python(self, run, settings, output):
-        found = settings.untrained_committee()
-        found.train(DATA, settings.training, replace(self.wanted, output_dir=output))
-        return found
+    def test_init_calibrates_on_the_data_themselves(self, run):
+        assert read_run_settings(run.settings, [])[1].data.calibrate == str(run.held)
 
     def test_predictions_have_error_bars(self, run, committee, capsys):
         found = told(capsys, "predict", run.path, run.new)["predictions"]

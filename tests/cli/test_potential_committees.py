@@ -29,7 +29,7 @@ class TestPotentials(CommitteeLaws):
     )  # fmt: skip
     first, held, new = "data.xyz", "held.xyz", "new.xyz"
     calibrated, uncalibrated = "data.calibrate=[held.xyz]", "data.calibrate=[]"
-    data_block = {"calibrate": []}
+    data_block = {"train": ["data.xyz"], "test": [], "calibrate": []}
     wanted = TorchCommitteeConfig(num_members=3)
     files = {"losses.png"}
     loss = "RMSE_test"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +9,7 @@ import pytest
 from cli.answers import told
 from cli.committee_laws import CommitteeLaws
 from potentia.cli import main
+from potentia.cli.run_settings import read_run_settings
 from potentia.trajectories import FullyConnected, TrajectoryData, write_trajectories
 from potentia.trajectories.committee import TrajectoryCommittee
 from trajectories.decays import decays
@@ -23,10 +22,12 @@ class TestTrajectories(CommitteeLaws):
     committee_class, member_class = TrajectoryCommittee, FullyConnected
     short = ("training.epochs=2", "training.show_progress=false", "network.hidden_size=8",
              "network.num_hidden_layers=1")  # fmt: skip
+    data = DATA
     first = held = new = "decays.hdf5"
     calibrated, uncalibrated = "data.calibrate=decays.hdf5", "data.calibrate=null"
     data_block = {"file": "decays.hdf5", "calibrate": "decays.hdf5"}
     files = {"losses.png", "time_windows.csv"}
+    along = ("time_windows",)
     loss = "test_loss"
     counted = {"trajectories": {"train": 24, "test": 6, "val": 24, "calibrate": 24}}
     title = "Committee of 3 surrogates (FullyConnected) of decays"
@@ -44,10 +45,8 @@ class TestTrajectories(CommitteeLaws):
         few = TrajectoryData.of(*PARTS[:2], DATA.val.take([0]), name="few")
         write_trajectories(folder / "few.hdf5", few)
 
-    def trained_in_python(self, run, settings, output):
-        found = settings.untrained_committee()
-        found.train(DATA, settings.training, replace(self.wanted, output_dir=output))
-        return found
+    def test_init_calibrates_on_the_data_themselves(self, run):
+        assert read_run_settings(run.settings, [])[1].data.calibrate == str(run.held)
 
     def test_predictions_have_error_bars(self, run, committee, capsys):
         found = told(capsys, "predict", run.path, run.new)["predictions"]

@@ -26,7 +26,7 @@ from potentia.potentials.structure import Structure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["TorchCommitteeCalibrateResult", "calibrated", "error_bars", "require_labels"]
+__all__ = ["TorchCommitteeCalibrateResult", "calibrated", "measured_again", "require_labels"]
 
 Method: TypeAlias = SplitConformal | Scaling
 Floats: TypeAlias = NDArray[np.float64]
@@ -106,13 +106,13 @@ def calibrated(  # all that a calibration goes by
     )
 
 
-def error_bars(
+def measured_again(
     predicted: TorchCommitteePredictResult, structures: Sequence[Structure], calibration: CommitteeCalibration
-) -> list[ErrorBars]:
+) -> dict[str, pd.DataFrame]:
     """Measure the intervals of a calibration on those of the ``structures`` that it was not learned from.
 
     Returns:
-        Those of the energies; behind them those of the forces, where structures have some and it knows of forces.
+        The tables of `bar_tables`: of energies, and of forces where structures have some and it knows of forces.
 
     Raises:
         DataError: it was learned from all of them.
@@ -123,7 +123,8 @@ def error_bars(
             f"all {len(structures)} structures are those that the calibration was learned from: hold others out to "
             "measure it on"
         )
-    return CommitteeErrors.of(predicted, structures).part(new).bars(calibration)
+    bars = CommitteeErrors.of(predicted, structures).part(new).bars(calibration)
+    return bar_tables(bars, int(new.sum()), int((~new).sum()))
 
 
 def require_labels(structures: Sequence[Structure]) -> None:

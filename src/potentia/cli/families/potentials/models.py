@@ -12,10 +12,9 @@ import pandas as pd
 from ase import Atoms
 
 from potentia.cli.families.potentials.errors import Row, labelled_errors, require_energies
-from potentia.error_bars import bar_tables
 from potentia.errors import ConfigError
 from potentia.potentials.committee import TorchCommitteePotential, TorchCommitteePredictResult
-from potentia.potentials.committee.calibrating import error_bars
+from potentia.potentials.committee.calibrating import measured_again
 from potentia.potentials.estimator import TorchANNPotential
 from potentia.potentials.predictions import PredictOut
 from potentia.potentials.structure import Structure
@@ -121,8 +120,7 @@ class Together(Asked):
         found = {"errors": pd.DataFrame(_with_spread("data", predicted, structures))}
         if known is None or predicted.spread is None:
             return found
-        new = int(known.unseen(structures).sum())
-        return found | bar_tables(error_bars(predicted.spread, structures, known), new, len(structures) - new)
+        return found | measured_again(predicted.spread, structures, known)
 
     def export(self, out: Path) -> list[Path]:
         """Write ``.nn.ascii`` and ``.nn`` of each species for each member, and what error bars need beside them."""
